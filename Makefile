@@ -1,0 +1,39 @@
+# The two commands of the README are `make repro` and `make test`. Both make the virtual environment when it is missing.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+.PHONY: repro test test-fast lint lock-fresh lock
+
+repro: $(VENV)/installed
+	dvc repro
+	dvc metrics show
+
+test: lint lock-fresh
+	pytest --numprocesses 2
+
+test-fast: $(VENV)/installed
+	pytest -m "not slow"
+
+lint: $(VENV)/installed
+	ruff check
+	ruff format --check
+	mypy
+
+# DVC's dry run ends with 0 even when a stage is stale, so its words decide.
+lock-fresh: $(VENV)/installed
+	@if dvc repro --dry --allow-missing | grep "Running stage"; then \
+		echo "dvc.lock is stale: run 'make repro' and commit dvc.lock and metrics/" >&2; exit 1; fi
+
+# Every version of requirements.lock anew, from requirements.txt and requirements-dev.txt.
+lock: $(VENV)/installed
+	UV_PYTHON_DOWNLOADS=never uv pip compile --universal --python-version 3.10 --fork-strategy fewest --no-header --no-annotate \
+		--output-file requirements.lock requirements.txt requirements-dev.txt
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(0 if (3, 10) <= sys.version_info < (3, 14) else 'Python 3.10 to 3.13 is needed: make PYTHON=python3.12')"
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@

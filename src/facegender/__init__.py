@@ -1,0 +1,1 @@
+"""Learn the CelebA attribute `Male` from aligned face photographs."""

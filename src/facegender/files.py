@@ -1,0 +1,57 @@
+"""Writing files whole or not at all, with the same bytes for the same content."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that becomes `path` only if the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Give a temporary empty folder beside `path` that replaces `path` only if the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{path.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_json(path: str | Path, content: dict[str, Any]) -> None:
+    """Write `content` as JSON with sorted keys.
+
+    Raises:
+        ValueError: a number is not finite, which DVC's views cannot show.
+    """
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+    with whole_file(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write `table` without its index, lines ended by a line feed on every system."""
+    with whole_file(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")

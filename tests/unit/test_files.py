@@ -1,0 +1,141 @@
+"""Files that are whole or not there, and the one-line error."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from facegender.errors import FacegenderError, one_line_errors
+from facegender.files import whole_file, whole_folder, write_csv, write_json
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_half(path: Path, error: type[BaseException]) -> None:
+    with whole_file(path) as partial:
+        partial.write_text("half", encoding="utf-8")
+        raise error
+
+
+def fill_half(path: Path, error: type[BaseException]) -> None:
+    with whole_folder(path) as partial:
+        (partial / "new.txt").write_bytes(b"half")
+        raise error
+
+
+def test_a_whole_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "a.txt"
+
+    with whole_file(path) as partial:
+        partial.write_text("new", encoding="utf-8")
+        assert not path.exists()
+
+    assert path.read_text(encoding="utf-8") == "new"
+    assert names(path.parent) == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_failing_block_leaves_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
+    (tmp_path / "a.txt").write_text("old", encoding="utf-8")
+
+    with pytest.raises(error):
+        write_half(tmp_path / "a.txt", error)
+
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_failing_block_leaves_no_file_where_none_was(tmp_path: Path) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        write_half(tmp_path / "a.txt", ValueError)
+
+    assert names(tmp_path) == []
+
+
+def test_a_whole_folder_replaces_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "out" / "deep").mkdir(parents=True)
+    (tmp_path / "out" / "deep" / "old.txt").write_bytes(b"old")
+    # What a killed process leaves behind.
+    (tmp_path / ".partial-out").mkdir()
+    (tmp_path / ".partial-out" / "stale.txt").write_bytes(b"stale")
+
+    with whole_folder(tmp_path / "out") as partial:
+        assert names(partial) == []
+        (partial / "new.txt").write_bytes(b"new")
+        assert (tmp_path / "out" / "deep" / "old.txt").exists()
+
+    assert names(tmp_path) == ["out"]
+    assert names(tmp_path / "out") == ["new.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_failing_block_leaves_the_old_folder(tmp_path: Path, error: type[BaseException]) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old.txt").write_bytes(b"old")
+
+    with pytest.raises(error):
+        fill_half(tmp_path / "out", error)
+
+    assert names(tmp_path) == ["out"]
+    assert (tmp_path / "out" / "old.txt").read_bytes() == b"old"
+    assert names(tmp_path / "out") == ["old.txt"]
+
+
+def test_a_whole_folder_makes_the_folders_above_it(tmp_path: Path) -> None:
+    with whole_folder(str(tmp_path / "a" / "b")):
+        pass
+
+    assert names(tmp_path / "a") == ["b"]
+
+
+def test_json_is_sorted_and_ends_with_a_line_feed(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1, "a": {"d": 0.1, "c": [1, 2]}})
+
+    assert (tmp_path / "a.json").read_bytes() == (
+        b'{\n  "a": {\n    "c": [\n      1,\n      2\n    ],\n    "d": 0.1\n  },\n  "b": 1\n}\n'
+    )
+
+
+def test_json_does_not_depend_on_the_order_of_insertion(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"x": 1, "y": 2})
+    write_json(tmp_path / "b.json", {"y": 2, "x": 1})
+
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert json.loads((tmp_path / "a.json").read_bytes()) == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("wrap", [lambda number: number, lambda number: [number], lambda number: {"deep": number}])
+def test_json_refuses_what_is_no_number(tmp_path: Path, number: float, wrap: Any) -> None:
+    write_json(tmp_path / "a.json", {"accuracy": 0.5})
+
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"accuracy": wrap(number)})
+
+    assert json.loads((tmp_path / "a.json").read_bytes()) == {"accuracy": 0.5}
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_csv_bytes(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"image_id": ["ü, 1.jpg", "2.jpg"], "label": [1, 0]}, index=[7, 3]))
+
+    assert (tmp_path / "a.csv").read_bytes() == 'image_id,label\n"ü, 1.jpg",1\n2.jpg,0\n'.encode()
+    assert names(tmp_path) == ["a.csv"]
+
+
+def test_a_users_mistake_ends_the_process_with_one_line() -> None:
+    with pytest.raises(SystemExit) as caught, one_line_errors():
+        raise FacegenderError("a.csv: row 3: no label; add it")
+
+    # Python prints a text that it exits with on stderr, and exits with status 1.
+    assert caught.value.code == "error: a.csv: row 3: no label; add it"
+
+
+def test_a_fault_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), one_line_errors():
+        raise ZeroDivisionError

@@ -1,0 +1,148 @@
+"""params.yaml is checked as a whole, and every mistake is one line that names the key."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from facegender.errors import FacegenderError
+from facegender.params import load_params
+from tests.imports import ROOT
+
+DEFAULT = ROOT / "params.yaml"
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    """Write params.yaml with dotted keys changed (`train__epochs=5`); the value None of `...` removes the key."""
+    content = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        group, _, leaf = key.partition("__")
+        if leaf:
+            content[group][leaf] = value
+            if value is ...:
+                del content[group][leaf]
+        elif value is ...:
+            del content[group]
+        else:
+            content[group] = value
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", [DEFAULT, *sorted((ROOT / "params").glob("*.yaml"))], ids=lambda path: path.name)
+def test_the_files_of_the_repository_are_valid(path: Path) -> None:
+    params = load_params(path)
+
+    assert params.model_dump() == yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_the_full_size_experiment_is_the_reports() -> None:
+    params = load_params(ROOT / "params" / "celeba.yaml")
+
+    assert (params.partition.train, params.partition.val, params.partition.test) == (14000, 6000, 6000)
+    assert params.partition.seed == 120
+    assert params.train.batch_size == 128
+    assert params.backbone.weights == "imagenet"
+    assert (params.augment.rotation, params.augment.zoom, params.augment.horizontal_flip) == (10, 0.2, True)
+
+
+@pytest.mark.parametrize("key", ["sample_data", "train", "train__epochs", "dataset__identities", "augment__seed"])
+def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
+    path = write(tmp_path, **{key: ...})
+
+    with pytest.raises(FacegenderError, match=f"params.yaml: {key.replace('__', '.')} is missing"):
+        load_params(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "near"), [("train__epoch", "epochs"), ("trian", "train"), ("backbone__weight", "weights")]
+)
+def test_an_unknown_key_is_named_with_its_nearest(tmp_path: Path, key: str, near: str) -> None:
+    path = write(tmp_path, **{key: 5})
+
+    with pytest.raises(FacegenderError, match=f"{key.replace('__', '.')} is unknown; did you mean {near}\\?"):
+        load_params(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("partition__train", 601),
+        ("partition__val", -2),
+        ("partition__test", 0),
+        ("partition__seed", "120"),
+        ("partition__train", 600.5),
+        ("partition__train", True),
+        ("train__learning_rate", None),
+        ("train__learning_rate", "abc"),
+        ("train__learning_rate", float("nan")),
+        ("train__learning_rate", 0),
+        ("train__dropout", 1),
+        ("train__epochs", 0),
+        ("augment__zoom", 1.0),
+        ("augment__horizontal_flip", "yes"),
+        ("backbone__trainable_from", "mixed2"),
+        ("backbone__weights", "model.hdf5"),
+        ("preprocess__height", 60),
+        ("preprocess__on_bad_image", "ignore"),
+        ("evaluate__threshold", 1),
+        ("dataset__images", ""),
+        ("dataset__attributes", None),
+        ("eda", 3),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(tmp_path: Path, key: str, value: Any) -> None:
+    path = write(tmp_path, **{key: value})
+
+    with pytest.raises(FacegenderError) as caught:
+        load_params(path)
+
+    message = str(caught.value)
+    assert message.startswith(f"{path}: {key.replace('__', '.')} is {value!r}: ")
+    assert "\n" not in message
+
+
+def test_an_odd_count_says_which_is_even(tmp_path: Path) -> None:
+    with pytest.raises(FacegenderError, match="half No male; make it 602"):
+        load_params(write(tmp_path, partition__train=601))
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, train__epochs=0, augment__copies=-1)
+
+    with pytest.raises(FacegenderError) as caught:
+        load_params(path)
+
+    assert [line.split(" is ")[0].split(": ")[-1] for line in str(caught.value).splitlines()] == [
+        "augment.copies",
+        "train.epochs",
+    ]
+
+
+@pytest.mark.parametrize("text", ["1e-4", "1E-4", "1.0e-4", "0.0001", ".0001", "1e-04"])
+def test_a_number_is_one_however_it_is_written(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(DEFAULT.read_text(encoding="utf-8").replace("learning_rate: 0.001", f"learning_rate: {text}"))
+
+    assert load_params(path).train.learning_rate == pytest.approx(0.0001)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "holds no keys"), (b"train: [", "no valid YAML"), (b"\xff\xfe\x00", "not UTF-8"), (b"- a", "no keys")],
+)
+def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+
+    with pytest.raises(FacegenderError, match=words) as caught:
+        load_params(path)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(FacegenderError, match=r"run in the folder that holds params\.yaml"):
+        load_params(tmp_path / "params.yaml")
