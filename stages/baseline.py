@@ -1,0 +1,30 @@
+"""Stage baseline: the plain yardstick, logistic regression on small grey pixels of the same images."""
+
+import numpy as np
+from tqdm import tqdm
+
+from facegender.baseline import fit_baseline, grey_pixels
+from facegender.errors import one_line_errors
+from facegender.evaluation import classification_metrics
+from facegender.files import write_json
+from facegender.images import decode_image
+from facegender.shards import read_records
+
+THRESHOLD = 0.5
+
+
+@one_line_errors()
+def main() -> None:
+    """Write metrics/baseline.json."""
+    pixels, labels = {}, {}
+    for split in ("train", "test"):
+        records = tqdm(read_records(f"data/preprocessed/{split}"), f"baseline {split}", disable=None)
+        rows = [(grey_pixels(decode_image(jpeg, image_id)), label) for image_id, label, jpeg in records]
+        pixels[split] = np.stack([row for row, _ in rows])
+        labels[split] = np.array([label for _, label in rows])
+    probabilities = fit_baseline(pixels["train"], labels["train"]).predict_proba(pixels["test"])[:, 1]
+    write_json("metrics/baseline.json", classification_metrics(labels["test"], probabilities, THRESHOLD))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Stage eda: explore the training rows, in numbers and pictures."""
+
+from pathlib import Path
+
+from facegender import eda, figures
+from facegender.errors import one_line_errors
+from facegender.files import whole_folder, write_csv, write_json
+from facegender.images import decode_image
+from facegender.params import load_params
+from facegender.raw import open_images, read_annotations
+
+
+@one_line_errors()
+def main() -> None:
+    """Write data/eda/, metrics/eda.json and metrics/plots/eda/."""
+    params = load_params()
+    dataset, plots = params.dataset, Path("metrics/plots/eda")
+    training = eda.training_rows(read_annotations(dataset.attributes, dataset.partitions))
+    with open_images(dataset.images) as images:
+        sizes = eda.image_sizes(list(training.index), images.read)
+        faces, captions = eda.examples(
+            training, lambda name: decode_image(images.read(name), name), params.eda.examples
+        )
+    balance, rates, correlation = eda.balance(training), eda.rates(training), eda.correlation(training)
+    pairs = eda.ranked_pairs(correlation)
+
+    of_training = f"of {len(training):,} training images"
+    tables = {"describe": eda.describe(training), "correlation": eda.long_form(correlation), "pairs": pairs}
+    with whole_folder("data/eda") as folder:
+        for name, table in (tables | {"balance": balance, "rates": rates}).items():
+            write_csv(folder / f"{name}.csv", table)
+    figures.bar_chart(plots / "balance.png", balance["class"], balance["images"], f"Classes {of_training}", "images")
+    figures.bar_chart(plots / "rates.png", rates["attribute"], rates["rate"], f"Attributes {of_training}", "share")
+    figures.heat_map(plots / "correlation.png", correlation.columns, correlation, f"Correlation {of_training}")
+    figures.image_grid(plots / "examples.png", faces, captions, f"Examples {of_training}")
+    write_json("metrics/eda.json", {"training": eda.summary(training), "images": sizes})
+
+
+if __name__ == "__main__":
+    main()
