@@ -1,0 +1,50 @@
+"""Stage augment: the training shards as they are, and beside them shards of transformed copies."""
+
+import shutil
+from itertools import islice
+from pathlib import Path
+
+from tqdm import tqdm
+
+from facegender.augment import Ranges, augment_record
+from facegender.errors import one_line_errors
+from facegender.figures import image_grid
+from facegender.files import whole_folder
+from facegender.images import decode_image
+from facegender.params import load_params
+from facegender.shards import read_records, read_shard, shard_paths, write_shard
+
+PICTURED = 8
+
+
+@one_line_errors()
+def main() -> None:
+    """Augment data/preprocessed/train."""
+    group = load_params().augment
+    ranges = Ranges(**group.model_dump(exclude={"copies", "seed"}))
+    copies = range(1, group.copies + 1)
+    source = Path("data/preprocessed/train")
+    with whole_folder("data/augmented/train") as folder:
+        for path in tqdm(shard_paths(source), "augment train", unit="shard", disable=None):
+            shutil.copyfile(path, folder / path.name)
+            records = read_shard(path)
+            for copy in copies:
+                name = f"{path.stem}-copy-{copy}.zip"
+                write_shard(folder / name, [augment_record(record, ranges, group.seed, copy) for record in records])
+
+    originals = list(islice(read_records(source), PICTURED))
+    rows = [originals] + [
+        [augment_record(record, ranges, group.seed, copy) for record in originals] for copy in copies[:3]
+    ]
+    captions = ["original"] + [f"copy {copy}" for copy in copies[:3]]
+    image_grid(
+        "metrics/plots/augment.png",
+        [decode_image(record.jpeg, record.image_id) for row in rows for record in row],
+        [f"{record.image_id}\n{caption}" for row, caption in zip(rows, captions, strict=True) for record in row],
+        "Training images, each above its transformed copies",
+        columns=PICTURED,
+    )
+
+
+if __name__ == "__main__":
+    main()

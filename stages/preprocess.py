@@ -1,0 +1,33 @@
+"""Stage preprocess: verify the images of one split and store them as shards of standard JPEGs."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from facegender.errors import one_line_errors
+from facegender.files import whole_folder, write_json
+from facegender.params import load_params
+from facegender.preprocess import good_records, preprocess
+from facegender.raw import open_images
+from facegender.shards import write_shards
+
+
+@one_line_errors()
+def main(split: str) -> None:
+    """Preprocess data/partition/`split`.csv."""
+    params = load_params()
+    group = params.preprocess
+    table = pd.read_csv(f"data/partition/{split}.csv", dtype={"image_id": str}, keep_default_na=False)
+    counts: dict[str, int] = {}
+    with open_images(params.dataset.images) as images, whole_folder(Path("data/preprocessed", split)) as folder:
+        outcomes = tqdm(
+            preprocess(table, images, group.height, group.width), f"preprocess {split}", len(table), disable=None
+        )
+        write_shards(folder, good_records(outcomes, group.on_bad_image, split, counts))
+    write_json(f"metrics/preprocess/{split}.json", counts)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
