@@ -1,0 +1,70 @@
+"""The engine that runs the frozen trunk: OpenVINO, which on CPUs is the fastest that gives TensorFlow's features."""
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino
+
+from facegender.files import whole_folder
+from facegender.images import Pixels
+
+_BATCH = 10
+
+
+class TrunkEngine:
+    """Gives images' features. The network is compiled at the first call, and translated at the first call ever."""
+
+    def __init__(self, weights: Path, trainable_from: str, networks: Path) -> None:
+        """Keep what the trunk is made of.
+
+        Args:
+            weights: InceptionV3's, as the stage pretrained writes them.
+            trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
+            networks: a folder that keeps the translated network, of these weights and this cut only.
+        """
+        self._weights = weights
+        self._trainable_from = trainable_from
+        self._networks = networks
+        self._requests: Any = None
+
+    def __call__(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
+        """Compute features.
+
+        Args:
+            images: uint8 RGB (height, width, 3), at least one and all of one size; taken while others are computed.
+
+        Returns:
+            float32 (images, …), the trunk's output in the images' order.
+        """
+        iterator = iter(images)
+        first = next(iterator)
+        if self._requests is None:
+            self._requests = openvino.AsyncInferQueue(self._compile(*first.shape[:2]))
+        outputs: dict[int, npt.NDArray[np.float32]] = {}
+        self._requests.set_callback(
+            lambda request, index: outputs.__setitem__(index, request.get_output_tensor().data.copy())
+        )
+        remaining = itertools.chain([first], iterator)
+        for index in itertools.count():
+            batch = list(itertools.islice(remaining, _BATCH))
+            if not batch:
+                break
+            self._requests.start_async(np.stack(batch), index)
+        self._requests.wait_all()
+        return np.concatenate([outputs[index] for index in range(len(outputs))])
+
+    def _compile(self, height: int, width: int) -> openvino.CompiledModel:
+        folder = self._networks / f"{height}x{width}"
+        if not folder.is_dir():
+            # TensorFlow takes seconds and a gigabyte to load: only where it is needed.
+            from facegender.backbone import export_trunk
+
+            with whole_folder(folder) as partial:
+                export_trunk(self._weights, self._trainable_from, height, width, partial)
+        options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
+        # read_model, and not convert_model, which sends telemetry.
+        return openvino.Core().compile_model(openvino.Core().read_model(folder), "CPU", options)

@@ -1,0 +1,153 @@
+"""Shards of features: what the frozen trunk gives for each image, computed once and remembered by content.
+
+A feature shard holds the records of one image shard: `image_ids` (str), `labels` (int8) and `features` (float16), as
+NumPy's .npz under zstd. Most features are zeros of a ReLU, so that it is a fraction of the raw size.
+"""
+
+import hashlib
+import inspect
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from facegender.errors import FacegenderError
+from facegender.images import Pixels, decode_image
+from facegender.shards import read_shard, shard_paths
+
+Engine = Callable[[Iterable[Pixels]], npt.NDArray[np.float32]]
+"""Takes images uint8 RGB (height, width, 3), gives their features (images, …)."""
+
+Batch = tuple[npt.NDArray[np.float16], npt.NDArray[np.int8]]
+
+MIXED_SHARDS = 4
+"""Shards in memory at a time, from which batches are drawn: shards come in random order, and images in these."""
+
+
+class FeatureShard(NamedTuple):
+    """Features of one shard's images, in the image shard's order."""
+
+    image_ids: npt.NDArray[np.str_]
+    labels: npt.NDArray[np.int8]
+    features: npt.NDArray[np.float16]
+
+
+def compute_shard(shard_digest: str, trunk_digest: str, shard: Path, engine: Engine) -> bytes:
+    """Give the bytes of the feature shard that belongs to an image shard.
+
+    Args:
+        shard_digest: identifies the image shard's content.
+        trunk_digest: identifies all that decides what the engine gives; with `shard_digest` the memo's key.
+        shard: the image shard.
+        engine: computes the features.
+
+    Raises:
+        FacegenderError: a feature is not finite as float16.
+    """
+    records = read_shard(shard)
+    features = engine(decode_image(record.jpeg, record.image_id) for record in records)
+    with np.errstate(over="ignore"):
+        halves = features.astype(np.float16)
+    if not np.isfinite(halves).all():
+        raise FacegenderError(
+            f"{shard}: features beyond float16's 65504; take other weights (backbone.weights) or another cut"
+        )
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        image_ids=np.array([record.image_id for record in records]),
+        labels=np.array([record.label for record in records], np.int8),
+        features=halves,
+    )
+    return zstandard.compress(buffer.getvalue(), level=1)
+
+
+def load_shard(path: Path) -> FeatureShard:
+    """Read one feature shard."""
+    with np.load(io.BytesIO(zstandard.decompress(path.read_bytes()))) as arrays:
+        return FeatureShard(arrays["image_ids"], arrays["labels"], arrays["features"])
+
+
+def feature_paths(folder: str | Path) -> list[Path]:
+    """List a split's feature shards in order."""
+    return sorted(Path(folder).glob("*.npz.zst"))
+
+
+def write_features(
+    images: Path, folder: Path, trunk_digest: str, engine: Engine, memo: joblib.Memory
+) -> Iterator[bool]:
+    """Write the feature shards of a split, computing only those that the memo does not hold.
+
+    Args:
+        images: folder of image shards.
+        folder: an empty folder for the feature shards, named as the image shards.
+        trunk_digest: as `digest_trunk` gives it.
+        engine: computes the features.
+        memo: remembers feature shards by content.
+
+    Yields:
+        For each shard, whether it had to be computed.
+    """
+    remembered = memo.cache(compute_shard, ignore=["shard", "engine"], verbose=0)
+    for shard in shard_paths(images):
+        key = (hashlib.sha256(shard.read_bytes()).hexdigest(), trunk_digest)
+        known = remembered.check_call_in_cache(*key, shard, engine)
+        (folder / f"{shard.stem}.npz.zst").write_bytes(remembered(*key, shard, engine))
+        yield not known
+
+
+def digest_trunk(weights: Path, trainable_from: str) -> str:
+    """Identify all that decides an image's features: weights, cut, the code and the libraries that compute them."""
+    package = Path(__file__).parent
+    parts = [weights.read_bytes(), trainable_from.encode()]
+    parts += [(package / name).read_bytes() for name in ("backbone.py", "engine.py", "images.py")]
+    parts.append(inspect.getsource(compute_shard).encode())
+    parts += [f"{name}=={version(name)}".encode() for name in ("keras", "opencv-python-headless", "openvino")]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+def shuffled_batches(paths: Sequence[Path], batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
+    """Yield one epoch of training batches, each image at most once.
+
+    Args:
+        paths: feature shards.
+        batch_size: images of every batch; what does not fill the last one is left to another epoch's order, unless it
+            is all there is.
+        seed: with `epoch` decides the order.
+        epoch: from 0.
+
+    Yields:
+        features float16 (batch_size, …) and labels int8 (batch_size,).
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(paths))
+    rest: list[Batch] = []
+    filled = False
+    for start in range(0, len(order), MIXED_SHARDS):
+        features, labels = _joined(rest, [paths[index] for index in order[start : start + MIXED_SHARDS]])
+        mixed = generator.permutation(len(labels))
+        whole = len(mixed) - len(mixed) % batch_size
+        for chosen in mixed[:whole].reshape(-1, batch_size):
+            yield features[chosen], labels[chosen]
+            filled = True
+        rest = [(features[mixed[whole:]], labels[mixed[whole:]])]
+    if not filled:
+        yield from rest
+
+
+def _joined(rest: list[Batch], paths: Sequence[Path]) -> Batch:
+    parts = rest + [(shard.features, shard.labels) for shard in map(load_shard, paths)]
+    return np.concatenate([features for features, _ in parts]), np.concatenate([labels for _, labels in parts])
+
+
+def ordered_batches(paths: Sequence[Path]) -> Iterator[Batch]:
+    """Yield all images of feature shards in order, a shard at a time."""
+    for path in paths:
+        shard = load_shard(path)
+        yield shard.features, shard.labels

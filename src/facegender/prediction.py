@@ -1,0 +1,55 @@
+"""Probabilities from the tail or the whole network."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from facegender.errors import FacegenderError
+from facegender.features import feature_paths, load_shard
+
+_AGREEMENT = 0.02
+"""Of probabilities by way of float16 features with those without."""
+
+
+def predict(model: keras.Model, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Give P(Male), float32 (n,), for the inputs (n, …) of a tail or, uint8 RGB, of the whole network."""
+    return np.asarray(model.predict_on_batch(inputs), np.float32)[:, 1]
+
+
+def predict_split(
+    tail: keras.Model, features: str | Path
+) -> tuple[list[str], npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Give a split's image ids, labels (n,) and P(Male) (n,), one shard in memory at a time."""
+    image_ids: list[str] = []
+    labels, probabilities = [], []
+    for shard in map(load_shard, feature_paths(features)):
+        image_ids += shard.image_ids.tolist()
+        labels.append(shard.labels)
+        probabilities.append(predict(tail, shard.features))
+    return image_ids, np.concatenate(labels), np.concatenate(probabilities)
+
+
+def check_agreement(model: keras.Model, images: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float32]) -> float:
+    """Prove that the whole network says of images what its tail said of their stored features.
+
+    Args:
+        model: the whole network.
+        images: uint8 RGB (n, height, width, 3).
+        probabilities: P(Male) by way of the features, (n,).
+
+    Returns:
+        The largest difference.
+
+    Raises:
+        FacegenderError: it is more than float16 features can explain.
+    """
+    difference = float(np.abs(predict(model, images) - probabilities).max())
+    if not difference < _AGREEMENT:
+        raise FacegenderError(
+            f"models/gender.keras and data/features differ by {difference:.4f} in P(Male), so they are of different "
+            "runs; dvc repro --force-downstream pretrained"
+        )
+    return difference
