@@ -11,7 +11,7 @@ repro: $(VENV)/installed
 	dvc metrics show
 
 test: lint lock-fresh
-	pytest --numprocesses 2
+	pytest --numprocesses 2 --dist loadfile
 
 test-fast: $(VENV)/installed
 	pytest -m "not slow"

@@ -1,5 +1,6 @@
 """Fitting the tail on features that are read shard by shard."""
 
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +80,7 @@ def fit_tail(
                 keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience),
             ],
         )
-        if not best.exists():
+        if not any(math.isfinite(numbers["val_loss"]) for numbers in history):
             raise FacegenderError(
                 "train: the validation loss was no number in any epoch; lower train.learning_rate in params.yaml"
             )

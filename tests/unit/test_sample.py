@@ -95,7 +95,7 @@ def test_a_failure_leaves_the_old_zip_whole(tmp_path: Path, monkeypatch: pytest.
     write_sample(tmp_path, 4, 7)
     before = digests(tmp_path)
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(sample, "Parallel", fail)

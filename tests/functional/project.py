@@ -1,0 +1,85 @@
+"""A copy of this repository, of its own Git and DVC, to run the pipeline in."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.imports import ROOT
+
+COPIED = ("dvc.yaml", "params.yaml", "params", "stages", "src", ".dvcignore")
+
+TINY = {
+    "sample_data.images": 120,
+    "eda.examples": 4,
+    "partition.train": 40,
+    "partition.val": 12,
+    "partition.test": 12,
+    "preprocess.height": 96,
+    "preprocess.width": 80,
+    "backbone.trainable_from": "mixed10",
+    "train.epochs": 2,
+    "train.batch_size": 16,
+    "evaluate.mistakes": 4,
+}
+"""The default pipeline in as little time as it takes."""
+
+
+def make_project(folder: Path, changes: dict[str, Any]) -> Path:
+    """Copy the repository without its data into `folder`, with parameters changed."""
+    folder.mkdir(parents=True)
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(source, folder / name)
+    change_params(folder, changes)
+    run(folder, "git", "init", "--quiet")
+    run(folder, "dvc", "init", "--quiet")
+    shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+    run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "start")
+    return folder
+
+
+def run(folder: Path, *command: str, status: int = 0) -> str:
+    """Run a command in a project and give what it printed; it must end with `status`."""
+    environment = os.environ | {
+        # The copy's own library, and not the installed one.
+        "PYTHONPATH": str(folder / "src"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    printed = done.stdout + done.stderr
+    assert done.returncode == status, printed
+    return printed
+
+
+def repro(folder: Path) -> set[str]:
+    """Run `dvc repro` and give the names of the stages that ran."""
+    return set(re.findall(r"^Running stage '(.+)':", run(folder, "dvc", "repro"), flags=re.MULTILINE))
+
+
+def change_params(folder: Path, changes: dict[str, Any]) -> None:
+    """Set parameters by dotted key."""
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        group, leaf = key.split(".")
+        assert leaf in params[group], key
+        params[group][leaf] = value
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def metrics(folder: Path, name: str) -> dict[str, Any]:
+    """Read metrics/`name`.json."""
+    content: dict[str, Any] = json.loads((folder / "metrics" / f"{name}.json").read_text(encoding="utf-8"))
+    return content

@@ -1,0 +1,97 @@
+"""Which stages a change of each parameter re-runs, as DVC sees it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.functional.project import TINY, change_params, make_project, repro
+from tests.imports import ROOT
+
+pytestmark = pytest.mark.slow
+
+SPLITS = ("train", "val", "test")
+END = {"evaluate"}
+TRAIN = {"train"} | END
+FEATURES = {f"features@{split}" for split in SPLITS} | TRAIN
+AUGMENT = {"augment", "features@train"} | TRAIN
+PREPROCESS = {f"preprocess@{split}" for split in SPLITS}
+IMAGES = PREPROCESS | AUGMENT | FEATURES | {"baseline"}
+PARTITION = {"partition"} | IMAGES
+
+# For every key: a new value, and the stages that it re-runs.
+AFFECTED: dict[str, tuple[Any, set[str]]] = {
+    "sample_data.images": (126, {"sample_data", "eda"} | PARTITION),
+    "sample_data.seed": (8, {"sample_data", "eda"} | PARTITION),
+    # The very same lists and images under another path: what is made of them stays.
+    "dataset.images": ("copy/img_align_celeba.zip", {"eda"} | PREPROCESS),
+    "dataset.attributes": ("copy/list_attr_celeba.csv", {"eda", "partition"}),
+    "dataset.partitions": ("copy/list_eval_partition.csv", {"eda", "partition"}),
+    "dataset.identities": ("copy/identity_CelebA.txt", {"partition"}),
+    "eda.examples": (5, {"eda"}),
+    "partition.train": (42, {"partition", "preprocess@train", "baseline"} | AUGMENT),
+    "partition.val": (14, {"partition", "preprocess@val", "features@val"} | TRAIN),
+    "partition.test": (14, {"partition", "preprocess@test", "features@test", "baseline"} | END),
+    "partition.seed": (121, PARTITION),
+    "preprocess.height": (98, IMAGES),
+    "preprocess.width": (82, IMAGES),
+    # No image is bad here, so that nothing changes.
+    "preprocess.on_bad_image": ("skip", PREPROCESS),
+    "augment.copies": (2, AUGMENT),
+    "augment.rotation": (11, AUGMENT),
+    "augment.zoom": (0.3, AUGMENT),
+    "augment.horizontal_flip": (False, AUGMENT),
+    "augment.vertical_flip": (True, AUGMENT),
+    "augment.width_shift": (0.1, AUGMENT),
+    "augment.height_shift": (0.1, AUGMENT),
+    "augment.shear": (5, AUGMENT),
+    "augment.seed": (121, AUGMENT),
+    "backbone.weights": ("imagenet", {"pretrained"} | FEATURES),
+    "backbone.trainable_from": ("head", FEATURES),
+    "train.epochs": (3, TRAIN),
+    "train.batch_size": (8, TRAIN),
+    "train.learning_rate": (0.01, TRAIN),
+    "train.patience": (1, TRAIN),
+    "train.dropout": (0.25, TRAIN),
+    "train.hidden_units": (8, TRAIN),
+    "train.seed": (121, TRAIN),
+    "evaluate.threshold": (0.6, END),
+    "evaluate.mistakes": (3, END),
+}
+
+# Stand-ins for these alone: all else really runs.
+NEED_TENSORFLOW = ("pretrained", "features", "train", "evaluate")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_project(tmp_path_factory.mktemp("affected") / "project", TINY)
+    for name in NEED_TENSORFLOW:
+        shutil.copy(Path(__file__).with_name("stand_in.py"), folder / "stages" / f"{name}.py")
+    repro(folder)
+    shutil.copytree(folder / "data" / "sample", folder / "copy")
+    attributes = (folder / "copy" / "list_attr_celeba.csv").read_text(encoding="utf-8").splitlines()[1:]
+    identities = [f"{line.split(',')[0]} {number}\n" for number, line in enumerate(attributes)]
+    (folder / "copy" / "identity_CelebA.txt").write_text("".join(identities), encoding="utf-8")
+    return folder
+
+
+def test_the_table_has_every_key_of_params_yaml() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+    assert set(AFFECTED) == {f"{group}.{leaf}" for group, leaves in params.items() for leaf in leaves}
+
+
+@pytest.mark.parametrize("key", AFFECTED)
+def test_a_change_re_runs_exactly_the_affected_stages(project: Path, key: str) -> None:
+    value, affected = AFFECTED[key]
+    before = (project / "params.yaml").read_text(encoding="utf-8")
+    change_params(project, {key: value})
+
+    # What another key's change left behind comes back from DVC's cache of runs, which is not running.
+    ran = repro(project)
+
+    (project / "params.yaml").write_text(before, encoding="utf-8")
+    assert ran == affected

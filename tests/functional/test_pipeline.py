@@ -1,0 +1,135 @@
+"""The whole pipeline by `dvc repro`, TensorFlow and all."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.functional.project import TINY, change_params, make_project, metrics, repro, run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_project(tmp_path_factory.mktemp("pipeline") / "project", TINY)
+    repro(folder)
+    return folder
+
+
+def numbers(content: Any) -> Iterator[Any]:
+    """Walk over all leaves."""
+    if isinstance(content, dict):
+        for value in content.values():
+            yield from numbers(value)
+    else:
+        yield content
+
+
+def test_every_metric_is_a_finite_number(project: Path) -> None:
+    files = sorted((project / "metrics").rglob("*.json"))
+
+    assert len(files) == 7
+    for file in files:
+        for number in numbers(json.loads(file.read_text(encoding="utf-8"))):
+            assert isinstance(number, (int, float)), file
+            assert math.isfinite(number), file
+
+
+def test_predictions_are_of_the_test_rows_each_with_its_label(project: Path) -> None:
+    partition = pd.read_csv(project / "data" / "partition" / "test.csv").set_index("image_id")["label"]
+    predictions = pd.read_csv(project / "data" / "predictions.csv").set_index("image_id")
+
+    assert len(predictions) == 12
+    assert predictions["label"].to_dict() == partition.to_dict()
+    accuracy = (predictions["predicted"] == predictions["label"]).mean()
+    assert metrics(project, "evaluate")["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    assert metrics(project, "evaluate").keys() == metrics(project, "baseline").keys()
+
+
+def test_the_model_takes_bytes_and_gives_two_probabilities_in_a_fresh_process(project: Path) -> None:
+    program = (
+        "import keras, numpy as np\n"
+        "model = keras.saving.load_model('models/gender.keras', safe_mode=True)\n"
+        "images = np.random.default_rng(0).integers(0, 256, (3, 96, 80, 3), dtype=np.uint8)\n"
+        "probabilities = model.predict(images, verbose=0)\n"
+        "assert str(model.inputs[0].dtype) == 'uint8', model.inputs\n"
+        "assert probabilities.shape == (3, 2) and np.allclose(probabilities.sum(1), 1, atol=1e-5), probabilities\n"
+    )
+    run(project, "python", "-c", program)
+
+
+def test_dvc_shows_metrics_and_plots(project: Path) -> None:
+    shown = json.loads(run(project, "dvc", "metrics", "show", "--json").split("\n")[0])
+    data = shown[""]["data"]
+    assert "metrics/evaluate.json" in data
+    assert "metrics/baseline.json" in data
+
+    run(project, "dvc", "plots", "show", "--out", "page")
+    page = (project / "page" / "index.html").read_text(encoding="utf-8")
+    titles = ("Loss", "Accuracy", "ROC on test images", "Precision and recall on test images")
+    pictures = ("balance.png", "rates.png", "correlation.png", "examples.png", "augment.png", "mistakes.png")
+    for wanted in (*titles, *pictures):
+        assert wanted in page, wanted
+
+
+def test_a_second_cold_run_gives_the_same_lock_file(project: Path, tmp_path: Path) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    changes = {f"{group}.{leaf}": value for group, leaves in params.items() for leaf, value in leaves.items()}
+
+    second = make_project(tmp_path / "other place", changes)
+    repro(second)
+
+    assert (second / "dvc.lock").read_bytes() == (project / "dvc.lock").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "affected"),
+    [
+        (
+            "partition.test",
+            16,
+            {"partition", "preprocess@test", "features@test", "baseline", "evaluate"},
+        ),
+        ("augment.rotation", 20, {"augment", "features@train", "train", "evaluate"}),
+        ("train.learning_rate", 0.0005, {"train", "evaluate"}),
+        ("evaluate.threshold", 0.4, {"evaluate"}),
+    ],
+)
+def test_only_the_affected_stages_run(project: Path, key: str, value: Any, affected: set[str]) -> None:
+    before = (project / "params.yaml").read_text(encoding="utf-8")
+    lock = (project / "dvc.lock").read_bytes()
+    change_params(project, {key: value})
+
+    assert repro(project) == affected
+
+    (project / "params.yaml").write_text(before, encoding="utf-8")
+    assert repro(project) == set()
+    assert (project / "dvc.lock").read_bytes() == lock
+
+
+def test_growing_the_training_set_computes_features_of_the_new_images_only(project: Path) -> None:
+    # 40 images are one shard that is not full; a second one comes with image 101, of 132 that the sample can give.
+    before = (project / "params.yaml").read_text(encoding="utf-8")
+    change_params(project, {"sample_data.images": 500, "partition.train": 200, "augment.copies": 0})
+    assert "features train: 2 shards computed" in run(project, "dvc", "repro", "features@train")
+    change_params(project, {"partition.train": 240})
+    assert "features train: 1 shards computed" in run(project, "dvc", "repro", "features@train")
+    (project / "params.yaml").write_text(before, encoding="utf-8")
+
+
+def test_a_user_s_mistake_is_one_line_without_a_traceback(project: Path) -> None:
+    before = (project / "params.yaml").read_text(encoding="utf-8")
+    change_params(project, {"partition.val": 5000})
+
+    printed = run(project, "dvc", "repro", status=255)
+
+    (project / "params.yaml").write_text(before, encoding="utf-8")
+    assert "error: val: 2500 images of class No male asked for" in printed
+    assert "Traceback" not in printed
+    assert not list((project / "data").rglob(".partial*"))

@@ -1,0 +1,285 @@
+"""The network: its two halves, its training and its file."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from facegender.backbone import (
+    build_model,
+    cut_layer,
+    export_trunk,
+    load_body,
+    pretrained_body,
+    tail_of,
+    trunk_of,
+)
+from facegender.engine import TrunkEngine
+from facegender.errors import FacegenderError
+from facegender.features import compute_shard, feature_paths
+from facegender.images import encode_jpeg
+from facegender.prediction import check_agreement, predict, predict_split
+from facegender.shards import Record, shard_paths, write_shards
+from facegender.training import fit_tail
+from tests.imports import ROOT
+
+pytestmark = pytest.mark.slow
+
+HEIGHT, WIDTH = 90, 80
+CUTS = ("head", *(f"mixed{number}" for number in range(10, 2, -1)))
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, HEIGHT, WIDTH, 3), dtype=np.uint8)
+# Left half dark or bright: easy to tell.
+LABELS = np.arange(12) % 2
+IMAGES[LABELS == 1, :, : WIDTH // 2] //= 8
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights drawn in a process of its own: deterministic operations stay switched on where they once were."""
+    path = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
+    program = (
+        "import sys, numpy as np; from facegender.backbone import random_body\n"
+        "images = np.random.default_rng(0).integers(0, 256, (8, 90, 80, 3), dtype=np.uint8)\n"
+        "random_body(images).save_weights(sys.argv[1])"
+    )
+    again = path.with_name("again.weights.h5")
+    for file in (path, again):
+        subprocess.run([sys.executable, "-c", program, str(file)], check=True, cwd=ROOT)
+    assert path.read_bytes() == again.read_bytes()
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(weights: Path) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    model = build_model(HEIGHT, WIDTH)
+    load_body(model, weights)
+    return model
+
+
+def test_inceptionv3_gets_pixels_between_minus_one_and_one(model: keras.Model) -> None:
+    scaled = keras.Model(model.input, model.get_layer("scaled").output)
+    pixels = np.zeros((1, HEIGHT, WIDTH, 3), np.uint8)
+    pixels[0, 0, 0] = (0, 51, 255)
+
+    # 51 / 127.5 - 1 by hand.
+    assert scaled(pixels)[0, 0, 0].numpy() == pytest.approx([-1, -0.6, 1], abs=1e-6)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_trunk_and_tail_together_are_the_whole(model: keras.Model, cut: str) -> None:
+    whole = model.predict_on_batch(IMAGES)
+
+    parts = tail_of(model, cut).predict_on_batch(trunk_of(model, cut).predict_on_batch(IMAGES))
+
+    assert parts == pytest.approx(whole, abs=1e-5)
+
+
+def test_the_cut_is_below_the_first_trained_block() -> None:
+    # Block mixed8 is trained, so that the trunk ends with mixed7.
+    assert cut_layer("mixed8") == "mixed7"
+    assert cut_layer("mixed10") == "mixed9"
+    assert cut_layer("head") == "pooled"
+
+
+def test_the_head_alone_has_the_weights_of_one_layer(model: keras.Model) -> None:
+    # 2,048 pooled features and a bias for each of two classes.
+    assert tail_of(model, "head").count_params() == 2 * (2048 + 1)
+
+
+def test_batch_normalisation_is_frozen_in_training(model: keras.Model) -> None:
+    tail, features = tail_of(model, "mixed10"), trunk_of(model, "mixed10").predict_on_batch(IMAGES)
+
+    assert np.asarray(tail(features, training=True)) == pytest.approx(np.asarray(tail(features)), abs=1e-5)
+
+
+@pytest.mark.parametrize("cut", ["head", "mixed8"])
+def test_the_engine_gives_tensorflow_s_features(model: keras.Model, weights: Path, cut: str, tmp_path: Path) -> None:
+    expected = trunk_of(model, cut).predict_on_batch(IMAGES)
+
+    for _ in range(2):  # The second time from the translated network.
+        features = TrunkEngine(weights, cut, tmp_path)(iter(IMAGES))
+
+        assert features.shape == expected.shape
+        assert np.abs(features - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_what_an_interrupted_export_leaves_is_not_taken_for_a_network(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        export_trunk(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("facegender.backbone.export_trunk", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        TrunkEngine(weights, "head", tmp_path)(iter(IMAGES))
+
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def features(weights: Path, tmp_path: Path) -> Path:
+    """Features of the twelve images to block mixed9, as the stage writes them."""
+    records = [Record(f"{i}.jpg", int(LABELS[i]), encode_jpeg(IMAGES[i])) for i in range(len(IMAGES))]
+    (tmp_path / "images").mkdir()
+    (tmp_path / "features").mkdir()
+    write_shards(tmp_path / "images", records)
+    engine = TrunkEngine(weights, "mixed10", tmp_path / "networks")
+    for shard in shard_paths(tmp_path / "images"):
+        (tmp_path / "features" / f"{shard.stem}.npz.zst").write_bytes(compute_shard("", "", shard, engine))
+    return tmp_path / "features"
+
+
+def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(weights: Path, features: Path) -> None:
+    keras.utils.set_random_seed(1)
+    model = build_model(HEIGHT, WIDTH)
+    load_body(model, weights)
+    trunk_before = [weight.copy() for weight in trunk_of(model, "mixed10").get_weights()]
+    tail, paths, told = tail_of(model, "mixed10"), feature_paths(features), []
+
+    history = fit_tail(
+        tail, paths, paths, epochs=12, batch_size=6, learning_rate=0.001, patience=12, seed=1, on_epoch=told.append
+    )
+
+    assert told == history
+    assert history[0].keys() == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
+    best = min(history, key=lambda epoch: epoch["val_loss"])
+    assert best["val_accuracy"] == 1
+    image_ids, labels, probabilities = predict_split(tail, features)
+    assert image_ids == [f"{i}.jpg" for i in range(12)]
+    assert labels.tolist() == LABELS.tolist()
+    assert ((probabilities > 0.5) == LABELS).all()
+    loss = -np.log(np.where(LABELS == 1, probabilities, 1 - probabilities)).mean()
+    assert loss == pytest.approx(best["val_loss"], abs=1e-3)
+    for before, after in zip(trunk_before, trunk_of(model, "mixed10").get_weights(), strict=True):
+        assert np.array_equal(before, after)
+    # The joined model has learnt it too.
+    images = np.stack([IMAGES[i] for i in range(12)])
+    assert ((predict(model, images) > 0.5) == LABELS).mean() > 0.9
+
+
+def test_training_stops_when_patience_is_over(weights: Path, features: Path) -> None:
+    model = build_model(HEIGHT, WIDTH)
+    load_body(model, weights)
+    paths = feature_paths(features)
+
+    # A learning rate this small changes no weight that float32 can hold, and so no loss after the first epoch.
+    history = fit_tail(
+        tail_of(model, "mixed10"),
+        paths,
+        paths,
+        epochs=9,
+        batch_size=6,
+        learning_rate=1e-12,
+        patience=2,
+        seed=1,
+        on_epoch=lambda numbers: None,
+    )
+
+    assert len(history) == 3
+
+
+def test_a_loss_that_is_no_number_is_one_line(weights: Path, features: Path) -> None:
+    model = build_model(HEIGHT, WIDTH)
+    load_body(model, weights)
+    model.get_layer("probabilities").bias.assign([np.nan, np.nan])
+    paths = feature_paths(features)
+
+    with pytest.raises(FacegenderError, match=r"lower train\.learning_rate"):
+        fit_tail(
+            tail_of(model, "mixed10"),
+            paths,
+            paths,
+            epochs=1,
+            batch_size=6,
+            learning_rate=0.1,
+            patience=1,
+            seed=1,
+            on_epoch=lambda numbers: None,
+        )
+
+
+def test_a_model_file_has_the_same_bytes_in_every_process(model: keras.Model, weights: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys; from facegender.backbone import build_model, load_body; import keras\n"
+        "from facegender.model_file import save_model\n"
+        "keras.utils.set_random_seed(0); model = build_model(90, 80); load_body(model, sys.argv[1])\n"
+        "save_model(model, sys.argv[2])"
+    )
+    files = [tmp_path / "first.keras", tmp_path / "second.keras"]
+    for file in files:
+        subprocess.run([sys.executable, "-c", program, str(weights), str(file)], check=True, cwd=ROOT)
+
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert all(member.date_time[0] == 1980 for member in zipfile.ZipFile(files[0]).infolist())
+    loaded = keras.saving.load_model(files[0], safe_mode=True)
+    assert np.array_equal(loaded.predict_on_batch(IMAGES), model.predict_on_batch(IMAGES))
+
+
+def test_a_model_of_another_run_is_found_out(model: keras.Model) -> None:
+    probabilities = predict(model, IMAGES)
+
+    assert check_agreement(model, IMAGES, probabilities) == 0
+    with pytest.raises(FacegenderError, match=r"differ by 0\.\d+ in P\(Male\)"):
+        check_agreement(model, IMAGES, 1 - probabilities + 0.1)
+
+
+def test_weights_of_a_file_are_taken_as_they_are(tmp_path: Path) -> None:
+    body = keras.applications.InceptionV3(include_top=False, weights=None)
+    body.save_weights(tmp_path / "own.weights.h5")
+
+    taken = pretrained_body(str(tmp_path / "own.weights.h5"))
+
+    for one, other in zip(body.get_weights(), taken.get_weights(), strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "no such file"), (b"<html>", "no weights of InceptionV3")])
+def test_a_file_without_weights_is_one_line(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "weights.h5"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(FacegenderError, match=words) as caught:
+        pretrained_body(str(path))
+
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_weights_of_another_network_are_one_line(tmp_path: Path) -> None:
+    keras.applications.MobileNetV2(include_top=False, weights=None).save_weights(tmp_path / "other.weights.h5")
+
+    with pytest.raises(FacegenderError, match="no weights of InceptionV3"):
+        pretrained_body(str(tmp_path / "other.weights.h5"))
+
+
+def test_imagenet_without_a_network_is_one_line(tmp_path: Path) -> None:
+    program = (
+        "from facegender.backbone import pretrained_body; from facegender.errors import one_line_errors\n"
+        "with one_line_errors(): pretrained_body('imagenet')"
+    )
+    # A proxy on loopback that nobody serves: no request leaves this machine.
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    environment = os.environ | nowhere | {"KERAS_HOME": str(tmp_path), "no_proxy": "", "NO_PROXY": ""}
+
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert "error: backbone.weights: imagenet: the download failed; go online once" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_random_weights_keep_activations_in_range(weights: Path) -> None:
+    model = build_model(HEIGHT, WIDTH)
+    load_body(model, weights)
+
+    features = trunk_of(model, "mixed8").predict_on_batch(IMAGES)
+
+    assert 0.05 < features.mean() < 5

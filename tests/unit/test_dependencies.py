@@ -1,0 +1,60 @@
+"""dvc.yaml names every file that decides what a stage gives."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.imports import ROOT, imported_files
+
+STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+# Package data that a module reads.
+DATA = {"src/facegender/copula.py": "src/facegender/attribute_latent.csv"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_all_code_that_it_imports_and_on_no_other(name: str) -> None:
+    stage = STAGES[name].get("do", STAGES[name])
+    imported = {path.relative_to(ROOT).as_posix() for path in imported_files(ROOT / "stages" / f"{name}.py")}
+    needed = imported | {DATA[path] for path in imported if path in DATA}
+
+    code = {dependency for dependency in stage["deps"] if dependency.startswith(("src/", "stages/"))}
+
+    assert code == needed
+    assert stage["cmd"].startswith(f"python -m stages.{name}")
+
+
+def test_every_script_is_a_stage() -> None:
+    assert {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"} == set(STAGES)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("__init__.py")), ids=str)
+def test_a_package_file_has_no_code_that_stages_would_depend_on(path: Path) -> None:
+    assert re.fullmatch(r'""".*"""\n', path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_stages_that_need_no_tensorflow_do_not_import_it() -> None:
+    heavy = re.compile(r"^\s*(import|from) (keras|tensorflow|openvino|dvclive)", flags=re.MULTILINE)
+    with_tensorflow = {
+        name
+        for name in STAGES
+        if any(
+            heavy.search(path.read_text(encoding="utf-8")) for path in imported_files(ROOT / "stages" / f"{name}.py")
+        )
+    }
+
+    assert with_tensorflow == {"pretrained", "features", "train", "evaluate"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_metrics_and_plots_are_of_the_form_that_keeps_the_run_cache(name: str) -> None:
+    stage = STAGES[name].get("do", STAGES[name])
+
+    assert not any(isinstance(output, dict) for output in stage.get("outs", []))
+    assert not {"always_changed", "frozen"} & set(stage)
+    for output in stage.get("metrics", []) + stage.get("plots", []):
+        ((path, options),) = output.items()
+        assert path.startswith("metrics/")
+        assert options["cache"] is False
