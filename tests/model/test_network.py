@@ -141,7 +141,8 @@ def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(weights
     model = build_model(HEIGHT, WIDTH)
     load_body(model, weights)
     trunk_before = [weight.copy() for weight in trunk_of(model, "mixed10").get_weights()]
-    tail, paths, told = tail_of(model, "mixed10"), feature_paths(features), []
+    tail, paths = tail_of(model, "mixed10"), feature_paths(features)
+    told: list[dict[str, float]] = []
 
     history = fit_tail(
         tail, paths, paths, epochs=12, batch_size=6, learning_rate=0.001, patience=12, seed=1, on_epoch=told.append
