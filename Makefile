@@ -21,10 +21,12 @@ lint: $(VENV)/installed
 	ruff format --check
 	mypy
 
-# DVC's dry run ends with 0 even when a stage is stale, so its words decide.
+# DVC's dry run ends with 0 even when a stage is stale, so its words decide; without the data it may fail instead.
 lock-fresh: $(VENV)/installed
-	@if dvc repro --dry --allow-missing | grep "Running stage"; then \
-		echo "dvc.lock is stale: run 'make repro' and commit dvc.lock and metrics/" >&2; exit 1; fi
+	@planned=$$(dvc repro --dry --allow-missing 2>&1); status=$$?; \
+	if [ $$status -ne 0 ] || echo "$$planned" | grep --quiet "Running stage"; then \
+		echo "$$planned" | grep --invert-match "didn't change" >&2; \
+		echo "error: dvc.lock is stale; run 'make repro' and commit dvc.lock and metrics/" >&2; exit 1; fi
 
 # Every version of requirements.lock anew, from requirements.txt and requirements-dev.txt.
 lock: $(VENV)/installed

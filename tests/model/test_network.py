@@ -277,10 +277,12 @@ def test_imagenet_without_a_network_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_random_weights_keep_activations_in_range(weights: Path) -> None:
+def test_random_weights_keep_the_activations_of_images_as_they_were_set_by_in_range(weights: Path) -> None:
     model = build_model(HEIGHT, WIDTH)
     load_body(model, weights)
+    images = np.random.default_rng(0).integers(0, 256, (8, HEIGHT, WIDTH, 3), dtype=np.uint8)
 
-    features = trunk_of(model, "mixed8").predict_on_batch(IMAGES)
+    features = trunk_of(model, "mixed8").predict_on_batch(images)
 
-    assert 0.05 < features.mean() < 5
+    # A normalised activation after ReLU has the mean 1 / sqrt(2 pi) = 0.4; a branch of mixed7 takes maxima of such.
+    assert 0.2 < features.mean() < 0.8
