@@ -4,9 +4,9 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: repro test test-fast lint lock-fresh lock
+.PHONY: check-params repro test test-fast lint lock-fresh lock
 
-repro: $(VENV)/installed
+repro: check-params
 	dvc repro
 	dvc metrics show
 
@@ -16,13 +16,17 @@ test: lint lock-fresh
 test-fast: $(VENV)/installed
 	pytest -m "not slow"
 
+# DVC alone tells of no surplus key while nothing is to run.
+check-params: $(VENV)/installed
+	@python -c "from facegender.errors import one_line_errors; from facegender.params import load_params; one_line_errors()(load_params)()"
+
 lint: $(VENV)/installed
 	ruff check
 	ruff format --check
 	mypy
 
 # DVC's dry run ends with 0 even when a stage is stale, so its words decide; without the data it may fail instead.
-lock-fresh: $(VENV)/installed
+lock-fresh: check-params
 	@planned=$$(dvc repro --dry --allow-missing 2>&1); status=$$?; \
 	if [ $$status -ne 0 ] || echo "$$planned" | grep --quiet "Running stage"; then \
 		echo "$$planned" | grep --invert-match "didn't change" >&2; \

@@ -42,7 +42,7 @@ def main() -> None:
         [decode_image(record.jpeg, record.image_id) for row in rows for record in row],
         [f"{record.image_id}\n{caption}" for row, caption in zip(rows, captions, strict=True) for record in row],
         "Training images, each above its transformed copies",
-        columns=PICTURED,
+        columns=len(originals),
     )
 
 

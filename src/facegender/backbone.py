@@ -113,7 +113,7 @@ def random_body(images: npt.NDArray[np.uint8]) -> keras.Model:
 
 
 def load_body(model: keras.Model, path: str | Path) -> None:
-    """Fill the InceptionV3 part of `model` with the weights that `save_body` wrote."""
+    """Fill the InceptionV3 part of `model` with the weights that the stage pretrained wrote."""
     body_of(model).load_weights(path)
 
 

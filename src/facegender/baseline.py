@@ -7,6 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from facegender.errors import FacegenderError
+
 _WIDTH, _HEIGHT = 29, 36
 """A sixth of an aligned CelebA image each way."""
 
@@ -27,8 +29,15 @@ def fit_baseline(pixels: NDArray[np.float32], labels: NDArray[np.integer]) -> Pi
         pixels: (n, 1044) rows of `grey_pixels`.
         labels: (n,) 0 or 1, both of them present.
 
+    Raises:
+        FacegenderError: there is one class only.
+
     Returns:
         A fitted scikit-learn pipeline; `predict_proba(pixels)[:, 1]` is P(Male).
     """
+    if len(np.unique(labels)) < 2:
+        raise FacegenderError(
+            "data/preprocessed/train: images of one class only; mend the bad images that were skipped"
+        )
     model = make_pipeline(StandardScaler(), LogisticRegression(C=_REGULARISATION, solver="lbfgs", max_iter=1000))
     return model.fit(pixels.astype(np.float64), labels)

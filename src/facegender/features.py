@@ -106,9 +106,12 @@ def digest_trunk(weights: Path, trainable_from: str) -> str:
     """Identify all that decides an image's features: weights, cut, the code and the libraries that compute them."""
     package = Path(__file__).parent
     parts = [weights.read_bytes(), trainable_from.encode()]
-    parts += [(package / name).read_bytes() for name in ("backbone.py", "engine.py", "images.py")]
+    parts += [(package / name).read_bytes() for name in ("backbone.py", "engine.py", "images.py", "shards.py")]
     parts.append(inspect.getsource(compute_shard).encode())
-    parts += [f"{name}=={version(name)}".encode() for name in ("keras", "opencv-python-headless", "openvino")]
+    parts += [
+        f"{name}=={version(name)}".encode()
+        for name in ("keras", "numpy", "opencv-python-headless", "openvino", "tensorflow")
+    ]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 

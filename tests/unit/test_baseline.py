@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from facegender.baseline import fit_baseline, grey_pixels
+from facegender.errors import FacegenderError
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,8 @@ def test_a_pixel_that_never_changes_does_no_harm() -> None:
     pixels, labels = _faces(100, seed=1)
     pixels[:, 500] = 0.5
     assert np.isfinite(fit_baseline(pixels, labels).predict_proba(pixels)).all()
+
+
+def test_one_class_is_one_line() -> None:
+    with pytest.raises(FacegenderError, match="images of one class only"):
+        fit_baseline(np.zeros((4, 1044), np.float32), np.ones(4, np.int64))
