@@ -109,33 +109,5 @@ def image_grid(
     _save(path, figure)
 
 
-@_default_style
-def confusion_matrix(path: str | Path, names: Collection[str], counts: ArrayLike, title: str) -> None:
-    """Draw how many images of each class were predicted to be of each class.
-
-    Args:
-        path: the PNG file.
-        names: (n,) the classes.
-        counts: (n, n) numbers of images; a row is an actual class, a column a predicted one.
-        title: what is shown.
-    """
-    table = np.asarray(counts, dtype=np.int64)
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(2.5 + len(names), 2 + len(names)), layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
-        color = "white" if share > 0.5 else "black"
-        axes.text(
-            column, row, f"{table[row, column]:,}\n{share:.1%}", ha="center", va="center", color=color, fontsize=9
-        )
-    axes.set_xticks(range(len(names)), labels=list(names))
-    axes.set_yticks(range(len(names)), labels=list(names))
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("actual")
-    axes.set_title(title)
-    _save(path, figure)
-
-
 def _wrap(caption: str) -> str:
     return "\n".join(textwrap.fill(line, _CAPTION_CHARACTERS) for line in caption.splitlines())

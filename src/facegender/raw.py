@@ -190,22 +190,22 @@ class _Folder:
 
 
 def _image_folders(folder: str, depth: int) -> list[str]:
-    """Folders that directly hold images, sorted; one with images is not looked through any further."""
+    """Folders that directly hold images, sorted."""
     subfolders = []
+    holds_images = False
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if _is_junk(entry.name):
                     continue
-                if _is_image(entry.name):
-                    return [folder]
                 if entry.is_dir():
                     subfolders.append(entry.path)
+                elif _is_image(entry.name):
+                    holds_images = True
     except OSError as error:
         raise FacegenderError(f"{folder}: {error.strerror}; make the folder readable") from error
-    if depth == 1:
-        return []
-    return [found for subfolder in sorted(subfolders) for found in _image_folders(subfolder, depth - 1)]
+    deeper = sorted(subfolders) if depth > 1 else []
+    return [folder] * holds_images + [found for subfolder in deeper for found in _image_folders(subfolder, depth - 1)]
 
 
 class _Zip:

@@ -17,7 +17,6 @@ DRAWINGS: dict[str, Draw] = {
     "heat_map": lambda path: figures.heat_map(path, ATTRIBUTES, np.eye(40), "Correlation"),
     "image_grid": lambda path: figures.image_grid(path, FACES, ["one", "two\nlines", "three"], "Faces", columns=2),
     "image_grid of none": lambda path: figures.image_grid(path, [], [], "No mistakes"),
-    "confusion_matrix": lambda path: figures.confusion_matrix(path, ["No", "Yes"], [[3, 1], [0, 0]], "Test"),
 }
 
 

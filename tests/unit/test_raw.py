@@ -474,7 +474,7 @@ def test_a_damaged_member_is_one_line_and_spares_the_others(tmp_path: Path) -> N
     assert "\n" not in str(raised.value)
 
 
-def test_a_folder_is_not_listed_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_listed_once_and_not_for_each_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = folder_of(tmp_path, {f"img_align_celeba/{number}.jpg": b"x" for number in range(100)})
     seen: list[str] = []
     scandir = os.scandir
@@ -501,7 +501,18 @@ def test_a_folder_is_not_listed_to_its_end(tmp_path: Path, monkeypatch: pytest.M
     with open_images(root) as source:
         assert "99.jpg" in source
         assert source.read("42.jpg") == b"x"
-    assert len(seen) == 2
+    # The folder of images, and the hundred in it.
+    assert len(seen) == 101
+
+
+@pytest.mark.parametrize("pack", [folder_of, zip_of])
+def test_a_loose_picture_hides_no_folder_beside_it(
+    pack: Callable[[Path, dict[str, bytes]], Path], tmp_path: Path
+) -> None:
+    files = {"cover.jpg": b"cover", "img_align_celeba/000001.jpg": b"one", "album.jpg/000002.jpg": b"two"}
+
+    with open_images(pack(tmp_path, files)) as source:
+        assert [source.read(name) for name in ("cover.jpg", "000001.jpg", "000002.jpg")] == [b"cover", b"one", b"two"]
 
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
