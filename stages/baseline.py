@@ -18,11 +18,15 @@ def main() -> None:
     """Write metrics/baseline.json."""
     pixels, labels = {}, {}
     for split in ("train", "test"):
-        records = tqdm(read_records(f"data/preprocessed/{split}"), f"baseline {split}", disable=None)
-        rows = [(grey_pixels(decode_image(jpeg, image_id)), label) for image_id, label, jpeg in records]
-        pixels[split] = np.stack([row for row, _ in rows])
-        labels[split] = np.array([label for _, label in rows])
-    probabilities = fit_baseline(pixels["train"], labels["train"]).predict_proba(pixels["test"])[:, 1]
+        rows, classes = bytearray(), bytearray()
+        for image_id, label, jpeg in tqdm(
+            read_records(f"data/preprocessed/{split}"), f"baseline {split}", disable=None
+        ):
+            rows += grey_pixels(decode_image(jpeg, image_id)).tobytes()
+            classes.append(label)
+        labels[split] = np.frombuffer(classes, np.uint8)
+        pixels[split] = np.frombuffer(rows, np.uint8).reshape(len(classes), -1)
+    probabilities = fit_baseline(pixels["train"], labels["train"]).predict(pixels["test"])
     write_json("metrics/baseline.json", classification_metrics(labels["test"], probabilities, THRESHOLD))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import joblib
 from tqdm import tqdm
 
-from facegender.engine import TrunkEngine
+from facegender.cache import FEATURES, TRUNKS, describe, prune
+from facegender.engine import choose_engine, make_engine
 from facegender.errors import one_line_errors
 from facegender.features import digest_trunk, write_features
 from facegender.files import whole_folder
@@ -20,14 +21,21 @@ CACHE = Path(".cache")
 @one_line_errors()
 def main(split: str, images: Path) -> None:
     """Write data/features/`split` from the image shards in `images`."""
-    cut = load_params().backbone.trainable_from
-    trunk = digest_trunk(WEIGHTS, cut)
-    engine = TrunkEngine(WEIGHTS, cut, CACHE / "trunks" / trunk)
-    memo = joblib.Memory(CACHE / "features", verbose=0)
+    params = load_params()
+    cut = params.backbone.trainable_from
+    engine_name = choose_engine(half_precision=params.backbone.weights != "random")
+    print(f"features {split}: the engine is {engine_name}", flush=True)
+    trunk = digest_trunk(WEIGHTS, cut, engine_name)
+    networks = CACHE / TRUNKS / trunk
+    engine = make_engine(engine_name, WEIGHTS, cut, networks)
+    memo = joblib.Memory(CACHE / FEATURES, verbose=0)
     with whole_folder(Path("data/features", split)) as folder:
         shards = write_features(images, folder, trunk, engine, memo)
         computed = sum(tqdm(shards, f"features {split}", len(shard_paths(images)), unit="shard", disable=None))
     print(f"features {split}: {computed} shards computed, the others known")
+    dropped = prune(CACHE, params.cache.gigabytes * 1e9, in_use=networks)
+    if dropped:
+        print(f"features {split}: dropped {describe(dropped)} of {CACHE}, used longest ago, to keep cache.gigabytes")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """Stage train: fit the tail on the features, and join it to the trunk."""
 
+import shutil
+from pathlib import Path
+
 import keras
+import tensorflow as tf
 from dvclive import Live
 from dvclive.utils import standardize_metric_name
 
@@ -9,19 +13,26 @@ from facegender.errors import one_line_errors
 from facegender.features import feature_paths
 from facegender.model_file import save_model
 from facegender.params import load_params
-from facegender.training import fit_tail
+from facegender.training import best_epoch, digest_training, fit_tail
+
+WEIGHTS = Path("models/backbone.weights.h5")
+STATES = Path(".cache/training")
 
 
 @one_line_errors()
 def main() -> None:
     """Write models/gender.keras and the curves in metrics/train."""
     params = load_params()
-    group = params.train
+    group, cut, size = params.train, params.backbone.trainable_from, (params.preprocess.height, params.preprocess.width)
+    train, val = (feature_paths(f"data/features/{split}") for split in ("train", "val"))
+    state = STATES / digest_training([WEIGHTS, *train, *val], {"train": group.model_dump(), "cut": cut, "size": size})
+    for other in set(STATES.glob("*")) - {state}:
+        shutil.rmtree(other)
+
     keras.utils.set_random_seed(group.seed)
-    model = build_model(params.preprocess.height, params.preprocess.width, group.dropout, group.hidden_units)
-    load_body(model, "models/backbone.weights.h5")
-    tail = tail_of(model, params.backbone.trainable_from)
-    splits = [feature_paths(f"data/features/{split}") for split in ("train", "val")]
+    tf.config.experimental.enable_op_determinism()
+    model = build_model(*size, group.dropout, group.hidden_units)
+    load_body(model, WEIGHTS)
     with Live("metrics/train", dvcyaml=None, save_dvc_exp=False) as live:
 
         def log(numbers: dict[str, float]) -> None:
@@ -30,10 +41,11 @@ def main() -> None:
             live.next_step()
 
         settings = group.model_dump(exclude={"dropout", "hidden_units"})
-        history = fit_tail(tail, *splits, **settings, on_epoch=log)
-        best = min(range(len(history)), key=lambda epoch: history[epoch]["val_loss"])
-        live.summary["best"] = {"epoch": best + 1} | history[best]
+        history = fit_tail(tail_of(model, cut), train, val, state, **settings, on_epoch=log)
+        best = best_epoch(history)
+        live.summary["best"] = {"epoch": best} | history[best - 1]
     save_model(model, "models/gender.keras")
+    shutil.rmtree(STATES)
 
 
 if __name__ == "__main__":

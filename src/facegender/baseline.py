@@ -1,10 +1,11 @@
 """The plain yardstick: logistic regression on small grey images, which a network has to beat."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.linear_model import SGDClassifier
 from sklearn.preprocessing import StandardScaler
 
 from facegender.errors import FacegenderError
@@ -13,31 +14,75 @@ _WIDTH, _HEIGHT = 29, 36
 """A sixth of an aligned CelebA image each way."""
 
 _REGULARISATION = 0.03
-"""scikit-learn's C, of 0.001, 0.003, 0.01, 0.03 and 0.1 the best on CelebA's validation images."""
+"""The inverse of the penalty on all images together, of 0.001, 0.003, 0.01, 0.03 and 0.1 the best on CelebA's
+validation images."""
+
+_EPOCHS = 20
+_LEARNING_RATE = 1e-3
+"""With averaged weights; on 4,000 CelebA images as good on validation as a solver that holds all of them as float64."""
+
+_BLOCK = 500
+"""Images in memory as float32 at a time."""
 
 
-def grey_pixels(image_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Shrink an RGB image (height, width, 3), uint8, to (1044,) grey values from 0 to 1: 36 rows of 29 pixels."""
+def grey_pixels(image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Shrink an RGB image (height, width, 3), uint8, to (1044,) grey values: 36 rows of 29 pixels."""
     grey = cv2.resize(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY), (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
-    return (grey.ravel() / 255).astype(np.float32)
+    return np.asarray(grey, np.uint8).ravel()
 
 
-def fit_baseline(pixels: NDArray[np.float32], labels: NDArray[np.integer]) -> Pipeline:
-    """Fit a logistic regression on standardised pixels.
+class Baseline:
+    """A fitted yardstick."""
+
+    def __init__(self, scaler: StandardScaler, classifier: SGDClassifier) -> None:
+        """Keep the fitted parts."""
+        self._scaler = scaler
+        self._classifier = classifier
+
+    def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Give P(Male), (n,), for rows of `grey_pixels`, uint8 (n, 1044)."""
+        blocks = [self._classifier.predict_proba(self._scaler.transform(block))[:, 1] for block in _blocks(pixels)]
+        return np.concatenate(blocks).astype(np.float32)
+
+
+def fit_baseline(pixels: NDArray[np.uint8], labels: NDArray[np.integer]) -> Baseline:
+    """Fit a logistic regression on standardised pixels, by averaged stochastic gradient descent.
 
     Args:
-        pixels: (n, 1044) rows of `grey_pixels`.
+        pixels: uint8 (n, 1044), rows of `grey_pixels`.
         labels: (n,) 0 or 1, both of them present.
 
     Raises:
         FacegenderError: there is one class only.
-
-    Returns:
-        A fitted scikit-learn pipeline; `predict_proba(pixels)[:, 1]` is P(Male).
     """
     if len(np.unique(labels)) < 2:
         raise FacegenderError(
             "data/preprocessed/train: images of one class only; mend the bad images that were skipped"
         )
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=_REGULARISATION, solver="lbfgs", max_iter=1000))
-    return model.fit(pixels.astype(np.float64), labels)
+    scaler = StandardScaler()
+    for block in _blocks(pixels):
+        scaler.partial_fit(block)
+    classifier = SGDClassifier(
+        loss="log_loss",
+        alpha=1 / (_REGULARISATION * len(labels)),
+        learning_rate="constant",
+        eta0=_LEARNING_RATE,
+        average=True,
+        random_state=0,
+    )
+    generator = np.random.default_rng(0)
+    for _ in range(_EPOCHS):
+        order = generator.permutation(len(labels))
+        for start in range(0, len(order), _BLOCK):
+            chosen = order[start : start + _BLOCK]
+            classifier.partial_fit(scaler.transform(_scaled(pixels[chosen])), labels[chosen], classes=[0, 1])
+    return Baseline(scaler, classifier)
+
+
+def _blocks(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
+    for start in range(0, len(pixels), _BLOCK):
+        yield _scaled(pixels[start : start + _BLOCK])
+
+
+def _scaled(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.divide(pixels, 255, dtype=np.float32)

@@ -7,10 +7,12 @@ NumPy's .npz under zstd. Most features are zeros of a ReLU, so that it is a frac
 import hashlib
 import inspect
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -96,17 +98,39 @@ def write_features(
     """
     remembered = memo.cache(compute_shard, ignore=["shard", "engine"], verbose=0)
     for shard in shard_paths(images):
-        key = (hashlib.sha256(shard.read_bytes()).hexdigest(), trunk_digest)
-        known = remembered.check_call_in_cache(*key, shard, engine)
-        (folder / f"{shard.stem}.npz.zst").write_bytes(remembered(*key, shard, engine))
-        yield not known
+        arguments = (hashlib.sha256(shard.read_bytes()).hexdigest(), trunk_digest, shard, engine)
+        known = _recall(remembered, arguments)
+        (folder / f"{shard.stem}.npz.zst").write_bytes(remembered(*arguments) if known is None else known)
+        yield known is None
 
 
-def digest_trunk(weights: Path, trainable_from: str) -> str:
-    """Identify all that decides an image's features: weights, cut, the code and the libraries that compute them."""
+def _recall(remembered: Any, arguments: tuple[Any, ...]) -> bytes | None:
+    """Give what the memo holds for a call, and mark it as used now; None where it holds nothing whole."""
+    if not remembered.check_call_in_cache(*arguments):
+        return None
+    entry = remembered.call_and_shelve(*arguments)
+    try:
+        data: bytes = entry.get()
+    except Exception:  # Damaged bytes raise almost anything, and joblib itself would print the traceback.
+        entry.clear()
+        return None
+    with suppress(OSError):  # A mark that cannot be set costs some computing later, and no more.
+        os.utime(Path(remembered.store_backend.location, entry.func_id, entry.args_id))
+    return data
+
+
+def digest_trunk(weights: Path, trainable_from: str, engine_name: str) -> str:
+    """Identify all that decides an image's features.
+
+    Args:
+        weights: InceptionV3's, as the stage pretrained writes them.
+        trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
+        engine_name: library and precision that compute; the code and the versions of libraries are added here.
+    """
     package = Path(__file__).parent
-    parts = [weights.read_bytes(), trainable_from.encode()]
-    parts += [(package / name).read_bytes() for name in ("backbone.py", "engine.py", "images.py", "shards.py")]
+    parts = [weights.read_bytes(), trainable_from.encode(), engine_name.encode()]
+    modules = ("backbone.py", "engine.py", "gpu_engine.py", "images.py", "shards.py")
+    parts += [(package / name).read_bytes() for name in modules]
     parts.append(inspect.getsource(compute_shard).encode())
     parts += [
         f"{name}=={version(name)}".encode()

@@ -101,6 +101,7 @@ class Train(_Group):
     epochs: Positive
     batch_size: Positive
     learning_rate: Annotated[float, Field(gt=0, le=1)]
+    schedule: Literal["constant", "cosine"]
     patience: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
     hidden_units: Annotated[int, Field(ge=0)]
@@ -112,6 +113,12 @@ class Evaluate(_Group):
 
     threshold: Annotated[float, Field(gt=0, lt=1)]
     mistakes: Annotated[int, Field(ge=1, le=100)]
+
+
+class Cache(_Group):
+    """What is kept between runs outside DVC's outs, in gigabytes of 10^9 bytes."""
+
+    gigabytes: Annotated[float, Field(gt=0)]
 
 
 class Params(_Group):
@@ -126,6 +133,7 @@ class Params(_Group):
     backbone: Backbone
     train: Train
     evaluate: Evaluate
+    cache: Cache
 
 
 class _Yaml12Loader(yaml.SafeLoader):

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from facegender.errors import FacegenderError
 from facegender.features import feature_paths, load_shard
@@ -46,6 +47,8 @@ def check_agreement(model: keras.Model, images: npt.NDArray[np.uint8], probabili
     Raises:
         FacegenderError: it is more than float16 features can explain.
     """
+    # GPUs round float32 to TensorFloat-32, which random weights amplify beyond the bound.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     difference = float(np.abs(predict(model, images) - probabilities).max())
     if not difference < _AGREEMENT:
         raise FacegenderError(

@@ -48,16 +48,20 @@ def make_project(folder: Path, changes: dict[str, Any]) -> Path:
     return folder
 
 
-def run(folder: Path, *command: str, status: int = 0) -> str:
-    """Run a command in a project and give what it printed; it must end with `status`."""
-    environment = os.environ | {
+def environment(folder: Path) -> dict[str, str]:
+    """Give the environment variables that commands in a project need."""
+    return os.environ | {
         # The copy's own library, and not the installed one.
         "PYTHONPATH": str(folder / "src"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "DVC_NO_ANALYTICS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def run(folder: Path, *command: str, status: int = 0) -> str:
+    """Run a command in a project and give what it printed; it must end with `status`."""
+    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
     printed = done.stdout + done.stderr
     assert done.returncode == status, printed
     return printed

@@ -54,11 +54,14 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "train.batch_size": (8, TRAIN),
     "train.learning_rate": (0.01, TRAIN),
     "train.patience": (1, TRAIN),
+    "train.schedule": ("constant", TRAIN),
     "train.dropout": (0.25, TRAIN),
     "train.hidden_units": (8, TRAIN),
     "train.seed": (121, TRAIN),
     "evaluate.threshold": (0.6, END),
     "evaluate.mistakes": (3, END),
+    # Not even the stage that reads it: it decides what is kept, and not what comes out.
+    "cache.gigabytes": (0.5, set()),
 }
 
 # Stand-ins for these alone: all else really runs.

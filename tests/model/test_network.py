@@ -1,6 +1,7 @@
 """The network: its two halves, its training and its file."""
 
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -25,7 +26,7 @@ from facegender.features import compute_shard, feature_paths
 from facegender.images import encode_jpeg
 from facegender.prediction import check_agreement, predict, predict_split
 from facegender.shards import Record, shard_paths, write_shards
-from facegender.training import fit_tail
+from facegender.training import digest_training, fit_tail
 from tests.imports import ROOT
 
 pytestmark = pytest.mark.slow
@@ -136,7 +137,9 @@ def features(weights: Path, tmp_path: Path) -> Path:
     return tmp_path / "features"
 
 
-def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(weights: Path, features: Path) -> None:
+def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(
+    weights: Path, features: Path, tmp_path: Path
+) -> None:
     keras.utils.set_random_seed(1)
     model = build_model(HEIGHT, WIDTH)
     load_body(model, weights)
@@ -145,7 +148,17 @@ def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(weights
     told: list[dict[str, float]] = []
 
     history = fit_tail(
-        tail, paths, paths, epochs=12, batch_size=6, learning_rate=0.001, patience=12, seed=1, on_epoch=told.append
+        tail,
+        paths,
+        paths,
+        tmp_path / "state",
+        epochs=12,
+        batch_size=6,
+        learning_rate=0.001,
+        schedule="constant",
+        patience=12,
+        seed=1,
+        on_epoch=told.append,
     )
 
     assert told == history
@@ -165,7 +178,7 @@ def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(weights
     assert ((predict(model, images) > 0.5) == LABELS).mean() > 0.9
 
 
-def test_training_stops_when_patience_is_over(weights: Path, features: Path) -> None:
+def test_training_stops_when_patience_is_over(weights: Path, features: Path, tmp_path: Path) -> None:
     model = build_model(HEIGHT, WIDTH)
     load_body(model, weights)
     paths = feature_paths(features)
@@ -175,9 +188,11 @@ def test_training_stops_when_patience_is_over(weights: Path, features: Path) -> 
         tail_of(model, "mixed10"),
         paths,
         paths,
+        tmp_path / "state",
         epochs=9,
         batch_size=6,
         learning_rate=1e-12,
+        schedule="constant",
         patience=2,
         seed=1,
         on_epoch=lambda numbers: None,
@@ -186,7 +201,7 @@ def test_training_stops_when_patience_is_over(weights: Path, features: Path) -> 
     assert len(history) == 3
 
 
-def test_a_loss_that_is_no_number_is_one_line(weights: Path, features: Path) -> None:
+def test_a_loss_that_is_no_number_is_one_line(weights: Path, features: Path, tmp_path: Path) -> None:
     model = build_model(HEIGHT, WIDTH)
     load_body(model, weights)
     model.get_layer("probabilities").bias.assign([np.nan, np.nan])
@@ -197,13 +212,84 @@ def test_a_loss_that_is_no_number_is_one_line(weights: Path, features: Path) -> 
             tail_of(model, "mixed10"),
             paths,
             paths,
+            tmp_path / "state",
             epochs=1,
             batch_size=6,
             learning_rate=0.1,
+            schedule="constant",
             patience=1,
             seed=1,
             on_epoch=lambda numbers: None,
         )
+
+
+INTERRUPTED_FIT = """
+import os, signal, sys
+from pathlib import Path
+import keras, tensorflow as tf
+from facegender.backbone import build_model, load_body, tail_of
+from facegender.features import feature_paths
+from facegender.training import digest_training, fit_tail
+
+weights, features, state, killed_after = sys.argv[1:]
+keras.utils.set_random_seed(1)
+tf.config.experimental.enable_op_determinism()
+model = build_model(90, 80, dropout=0.5, hidden_units=8)
+load_body(model, weights)
+tail, paths, told = tail_of(model, "mixed10"), feature_paths(features), []
+
+def on_epoch(numbers):
+    told.append(numbers)
+    # What a kill in the middle of keeping an epoch leaves.
+    if len(told) == int(killed_after):
+        Path(state, ".partial-epoch-0009").mkdir()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+settings = {"epochs": 4, "batch_size": 5, "learning_rate": 0.01, "schedule": "cosine", "patience": 4, "seed": 1}
+history = fit_tail(tail, paths, paths, Path(state), **settings, on_epoch=on_epoch)
+assert told == history, (told, history)
+tail.save_weights(state + ".weights.h5")
+print(len(history), [epoch["learning_rate"] for epoch in history])
+"""
+
+
+def test_training_killed_after_any_epoch_goes_on_to_the_same_weights(
+    weights: Path, features: Path, tmp_path: Path
+) -> None:
+    def fit(state: str, killed_after: int) -> subprocess.CompletedProcess[str]:
+        arguments = [str(weights), str(features), str(tmp_path / state), str(killed_after)]
+        command = [sys.executable, "-c", INTERRUPTED_FIT, *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    undisturbed = fit("undisturbed", 0)
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    # 0.01 * (1 + cos(pi * epoch / 4)) / 2 by hand.
+    assert undisturbed.stdout.splitlines()[-1] == "4 [0.01, 0.00853553, 0.005, 0.00146447]"
+    for killed_after in (2, 4):
+        state = f"killed after {killed_after}"
+        assert fit(state, killed_after).returncode == -signal.SIGKILL
+        assert len(list((tmp_path / state).glob("epoch-*"))) in (1, 2)
+
+        resumed = fit(state, 0)
+
+        assert resumed.returncode == 0, resumed.stderr
+        assert resumed.stdout.splitlines()[-1] == undisturbed.stdout.splitlines()[-1]
+        assert (tmp_path / f"{state}.weights.h5").read_bytes() == (tmp_path / "undisturbed.weights.h5").read_bytes()
+        epochs_trained = resumed.stdout.count("Epoch ")
+        assert epochs_trained == 4 - killed_after
+
+
+def test_a_training_state_is_of_one_set_of_files_and_settings(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(b"1")
+    second.write_bytes(b"2")
+    digest = digest_training([first, second], {"epochs": 2})
+
+    assert digest_training([first, second], {"epochs": 2}) == digest
+    assert digest_training([first, second], {"epochs": 3}) != digest
+    assert digest_training([first], {"epochs": 2}) != digest
+    second.write_bytes(b"3")
+    assert digest_training([first, second], {"epochs": 2}) != digest
 
 
 def test_a_model_file_has_the_same_bytes_in_every_process(model: keras.Model, weights: Path, tmp_path: Path) -> None:

@@ -211,26 +211,27 @@ def test_zeros_cost_little(tmp_path: Path) -> None:
     assert io.BytesIO(data).read(4) == b"\x28\xb5\x2f\xfd"  # Zstandard's magic number, RFC 8878, 3.1.1.
 
 
-def test_the_trunk_is_known_by_weights_and_cut(tmp_path: Path) -> None:
+def test_the_trunk_is_known_by_weights_cut_and_engine(tmp_path: Path) -> None:
     weights, same, other = tmp_path / "a.h5", tmp_path / "copy.h5", tmp_path / "b.h5"
     weights.write_bytes(b"weights")
     same.write_bytes(b"weights")
     other.write_bytes(b"weightz")
 
-    digest = digest_trunk(weights, "mixed8")
+    digest = digest_trunk(weights, "mixed8", "OpenVINO float32")
 
-    assert digest == digest_trunk(same, "mixed8")
-    assert digest != digest_trunk(other, "mixed8")
-    assert digest != digest_trunk(weights, "mixed7")
+    assert digest == digest_trunk(same, "mixed8", "OpenVINO float32")
+    assert digest != digest_trunk(other, "mixed8", "OpenVINO float32")
+    assert digest != digest_trunk(weights, "mixed7", "OpenVINO float32")
+    assert digest != digest_trunk(weights, "mixed8", "TensorFlow float32")
 
 
 def test_the_trunk_is_known_by_its_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.h5").write_bytes(b"weights")
-    digests = {digest_trunk(tmp_path / "a.h5", "head")}
+    digests = {digest_trunk(tmp_path / "a.h5", "head", "OpenVINO float32")}
 
     for library in ("keras", "opencv-python-headless", "openvino"):
         monkeypatch.setattr("facegender.features.version", lambda name, new=library: "9.9" if name == new else "1.0")
-        digests.add(digest_trunk(tmp_path / "a.h5", "head"))
+        digests.add(digest_trunk(tmp_path / "a.h5", "head", "OpenVINO float32"))
 
     assert len(digests) == 4
 

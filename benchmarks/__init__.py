@@ -1,0 +1,1 @@
+"""What the pipeline costs: scripts that print Markdown tables."""

@@ -1,0 +1,235 @@
+"""Shows that training the tail from features on disk is as fast as from memory, and what training without a cut costs.
+
+All train the same layers on as many images. The ways take turns, round by round, each in a fresh process that is warmed
+up before an epoch is measured, by two steps or, for `fit_tail`, by an epoch:
+
+- arrays in memory: `train_on_batch` on float16 features, plain and compiled by XLA;
+- shards on disk: `fit_tail`, as the stage train calls it, with the files it keeps of each epoch;
+- whole network: `train_on_batch` on uint8 images in memory, with the layers below the cut frozen.
+
+Features are random, as sparse as those of a ReLU; the speed does not depend on what they say. Prints a Markdown table.
+
+    python -m benchmarks.tail_training --weights inception_v3_notop.h5
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from benchmarks.measure import say, table
+from facegender.backbone import build_model, load_body, pretrained_body, tail_of, trunk_of
+from facegender.celeba import HEIGHT, WIDTH
+from facegender.errors import one_line_errors
+from facegender.features import compute_shard, feature_paths, load_shard
+from facegender.images import encode_jpeg
+from facegender.shards import Record, shard_paths, write_shards
+from facegender.training import fit_tail
+
+DROPOUT, LEARNING_RATE, SEED = 0.5, 1e-4, 0
+VALIDATION_IMAGES = 10
+"""So few that an epoch is all training."""
+
+ZEROS = 0.86
+"""Share of zeros among the features of block mixed7."""
+
+MEMORY, XLA, DISK, WHOLE = "arrays in memory", "arrays in memory, XLA", "shards on disk", "whole network on images"
+
+
+class Task(NamedTuple):
+    """What is trained on what.
+
+    Attributes:
+        weights: InceptionV3's, as the stage pretrained writes them.
+        trainable_from: the cut.
+        features: folder of the folders train and val of feature shards.
+        images: as many as the training features, a multiple of `batch_size`.
+        batch_size: images a step.
+    """
+
+    weights: Path
+    trainable_from: str
+    features: Path
+    images: int
+    batch_size: int
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", required=True, help="as backbone.weights: imagenet or the path of an .h5 file")
+    parser.add_argument("--trainable-from", nargs="+", default=["mixed8", "mixed7"])
+    parser.add_argument("--images", type=int, default=1600, help="of an epoch, at most: as many as fill whole batches")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    images = arguments.images - arguments.images % arguments.batch_size
+    if not images:
+        parser.error("--images: fewer than one batch")
+    rates = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        weights = folder / "backbone.weights.h5"
+        pretrained_body(arguments.weights).save_weights(weights)
+        for cut in arguments.trainable_from:
+            say(f"{cut}: features")
+            shape = tail_of(build_model(HEIGHT, WIDTH), cut).input_shape[1:]
+            write_random_features(folder / cut / "train", images, shape)
+            write_random_features(folder / cut / "val", VALIDATION_IMAGES, shape)
+            task = Task(weights, cut, folder / cut, images, arguments.batch_size)
+            rates[cut] = take_turns(task, arguments.rounds)
+
+    print(f"{images} images in batches of {arguments.batch_size}, median of {arguments.rounds} rounds:\n")
+    print(report(rates))
+
+
+def write_random_features(folder: Path, images: int, shape: tuple[int, ...]) -> None:
+    """Write feature shards of float16 (images, *shape): normal numbers less a constant, where positive, or 0."""
+    generator = np.random.default_rng([SEED, images])
+    threshold = statistics.NormalDist().inv_cdf(ZEROS)
+
+    def engine(pixels: Any) -> npt.NDArray[np.float32]:
+        size = (sum(1 for _ in pixels), *shape)
+        return np.maximum(generator.standard_normal(size, np.float32) - np.float32(threshold), 0)
+
+    jpeg = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
+    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as blank:
+        write_shards(Path(blank), (Record(f"{number:06}.jpg", number % 2, jpeg) for number in range(images)))
+        for shard in shard_paths(blank):
+            (folder / f"{shard.stem}.npz.zst").write_bytes(compute_shard("", "", shard, engine))
+
+
+def take_turns(task: Task, rounds: int) -> dict[str, list[float]]:
+    """Run each way once a round in a process of its own, and give each one's images per second."""
+    rates: dict[str, list[float]] = {name: [] for name in WAYS}
+    for number in range(1, rounds + 1):
+        for name in WAYS:
+            say(f"{task.trainable_from}, round {number}: {name}")
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                rates[name].append(task.images / process.submit(run_way, name, task).result())
+    return rates
+
+
+def run_way(name: str, task: Task) -> float:
+    """Give the seconds of an epoch."""
+    return WAYS[name](task)
+
+
+def train_in_memory(task: Task, jit_compile: bool = False) -> float:
+    """Give the seconds of an epoch of the tail on arrays of features."""
+    shards = [load_shard(path) for path in feature_paths(task.features / "train")]
+    features = np.concatenate([shard.features for shard in shards])
+    labels = np.concatenate([shard.labels for shard in shards])
+    return train_epoch(tail_of(network(task), task.trainable_from), features, labels, task.batch_size, jit_compile)
+
+
+def train_in_memory_with_xla(task: Task) -> float:
+    """Give the seconds of an epoch of the tail on arrays of features, compiled by XLA."""
+    return train_in_memory(task, jit_compile=True)
+
+
+def train_from_disk(task: Task) -> float:
+    """Give the seconds of the second epoch of `fit_tail`, set up as in the stage train."""
+    keras.utils.set_random_seed(SEED)
+    tf.config.experimental.enable_op_determinism()
+    tail = tail_of(network(task), task.trainable_from)
+    train, val = (feature_paths(task.features / split) for split in ("train", "val"))
+    ends: list[float] = []
+    # Standard output is for the table, not for the progress of `fit`.
+    with tempfile.TemporaryDirectory() as state, redirect_stdout(sys.stderr):
+        fit_tail(
+            tail,
+            train,
+            val,
+            Path(state),
+            epochs=2,
+            batch_size=task.batch_size,
+            learning_rate=LEARNING_RATE,
+            schedule="constant",
+            patience=2,
+            seed=SEED,
+            on_epoch=lambda numbers: ends.append(time.perf_counter()),
+        )
+    return ends[1] - ends[0]
+
+
+def train_whole(task: Task) -> float:
+    """Give the seconds of an epoch of the whole network on images, of which the trunk's layers are frozen."""
+    model = network(task)
+    trunk_of(model, task.trainable_from).trainable = False
+    images = np.random.default_rng(SEED).integers(0, 256, (task.images, HEIGHT, WIDTH, 3), np.uint8)
+    return train_epoch(model, images, np.arange(task.images) % 2, task.batch_size)
+
+
+def network(task: Task) -> keras.Model:
+    """Build the whole network with the given weights, as the stage train does."""
+    model = build_model(HEIGHT, WIDTH, DROPOUT)
+    load_body(model, task.weights)
+    return model
+
+
+def train_epoch(
+    model: keras.Model,
+    inputs: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    batch_size: int,
+    jit_compile: bool = False,
+) -> float:
+    """Compile as `fit_tail` does, take two steps, and give the seconds of an epoch after them."""
+    model.compile(
+        keras.optimizers.Adam(LEARNING_RATE),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=jit_compile,
+    )
+    batches = [slice(start, start + batch_size) for start in range(0, len(labels), batch_size)]
+    for _ in range(2):
+        model.train_on_batch(inputs[batches[0]], labels[batches[0]])
+    start = time.perf_counter()
+    for batch in batches:
+        model.train_on_batch(inputs[batch], labels[batch])
+    return time.perf_counter() - start
+
+
+WAYS: dict[str, Callable[[Task], float]] = {
+    MEMORY: train_in_memory,
+    XLA: train_in_memory_with_xla,
+    DISK: train_from_disk,
+    WHOLE: train_whole,
+}
+
+
+def report(rates: Mapping[str, Mapping[str, list[float]]]) -> str:
+    """Give the table of images per second by cut and way."""
+    rows = []
+    for cut, ways in rates.items():
+        median = {name: statistics.median(values) for name, values in ways.items()}
+        for name, values in ways.items():
+            rows.append(
+                (
+                    f"{cut}, {name}",
+                    f"{median[name]:.1f}",
+                    f"{min(values):.1f} to {max(values):.1f}",
+                    f"{median[name] / median[MEMORY]:.0%}",
+                    f"{median[name] / median[WHOLE]:.1f}",
+                )
+            )
+    return table(("trained from, on", "images/s", "all rounds", f"of {MEMORY}", "times the whole network"), rows)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

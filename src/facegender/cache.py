@@ -1,0 +1,110 @@
+"""What is kept between runs outside DVC's outs, and costs time alone when it is lost: measured, bounded, cleared.
+
+Each part is a folder of entries. An entry's modification time says when it was last used: whoever reads an entry marks
+it with `os.utime`. Access times would not do, for most file systems note them once a day or never.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import joblib
+
+from facegender.errors import FacegenderError
+
+FEATURES = "features"
+"""The memo of feature shards, a joblib.Memory."""
+TRUNKS = "trunks"
+"""Translated networks, in a folder for each trunk."""
+TRAINING = "training"
+"""States of interrupted training, in a folder for each."""
+
+
+class Entry(NamedTuple):
+    """What is dropped as a whole: a file or folder, its bytes, and when it was last used, in seconds since 1970."""
+
+    path: Path
+    size: int
+    used: float
+
+
+def list_entries(cache: Path) -> dict[str, list[Entry]]:
+    """List the entries of each part; a part that is not there has none."""
+    memo, trunks, training = cache / FEATURES, cache / TRUNKS, cache / TRAINING
+    # The memo knows its own layout; making one makes its folder.
+    shards = joblib.Memory(memo, verbose=0).store_backend.get_items() if memo.is_dir() else []
+    return {
+        FEATURES: list(_entries(Path(shard.path) for shard in shards)),
+        TRUNKS: list(_entries(trunks.glob("*"))),
+        TRAINING: list(_entries(training.glob("*"))),
+    }
+
+
+def _entries(paths: Iterable[Path]) -> Iterator[Entry]:
+    for path in paths:
+        # A run at work meanwhile may rename or drop what was just listed.
+        with suppress(FileNotFoundError):
+            files = [path] if path.is_file() else [Path(top, name) for top, _, names in os.walk(path) for name in names]
+            yield Entry(path, sum(file.stat().st_size for file in files), path.stat().st_mtime)
+
+
+def prune(cache: Path, limit: float, in_use: Path | None = None) -> list[Entry]:
+    """Drop the entries that were used longest ago, of whatever part, until the others fit.
+
+    Args:
+        cache: the folder of all parts.
+        limit: bytes that may stay.
+        in_use: an entry that is marked as used now and never dropped, even beyond the limit; it need not be there.
+
+    Returns:
+        What was dropped.
+
+    Raises:
+        FacegenderError: an entry cannot be deleted.
+    """
+    if in_use is not None:
+        with suppress(OSError):
+            os.utime(in_use)
+    entries = [entry for part in list_entries(cache).values() for entry in part]
+    excess = sum(entry.size for entry in entries) - limit
+    dropped = []
+    for entry in sorted(entries, key=lambda entry: entry.used):
+        if excess <= 0:
+            break
+        if entry.path != in_use:
+            _delete(entry.path)
+            dropped.append(entry)
+            excess -= entry.size
+    return dropped
+
+
+def clear(cache: Path) -> None:
+    """Delete all that the parts hold, and nothing else: other programs keep things in folders of the same name.
+
+    Raises:
+        FacegenderError: something cannot be deleted.
+    """
+    for part in (FEATURES, TRUNKS, TRAINING):
+        for path in (cache / part).glob("*"):
+            _delete(path)
+
+
+def _delete(path: Path) -> None:
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except FileNotFoundError:
+        pass  # Another process was faster.
+    except OSError as error:
+        raise FacegenderError(f"{path}: cannot be deleted: {error.strerror}; delete it by hand") from error
+
+
+def describe(entries: Iterable[Entry]) -> str:
+    """Say how many entries these are, and how large in gigabytes of 10^9 bytes."""
+    sizes = [entry.size for entry in entries]
+    return f"{len(sizes)} entries, {sum(sizes) / 1e9:.3f} GB"
