@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import joblib
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -177,9 +176,8 @@ def bind(engine: Engine, images: Pixels) -> Callable[[], object]:
 def run_stage(images: Path, engine: TrunkEngine, folder: Path) -> Path:
     """Do what the stage features does, into a fresh folder under `folder`, with a memo that knows nothing."""
     target = Path(tempfile.mkdtemp(dir=folder))
-    memo = joblib.Memory(target / "memo", verbose=0)
     (target / "features").mkdir()
-    for computed in write_features(images, target / "features", "trunk", engine, memo):
+    for computed in write_features(images, target / "features", "trunk", engine, target / "memo"):
         assert computed
     return target / "features"
 

@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import joblib
 from tqdm import tqdm
 
 from facegender.cache import FEATURES, TRUNKS, describe, prune
@@ -28,9 +27,8 @@ def main(split: str, images: Path) -> None:
     trunk = digest_trunk(WEIGHTS, cut, engine_name)
     networks = CACHE / TRUNKS / trunk
     engine = make_engine(engine_name, WEIGHTS, cut, networks)
-    memo = joblib.Memory(CACHE / FEATURES, verbose=0)
     with whole_folder(Path("data/features", split)) as folder:
-        shards = write_features(images, folder, trunk, engine, memo)
+        shards = write_features(images, folder, trunk, engine, CACHE / FEATURES)
         computed = sum(tqdm(shards, f"features {split}", len(shard_paths(images)), unit="shard", disable=None))
     print(f"features {split}: {computed} shards computed, the others known")
     dropped = prune(CACHE, params.cache.gigabytes * 1e9, in_use=networks)

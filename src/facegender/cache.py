@@ -1,6 +1,6 @@
 """What is kept between runs outside DVC's outs, and costs time alone when it is lost: measured, bounded, cleared.
 
-Each part is a folder of entries. An entry's modification time says when it was last used: whoever reads an entry marks
+Each part holds entries. An entry's modification time says when it was last used: whoever reads an entry marks
 it with `os.utime`. Access times would not do, for most file systems note them once a day or never.
 """
 
@@ -11,12 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import joblib
-
 from facegender.errors import FacegenderError
 
 FEATURES = "features"
-"""The memo of feature shards, a joblib.Memory."""
+"""The memo of feature shards, in a folder for each trunk."""
 TRUNKS = "trunks"
 """Translated networks, in a folder for each trunk."""
 TRAINING = "training"
@@ -33,14 +31,8 @@ class Entry(NamedTuple):
 
 def list_entries(cache: Path) -> dict[str, list[Entry]]:
     """List the entries of each part; a part that is not there has none."""
-    memo, trunks, training = cache / FEATURES, cache / TRUNKS, cache / TRAINING
-    # The memo knows its own layout; making one makes its folder.
-    shards = joblib.Memory(memo, verbose=0).store_backend.get_items() if memo.is_dir() else []
-    return {
-        FEATURES: list(_entries(Path(shard.path) for shard in shards)),
-        TRUNKS: list(_entries(trunks.glob("*"))),
-        TRAINING: list(_entries(training.glob("*"))),
-    }
+    patterns = {FEATURES: "*/*", TRUNKS: "*", TRAINING: "*"}
+    return {part: list(_entries((cache / part).glob(pattern))) for part, pattern in patterns.items()}
 
 
 def _entries(paths: Iterable[Path]) -> Iterator[Entry]:

@@ -9,17 +9,16 @@ import inspect
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import zstandard
 
 from facegender.errors import FacegenderError
+from facegender.files import whole_file
 from facegender.images import Pixels, decode_image
 from facegender.shards import read_shard, shard_paths
 
@@ -40,12 +39,10 @@ class FeatureShard(NamedTuple):
     features: npt.NDArray[np.float16]
 
 
-def compute_shard(shard_digest: str, trunk_digest: str, shard: Path, engine: Engine) -> bytes:
+def compute_shard(shard: Path, engine: Engine) -> bytes:
     """Give the bytes of the feature shard that belongs to an image shard.
 
     Args:
-        shard_digest: identifies the image shard's content.
-        trunk_digest: identifies all that decides what the engine gives; with `shard_digest` the memo's key.
         shard: the image shard.
         engine: computes the features.
 
@@ -67,12 +64,21 @@ def compute_shard(shard_digest: str, trunk_digest: str, shard: Path, engine: Eng
         labels=np.array([record.label for record in records], np.int8),
         features=halves,
     )
-    return zstandard.compress(buffer.getvalue(), level=1)
+    # With a checksum, damage on the disk is noticed.
+    return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(buffer.getvalue())
 
 
 def load_shard(path: Path) -> FeatureShard:
-    """Read one feature shard."""
-    with np.load(io.BytesIO(zstandard.decompress(path.read_bytes()))) as arrays:
+    """Read one feature shard.
+
+    Raises:
+        FacegenderError: its bytes are damaged.
+    """
+    try:
+        content = zstandard.decompress(path.read_bytes())
+    except zstandard.ZstdError as error:
+        raise FacegenderError(f"{path}: damaged; delete it and run: dvc repro") from error
+    with np.load(io.BytesIO(content)) as arrays:
         return FeatureShard(arrays["image_ids"], arrays["labels"], arrays["features"])
 
 
@@ -81,9 +87,7 @@ def feature_paths(folder: str | Path) -> list[Path]:
     return sorted(Path(folder).glob("*.npz.zst"))
 
 
-def write_features(
-    images: Path, folder: Path, trunk_digest: str, engine: Engine, memo: joblib.Memory
-) -> Iterator[bool]:
+def write_features(images: Path, folder: Path, trunk_digest: str, engine: Engine, memo: Path) -> Iterator[bool]:
     """Write the feature shards of a split, computing only those that the memo does not hold.
 
     Args:
@@ -91,32 +95,31 @@ def write_features(
         folder: an empty folder for the feature shards, named as the image shards.
         trunk_digest: as `digest_trunk` gives it.
         engine: computes the features.
-        memo: remembers feature shards by content.
+        memo: folder that keeps feature shards by the trunk and the image shard's content, as TRUNK/SHARD.npz.zst.
 
     Yields:
         For each shard, whether it had to be computed.
     """
-    remembered = memo.cache(compute_shard, ignore=["shard", "engine"], verbose=0)
     for shard in shard_paths(images):
-        arguments = (hashlib.sha256(shard.read_bytes()).hexdigest(), trunk_digest, shard, engine)
-        known = _recall(remembered, arguments)
-        (folder / f"{shard.stem}.npz.zst").write_bytes(remembered(*arguments) if known is None else known)
+        entry = memo / trunk_digest / f"{hashlib.sha256(shard.read_bytes()).hexdigest()}.npz.zst"
+        known = _recall(entry)
+        features = compute_shard(shard, engine) if known is None else known
+        if known is None:
+            with whole_file(entry) as partial:
+                partial.write_bytes(features)
+        (folder / f"{shard.stem}.npz.zst").write_bytes(features)
         yield known is None
 
 
-def _recall(remembered: Any, arguments: tuple[Any, ...]) -> bytes | None:
-    """Give what the memo holds for a call, and mark it as used now; None where it holds nothing whole."""
-    if not remembered.check_call_in_cache(*arguments):
-        return None
-    entry = remembered.call_and_shelve(*arguments)
+def _recall(entry: Path) -> bytes | None:
+    """Give the feature shard that the memo holds, and mark it as used now; None where it is not there or damaged."""
     try:
-        data: bytes = entry.get()
-    except Exception:  # Damaged bytes raise almost anything, and joblib itself would print the traceback.
-        entry.clear()
+        features = entry.read_bytes()
+        zstandard.decompress(features)
+        os.utime(entry)
+    except (OSError, zstandard.ZstdError):
         return None
-    with suppress(OSError):  # A mark that cannot be set costs some computing later, and no more.
-        os.utime(Path(remembered.store_backend.location, entry.func_id, entry.args_id))
-    return data
+    return features
 
 
 def digest_trunk(weights: Path, trainable_from: str, engine_name: str) -> str:

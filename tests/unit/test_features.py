@@ -4,7 +4,6 @@ import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -50,9 +49,7 @@ def features_of(tmp_path: Path, small_shards: None) -> Callable[..., tuple[Path,
         folder.mkdir()
         write_shards(images, map(grey_record, range(count)))
         engine = CountingEngine()
-        # As in a process of its own: a new Memory on the same folder.
-        memo = joblib.Memory(tmp_path / "memo", verbose=0)
-        return folder, list(write_features(images, folder, trunk_digest, engine, memo)), engine.images
+        return folder, list(write_features(images, folder, trunk_digest, engine, tmp_path / "memo")), engine.images
 
     return features
 
@@ -125,7 +122,7 @@ def test_a_killed_run_resumes(features_of: Features, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "features").mkdir()
     write_shards(tmp_path / "images", map(grey_record, range(10)))
-    memo = joblib.Memory(tmp_path / "memo", verbose=0)
+    memo = tmp_path / "memo"
     killed = write_features(tmp_path / "images", tmp_path / "features", "trunk", CountingEngine(), memo)
     assert next(killed)
     del killed
@@ -142,7 +139,7 @@ def test_another_engine_object_of_the_same_trunk_is_no_new_work(features_of: Fea
     def refuse(images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
         raise AssertionError("computed")
 
-    memo = joblib.Memory(tmp_path / "memo", verbose=0)
+    memo = tmp_path / "memo"
     assert list(write_features(tmp_path / "images", tmp_path / "features", "trunk", refuse, memo)) == [False]
 
 
@@ -151,13 +148,13 @@ def test_the_round_trip_is_exact(tmp_path: Path) -> None:
     values = np.array([[0, 65504], [6e-8, 1 / 3], [1.0, 2049.0]], np.float32)
     write_shard(tmp_path / "shard.zip", map(grey_record, range(3)))
 
-    data = compute_shard("digest", "trunk", tmp_path / "shard.zip", lambda images: values)
+    data = compute_shard(tmp_path / "shard.zip", lambda images: values)
 
     (tmp_path / "shard.npz.zst").write_bytes(data)
     features = load_shard(tmp_path / "shard.npz.zst").features
     # IEEE 754 binary16 by hand: 2^-24 is the smallest; 1/3 is 1365 * 2^-12; 2049 lies between 2048 and 2050.
     assert features.tolist() == [[0, 65504], [2.0**-24, 1365 / 4096], [1, 2048]]
-    assert compute_shard("digest", "trunk", tmp_path / "shard.zip", lambda images: values) == data
+    assert compute_shard(tmp_path / "shard.zip", lambda images: values) == data
 
 
 def test_the_engine_sees_the_decoded_images_in_order(tmp_path: Path) -> None:
@@ -168,7 +165,7 @@ def test_the_engine_sees_the_decoded_images_in_order(tmp_path: Path) -> None:
         seen.extend(images)
         return np.zeros((3, 1), np.float32)
 
-    compute_shard("digest", "trunk", tmp_path / "00000.zip", engine)
+    compute_shard(tmp_path / "00000.zip", engine)
 
     for image, record in zip(seen, read_records(tmp_path), strict=True):
         assert np.array_equal(image, decode_image(record.jpeg, ""))
@@ -181,7 +178,7 @@ def test_features_beyond_float16_are_one_line(tmp_path: Path, value: float) -> N
     write_shard(tmp_path / "shard.zip", [grey_record(1)])
 
     with pytest.raises(FacegenderError, match=r"shard\.zip: .*backbone\.weights") as caught:
-        compute_shard("digest", "trunk", tmp_path / "shard.zip", lambda images: np.array([[value]], np.float32))
+        compute_shard(tmp_path / "shard.zip", lambda images: np.array([[value]], np.float32))
 
     assert len(str(caught.value).splitlines()) == 1
 
@@ -189,7 +186,7 @@ def test_features_beyond_float16_are_one_line(tmp_path: Path, value: float) -> N
 def test_a_failed_shard_is_not_remembered(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     write_shard(tmp_path / "images" / "00000.zip", [grey_record(1)])
-    memo = joblib.Memory(tmp_path / "memo", verbose=0)
+    memo = tmp_path / "memo"
 
     for _ in range(2):
         with pytest.raises(FacegenderError):
@@ -205,7 +202,7 @@ def test_a_failed_shard_is_not_remembered(tmp_path: Path) -> None:
 def test_zeros_cost_little(tmp_path: Path) -> None:
     write_shard(tmp_path / "shard.zip", [grey_record(1)])
 
-    data = compute_shard("digest", "trunk", tmp_path / "shard.zip", lambda images: np.zeros((1, 10_000), np.float32))
+    data = compute_shard(tmp_path / "shard.zip", lambda images: np.zeros((1, 10_000), np.float32))
 
     assert len(data) < 1_000
     assert io.BytesIO(data).read(4) == b"\x28\xb5\x2f\xfd"  # Zstandard's magic number, RFC 8878, 3.1.1.
@@ -237,7 +234,7 @@ def test_the_trunk_is_known_by_its_libraries(tmp_path: Path, monkeypatch: pytest
 
 
 def test_shards_without_images_give_no_features(tmp_path: Path) -> None:
-    memo = joblib.Memory(tmp_path / "memo", verbose=0)
+    memo = tmp_path / "memo"
 
     assert list(write_features(tmp_path, tmp_path, "trunk", CountingEngine(), memo)) == []
     assert shard_paths(tmp_path) == feature_paths(tmp_path) == []
