@@ -128,9 +128,12 @@ def growth_table(options: argparse.Namespace) -> str:
             change_params(folder, {"partition.train": images})
             run = measured_repro(folder)
             computed = re.search(r"features train: (\d+) shards computed", run.printed)
+            ran = any(stage.name == "features@train" for stage in run.stages)
+            if ran != bool(computed):
+                raise SystemExit(f"the stage features does not say what it computed:\n{run.printed}")
             of_features = sum(stage.seconds for stage in run.stages if stage.name == "features@train")
             rows.append(
-                (f"{images:,}", computed[1] if computed else "0", f"{of_features:.1f} s", f"{run.seconds:.1f} s")
+                (f"{images:,}", computed[1] if computed else "not run", f"{of_features:.1f} s", f"{run.seconds:.1f} s")
             )
     return table(["Training images, in turn", "Shards computed", "features@train", "`dvc repro`"], rows)
 

@@ -118,6 +118,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "training_seconds": training,
         "testing_seconds": testing,
         "total_seconds": clock[-1] - clock[0],
+        # Validation, checkpoints and the building of the network included.
         "training_images_per_second": trained / training,
         "testing_images_per_second": tested / testing,
         "accuracy": accuracy,

@@ -159,6 +159,7 @@ def train_from_disk(task: Task) -> float:
             batch_size=task.batch_size,
             learning_rate=LEARNING_RATE,
             schedule="constant",
+            monitor="val_loss",
             patience=2,
             seed=SEED,
             on_epoch=lambda numbers: ends.append(time.perf_counter()),

@@ -30,6 +30,7 @@ from benchmarks.measure import DATASET, say, table
 from facegender.augment import Ranges, augment_record
 from facegender.backbone import build_model, load_body, pretrained_body, trunk_of
 from facegender.celeba import HEIGHT, WIDTH
+from facegender.engine import BATCH as OPENVINO_BATCH
 from facegender.engine import TrunkEngine
 from facegender.errors import one_line_errors
 from facegender.features import feature_paths, load_shard, write_features
@@ -43,8 +44,6 @@ Engine = Callable[[Pixels], Features]
 """Takes decoded images uint8 RGB (images, height, width, 3), gives their features (images, …)."""
 
 BATCH = 32
-OPENVINO_BATCH = 10
-"""As in facegender.engine."""
 
 SAME = 0.9999
 """Features are the same from this cosine on."""

@@ -1,6 +1,8 @@
 """Stage augment: the training shards as they are, and beside them shards of transformed copies."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -24,13 +26,15 @@ def main() -> None:
     ranges = Ranges(**group.model_dump(exclude={"copies", "seed"}))
     copies = range(1, group.copies + 1)
     source = Path("data/preprocessed/train")
-    with whole_folder("data/augmented/train") as folder:
+    # OpenCV works outside Python's lock, so that threads are enough.
+    with whole_folder("data/augmented/train") as folder, ThreadPoolExecutor() as pool:
         for path in tqdm(shard_paths(source), "augment train", unit="shard", disable=None):
             shutil.copyfile(path, folder / path.name)
             records = read_shard(path)
             for copy in copies:
                 name = f"{path.stem}-copy-{copy}.zip"
-                write_shard(folder / name, [augment_record(record, ranges, group.seed, copy) for record in records])
+                transform = partial(augment_record, ranges=ranges, seed=group.seed, copy=copy)
+                write_shard(folder / name, pool.map(transform, records))
 
     originals = list(islice(read_records(source), PICTURED))
     rows = [originals] + [

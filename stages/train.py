@@ -9,6 +9,7 @@ from dvclive import Live
 from dvclive.utils import standardize_metric_name
 
 from facegender.backbone import build_model, load_body, tail_of
+from facegender.cache import TRAINING
 from facegender.errors import one_line_errors
 from facegender.features import feature_paths
 from facegender.model_file import save_model
@@ -16,7 +17,7 @@ from facegender.params import load_params
 from facegender.training import best_epoch, digest_training, fit_tail
 
 WEIGHTS = Path("models/backbone.weights.h5")
-STATES = Path(".cache/training")
+STATES = Path(".cache", TRAINING)
 
 
 @one_line_errors()
@@ -25,7 +26,8 @@ def main() -> None:
     params = load_params()
     group, cut, size = params.train, params.backbone.trainable_from, (params.preprocess.height, params.preprocess.width)
     train, val = (feature_paths(f"data/features/{split}") for split in ("train", "val"))
-    state = STATES / digest_training([WEIGHTS, *train, *val], {"train": group.model_dump(), "cut": cut, "size": size})
+    files = [Path(__file__), WEIGHTS, *train, *val]
+    state = STATES / digest_training(files, {"train": group.model_dump(), "cut": cut, "size": size})
     for other in set(STATES.glob("*")) - {state}:
         shutil.rmtree(other)
 
@@ -42,10 +44,10 @@ def main() -> None:
 
         settings = group.model_dump(exclude={"dropout", "hidden_units"})
         history = fit_tail(tail_of(model, cut), train, val, state, **settings, on_epoch=log)
-        best = best_epoch(history)
+        best = best_epoch(history, group.monitor)
         live.summary["best"] = {"epoch": best} | history[best - 1]
     save_model(model, "models/gender.keras")
-    shutil.rmtree(STATES)
+    shutil.rmtree(state)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def random_body(images: npt.NDArray[np.uint8]) -> keras.Model:
         images: uint8 RGB (n, height, width, 3).
     """
     keras.utils.set_random_seed(_RANDOM_SEED)
-    # The statistics are sums, whose last digits depend on the order. Not for training: XLA refuses it.
+    # The statistics are sums, whose last digits depend on the order.
     tf.config.experimental.enable_op_determinism()
     body = keras.applications.InceptionV3(include_top=False, weights=None)
     norms = [layer for layer in body.layers if isinstance(layer, keras.layers.BatchNormalization)]

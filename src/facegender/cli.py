@@ -27,7 +27,8 @@ def cache_command(
 ) -> None:
     """Show, bound or clear the .cache of this folder.
 
-    It spares computing features again that are known; losing it costs that time and no more.
+    It keeps features that are known and training that was interrupted; losing it costs time and no more. Not for use
+    while a run is at work.
     """
     if limit is not None and not limit >= 0:
         raise FacegenderError(f"--limit {limit}: give the gigabytes that may stay, 0 or more")

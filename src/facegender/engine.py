@@ -19,7 +19,8 @@ from facegender.images import Pixels
 
 OPENVINO = "OpenVINO float32"
 _TENSORFLOW = "TensorFlow "
-_BATCH = 10
+BATCH = 10
+"""Images a request."""
 
 
 def choose_engine(half_precision: bool) -> str:
@@ -95,7 +96,7 @@ class TrunkEngine:
         )
         remaining = itertools.chain([first], iterator)
         for index in itertools.count():
-            batch = list(itertools.islice(remaining, _BATCH))
+            batch = list(itertools.islice(remaining, BATCH))
             if not batch:
                 break
             self._requests.start_async(np.stack(batch), index)

@@ -102,6 +102,7 @@ class Train(_Group):
     batch_size: Positive
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     schedule: Literal["constant", "cosine"]
+    monitor: Literal["val_loss", "val_accuracy"]
     patience: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
     hidden_units: Annotated[int, Field(ge=0)]

@@ -22,6 +22,8 @@ from facegender.read_ahead import read_ahead
 _DECIMALS = 8
 """Of what is recorded: a float32 holds no more."""
 
+Schedule = Literal["constant", "cosine"]
+Monitor = Literal["val_loss", "val_accuracy"]
 History = list[dict[str, float]]
 """The numbers of each epoch: loss, accuracy, val_loss, val_accuracy, learning_rate."""
 
@@ -35,12 +37,13 @@ def fit_tail(
     epochs: int,
     batch_size: int,
     learning_rate: float,
-    schedule: Literal["constant", "cosine"],
+    schedule: Schedule,
+    monitor: Monitor,
     patience: int,
     seed: int,
     on_epoch: Callable[[dict[str, float]], None],
 ) -> History:
-    """Fit the tail with Adam and leave it with the weights of the epoch that had the lowest validation loss.
+    """Fit the tail with Adam and leave it with the weights of the best epoch.
 
     Args:
         tail: features to probabilities (batch, 2); is changed.
@@ -53,12 +56,16 @@ def fit_tail(
         learning_rate: Adam's in the first epoch.
         schedule: `constant`, or `cosine`: each epoch has a lower rate, along half a cosine that would end at 0 after
             `epochs` (Loshchilov and Hutter, SGDR, 2017, equation 5, without restarts).
-        patience: epochs without a lower validation loss after which training stops.
+        monitor: what the best epoch has: the lowest `val_loss` or the highest `val_accuracy`.
+        patience: epochs without a better one after which training stops.
         seed: of the images' order and of dropout.
         on_epoch: is given the numbers of every epoch when it ends, or at once where `state` knows them.
 
+    Returns:
+        The numbers of all epochs.
+
     Raises:
-        FacegenderError: a loss is no number.
+        FacegenderError: a loss is no number, or `state` is damaged.
     """
     history = _known_epochs(state)
     for numbers in history:
@@ -80,10 +87,11 @@ def fit_tail(
                 f"train: the loss is no number in epoch {epoch + 1}; lower train.learning_rate in params.yaml"
             )
         history.append({name: round(float(number), _DECIMALS) for name, number in numbers.items()})
-        _keep(tail, history, state)
+        _keep(tail, history, monitor, state)
         on_epoch(history[-1])
-        tail.stop_training = _is_over(history, epochs, patience)
+        tail.stop_training = _is_over(history, epochs, monitor, patience)
 
+    # XLA refuses deterministic operations, and is no faster everywhere: benchmarks/tail_training.py.
     tail.compile(
         keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
@@ -92,8 +100,8 @@ def fit_tail(
     )
     if history:
         tail.optimizer.build(tail.trainable_variables)
-        tail.load_weights(_weights(state, len(history)))
-    if not _is_over(history, epochs, patience):
+        _load(tail, _weights(state, len(history)))
+    if not _is_over(history, epochs, monitor, patience):
         with warnings.catch_warnings():
             # Keras takes the end of a stream whose length it was not told for a mishap.
             warnings.filterwarnings("ignore", message="Your input ran out of data")
@@ -109,16 +117,17 @@ def fit_tail(
                     keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_epoch_end=end),
                 ],
             )
-    tail.load_weights(_weights(state, best_epoch(history)))
+    _load(tail, _weights(state, best_epoch(history, monitor)))
     return history
 
 
-def best_epoch(history: History) -> int:
-    """Give the epoch with the lowest validation loss, the first of several, counted from 1."""
-    return min(range(len(history)), key=lambda epoch: history[epoch]["val_loss"]) + 1
+def best_epoch(history: History, monitor: Monitor) -> int:
+    """Give the epoch with the lowest `val_loss` or the highest `val_accuracy`, the first of several, counted from 1."""
+    sign = 1 if monitor == "val_loss" else -1
+    return min(range(len(history)), key=lambda epoch: sign * history[epoch][monitor]) + 1
 
 
-def scheduled_rate(learning_rate: float, schedule: Literal["constant", "cosine"], epoch: int, epochs: int) -> float:
+def scheduled_rate(learning_rate: float, schedule: Schedule, epoch: int, epochs: int) -> float:
     """Give the learning rate of an epoch, counted from 0."""
     return learning_rate if schedule == "constant" else learning_rate * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
@@ -133,8 +142,8 @@ def digest_training(files: Sequence[Path], settings: dict[str, Any]) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-def _is_over(history: History, epochs: int, patience: int) -> bool:
-    return bool(history) and (len(history) >= epochs or len(history) - best_epoch(history) >= patience)
+def _is_over(history: History, epochs: int, monitor: Monitor, patience: int) -> bool:
+    return bool(history) and (len(history) >= epochs or len(history) - best_epoch(history, monitor) >= patience)
 
 
 def _weights(state: Path, epoch: int) -> Path:
@@ -145,18 +154,32 @@ def _known_epochs(state: Path) -> History:
     folders = sorted(state.glob("epoch-*"))
     if not folders:
         return []
-    history: History = json.loads((folders[-1] / "history.json").read_text(encoding="utf-8"))["epochs"]
+    try:
+        history: History = json.loads((folders[-1] / "history.json").read_text(encoding="utf-8"))["epochs"]
+    except (OSError, ValueError) as error:
+        raise _damaged(folders[-1]) from error
     return history
 
 
-def _keep(tail: keras.Model, history: History, state: Path) -> None:
+def _load(tail: keras.Model, weights: Path) -> None:
+    try:
+        tail.load_weights(weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise _damaged(weights.parent) from error
+
+
+def _damaged(epoch: Path) -> FacegenderError:
+    return FacegenderError(f"{epoch}: a state of training that is damaged; delete {epoch.parent} and run: dvc repro")
+
+
+def _keep(tail: keras.Model, history: History, monitor: Monitor, state: Path) -> None:
     """Keep the epoch that just ended, with Adam's moments, and of the others the best."""
     last = _weights(state, len(history)).parent
     with whole_folder(last) as partial:
         tail.save_weights(partial / "tail.weights.h5")
         write_json(partial / "history.json", {"epochs": history})
     for folder in state.glob("epoch-*"):
-        if folder not in (last, _weights(state, best_epoch(history)).parent):
+        if folder not in (last, _weights(state, best_epoch(history, monitor)).parent):
             shutil.rmtree(folder)
 
 

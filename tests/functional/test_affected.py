@@ -54,6 +54,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "train.batch_size": (8, TRAIN),
     "train.learning_rate": (0.01, TRAIN),
     "train.patience": (1, TRAIN),
+    "train.monitor": ("val_accuracy", TRAIN),
     "train.schedule": ("constant", TRAIN),
     "train.dropout": (0.25, TRAIN),
     "train.hidden_units": (8, TRAIN),

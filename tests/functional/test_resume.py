@@ -5,13 +5,14 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.functional.project import TINY, change_params, environment, make_project, repro, run
+from tests.functional.project import TINY, environment, make_project, repro, run
 
 pytestmark = pytest.mark.slow
 
@@ -25,92 +26,49 @@ CHANGES = TINY | {
 """Four shards of images and four of copies, and four epochs."""
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a project that ran undisturbed."""
-    folder = make_project(tmp_path_factory.mktemp("resume") / "project", CHANGES)
-    repro(folder)
-    return folder
+def kill_when(project: Path, ready: Callable[[], Any], dvc_too: bool) -> str:
+    """Run `dvc repro` until `ready()`, then kill the stage's process, and DVC's; give what was printed until then."""
+    log = project.parent / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            ["dvc", "repro"],
+            cwd=project,
+            env=environment(project),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        limit = time.monotonic() + 600
+        while not ready():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < limit, log.read_text()
+            time.sleep(0.02)
+        if dvc_too:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+        process.wait(60)
+    return log.read_text()
 
 
-@pytest.fixture(scope="module")
-def lock(project: Path) -> bytes:
-    return (project / "dvc.lock").read_bytes()
+def test_a_run_killed_in_features_and_in_train_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    undisturbed = make_project(tmp_path / "undisturbed", CHANGES)
+    repro(undisturbed)
+    project = make_project(tmp_path / "killed" / "project", CHANGES)
+    memo, states = project / ".cache" / "features", project / ".cache" / "training"
 
-
-def forget(project: Path, stage: str, cache: str) -> None:
-    """Make DVC and our cache forget that a stage ever ran."""
-    run(project, "python", "-c", f"import shutil; shutil.rmtree({cache!r}, ignore_errors=True)")
-    for known in (project / ".dvc" / "cache" / "runs", project / ".dvc" / "tmp"):
-        run(project, "python", "-c", f"import shutil; shutil.rmtree({str(known)!r}, ignore_errors=True)")
-    (project / "dvc.lock").write_text(without_stage((project / "dvc.lock").read_text(encoding="utf-8"), stage))
-
-
-def without_stage(lock: str, stage: str) -> str:
-    """Take a stage's entry out of the text of dvc.lock."""
-    return re.sub(rf"^  {re.escape(stage)}:\n(?:    .*\n|  - .*\n)*", "", lock, flags=re.MULTILINE)
-
-
-def kill_when(project: Path, stage: str, ready: Any, whom: str) -> None:
-    """Run a stage by `dvc repro` until `ready()` says so, then kill the stage alone or DVC and all its children."""
-    process = subprocess.Popen(
-        ["dvc", "repro", stage],
-        cwd=project,
-        env=environment(project),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    limit = time.monotonic() + 300
-    while not ready():
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < limit, "it never came so far"
-        time.sleep(0.02)
-    if whom == "all":
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        for child in psutil.Process(process.pid).children(recursive=True):
-            child.kill()
-    process.wait(60)
-
-
-@pytest.mark.parametrize("whom", ["all", "stage"])
-def test_features_that_were_computed_are_kept(project: Path, lock: bytes, whom: str) -> None:
-    cache = project / ".cache" / "features"
-    forget(project, "features@train", str(cache))
-
-    kill_when(project, "features@train", lambda: len(list(cache.glob("*/[0-9a-f]*"))) >= 2, whom)
-    known = len(list(cache.glob("*/[0-9a-f]*")))
+    kill_when(project, lambda: len(list(memo.glob("*/[0-9a-f]*"))) >= 2, dvc_too=True)
+    known = len(list(memo.glob("*/[0-9a-f]*")))
     assert 2 <= known < 8
 
-    printed = run(project, "dvc", "repro")
-    (computed,) = re.findall(r"features train: (\d+) shards computed", printed)
-    assert int(computed) == 8 - known
-    assert (project / "dvc.lock").read_bytes() == lock
-    assert not list((project / "data").rglob(".partial*"))
-
-
-@pytest.mark.parametrize("whom", ["all", "stage"])
-def test_epochs_that_were_trained_are_kept(project: Path, lock: bytes, whom: str) -> None:
-    cache = project / ".cache" / "training"
-    forget(project, "train", str(cache))
-
-    kill_when(project, "train", lambda: list(cache.glob("*/epoch-*")), whom)
-    done = max(int(folder.name[-4:]) for folder in cache.glob("*/epoch-*"))
+    printed = kill_when(project, lambda: list(states.glob("*/epoch-*")), dvc_too=False)
+    assert f"features train: {8 - known} shards computed" in printed
+    done = max(int(folder.name[-4:]) for folder in states.glob("*/epoch-*"))
+    assert 1 <= done < 4
 
     printed = run(project, "dvc", "repro")
     assert re.findall(r"^Epoch (\d)/4", printed, flags=re.MULTILINE) == [str(epoch) for epoch in range(done + 1, 5)]
-    assert (project / "dvc.lock").read_bytes() == lock
-    assert not list(cache.glob("*"))
-
-
-def test_the_state_of_other_settings_is_not_taken(project: Path, lock: bytes) -> None:
-    cache = project / ".cache" / "training"
-    forget(project, "train", str(cache))
-    kill_when(project, "train", lambda: list(cache.glob("*/epoch-*")), "all")
-
-    change_params(project, {"train.seed": 121})
-    printed = run(project, "dvc", "repro")
-
-    assert re.findall(r"^Epoch (\d)/4", printed, flags=re.MULTILINE) == ["1", "2", "3", "4"]
-    change_params(project, {"train.seed": 120})
+    assert (project / "dvc.lock").read_bytes() == (undisturbed / "dvc.lock").read_bytes()
+    assert not list(states.glob("*"))
+    assert not list((project / "data").rglob(".partial*"))

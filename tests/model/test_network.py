@@ -26,7 +26,7 @@ from facegender.features import compute_shard, feature_paths
 from facegender.images import encode_jpeg
 from facegender.prediction import check_agreement, predict, predict_split
 from facegender.shards import Record, shard_paths, write_shards
-from facegender.training import digest_training, fit_tail
+from facegender.training import best_epoch, digest_training, fit_tail
 from tests.imports import ROOT
 
 pytestmark = pytest.mark.slow
@@ -156,6 +156,7 @@ def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(
         batch_size=6,
         learning_rate=0.001,
         schedule="constant",
+        monitor="val_loss",
         patience=12,
         seed=1,
         on_epoch=told.append,
@@ -193,6 +194,7 @@ def test_training_stops_when_patience_is_over(weights: Path, features: Path, tmp
         batch_size=6,
         learning_rate=1e-12,
         schedule="constant",
+        monitor="val_loss",
         patience=2,
         seed=1,
         on_epoch=lambda numbers: None,
@@ -217,6 +219,7 @@ def test_a_loss_that_is_no_number_is_one_line(weights: Path, features: Path, tmp
             batch_size=6,
             learning_rate=0.1,
             schedule="constant",
+            monitor="val_loss",
             patience=1,
             seed=1,
             on_epoch=lambda numbers: None,
@@ -229,7 +232,7 @@ from pathlib import Path
 import keras, tensorflow as tf
 from facegender.backbone import build_model, load_body, tail_of
 from facegender.features import feature_paths
-from facegender.training import digest_training, fit_tail
+from facegender.training import best_epoch, digest_training, fit_tail
 
 weights, features, state, killed_after = sys.argv[1:]
 keras.utils.set_random_seed(1)
@@ -245,7 +248,8 @@ def on_epoch(numbers):
         Path(state, ".partial-epoch-0009").mkdir()
         os.kill(os.getpid(), signal.SIGKILL)
 
-settings = {"epochs": 4, "batch_size": 5, "learning_rate": 0.01, "schedule": "cosine", "patience": 4, "seed": 1}
+settings = {"epochs": 4, "batch_size": 5, "learning_rate": 0.01, "schedule": "cosine", "monitor": "val_loss"}
+settings |= {"patience": 4, "seed": 1}
 history = fit_tail(tail, paths, paths, Path(state), **settings, on_epoch=on_epoch)
 assert told == history, (told, history)
 tail.save_weights(state + ".weights.h5")
@@ -253,7 +257,7 @@ print(len(history), [epoch["learning_rate"] for epoch in history])
 """
 
 
-def test_training_killed_after_any_epoch_goes_on_to_the_same_weights(
+def test_training_killed_in_the_midst_or_at_the_end_goes_on_to_the_same_weights(
     weights: Path, features: Path, tmp_path: Path
 ) -> None:
     def fit(state: str, killed_after: int) -> subprocess.CompletedProcess[str]:
@@ -277,6 +281,36 @@ def test_training_killed_after_any_epoch_goes_on_to_the_same_weights(
         assert (tmp_path / f"{state}.weights.h5").read_bytes() == (tmp_path / "undisturbed.weights.h5").read_bytes()
         epochs_trained = resumed.stdout.count("Epoch ")
         assert epochs_trained == 4 - killed_after
+
+
+@pytest.mark.parametrize("file", ["history.json", "tail.weights.h5"])
+def test_a_damaged_state_is_one_line(weights: Path, features: Path, tmp_path: Path, file: str) -> None:
+    def fit() -> None:
+        model = build_model(HEIGHT, WIDTH)
+        load_body(model, weights)
+        paths, settings = (
+            feature_paths(features),
+            {"learning_rate": 0.1, "schedule": "constant", "monitor": "val_loss", "patience": 1, "seed": 1},
+        )
+        state = tmp_path / "state"
+        tail = tail_of(model, "mixed10")
+        fit_tail(tail, paths, paths, state, epochs=1, batch_size=6, on_epoch=lambda numbers: None, **settings)  # type: ignore[arg-type]
+
+    fit()
+    (tmp_path / "state" / "epoch-0001" / file).write_bytes(b"")
+
+    with pytest.raises(
+        FacegenderError, match=r"epoch-0001: a state of training that is damaged; delete .*state and run"
+    ):
+        fit()
+
+
+def test_the_best_epoch_is_the_first_with_the_lowest_loss_or_the_highest_accuracy() -> None:
+    losses, accuracies = (0.3, 0.1, 0.1, 0.2), (0.7, 0.8, 0.9, 0.9)
+    history = [{"val_loss": loss, "val_accuracy": share} for loss, share in zip(losses, accuracies, strict=True)]
+
+    assert best_epoch(history, "val_loss") == 2
+    assert best_epoch(history, "val_accuracy") == 3
 
 
 def test_a_training_state_is_of_one_set_of_files_and_settings(tmp_path: Path) -> None:

@@ -278,7 +278,7 @@ def test_the_stage_prunes_when_its_out_is_written(
 ) -> None:
     monkeypatch.chdir(cache.parent)
     monkeypatch.setattr("facegender.shards.SHARD_SIZE", 4)
-    monkeypatch.setattr(stages.features, "choose_engine", lambda half_precision: "counting")
+    monkeypatch.setattr(stages.features, "choose_engine", lambda half_precision: str(half_precision))
     monkeypatch.setattr(stages.features, "make_engine", lambda *arguments: CountingEngine())
     monkeypatch.setattr(stages.features, "digest_trunk", lambda *arguments: "in use")
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -293,6 +293,8 @@ def test_the_stage_prunes_when_its_out_is_written(
 
     assert len(list(Path("data/features/val").iterdir())) == 3
     lines = capsys.readouterr().out.splitlines()
+    # The default's weights are random, which bear no half precision.
+    assert lines[0] == "features val: the engine is False"
     assert lines[-1 - len(told) :] == ["features val: 3 shards computed, the others known", *told]
     assert (cache / "trunks" / "in use" / "file").is_file()
     assert (cache / "trunks" / "other").exists() is not bool(told)
