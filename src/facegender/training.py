@@ -86,7 +86,8 @@ def fit_tail(
             raise FacegenderError(
                 f"train: the loss is no number in epoch {epoch + 1}; lower train.learning_rate in params.yaml"
             )
-        history.append({name: round(float(number), _DECIMALS) for name, number in numbers.items()})
+        # In the order that they have when read from a file again, for whoever writes them in order.
+        history.append({name: round(float(number), _DECIMALS) for name, number in sorted(numbers.items())})
         _keep(tail, history, monitor, state)
         on_epoch(history[-1])
         tail.stop_training = _is_over(history, epochs, monitor, patience)
