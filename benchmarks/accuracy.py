@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from benchmarks.measure import Run, measured, project, say, settings, table
 
@@ -73,6 +74,8 @@ def draw(points: Sequence[Point], path: Path) -> None:
         for point in of_cut:
             axes.annotate(f"{point.images:,}", (point.minutes, point.accuracy), (4, -10), textcoords="offset points")
     axes.set_xscale("log")
+    for set_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        set_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
     axes.set_xlabel("minutes of features and train, two cores")
     axes.set_ylabel("accuracy on validation images")
     axes.grid(alpha=0.3)

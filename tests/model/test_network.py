@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -26,7 +27,7 @@ from facegender.features import compute_shard, feature_paths
 from facegender.images import encode_jpeg
 from facegender.prediction import check_agreement, predict, predict_split
 from facegender.shards import Record, shard_paths, write_shards
-from facegender.training import best_epoch, digest_training, fit_tail
+from facegender.training import History, best_epoch, digest_training, fit_tail
 from tests.imports import ROOT
 
 pytestmark = pytest.mark.slow
@@ -137,6 +138,33 @@ def features(weights: Path, tmp_path: Path) -> Path:
     return tmp_path / "features"
 
 
+def fit(
+    tail: keras.Model,
+    features: Path,
+    folder: Path,
+    epochs: int = 1,
+    learning_rate: float = 0.1,
+    patience: int = 1,
+    on_epoch: Callable[[dict[str, float]], None] = lambda numbers: None,
+) -> History:
+    """Fit the tail on the features of twelve images, which are validated too, with its state in `folder`."""
+    paths = feature_paths(features)
+    return fit_tail(
+        tail,
+        paths,
+        paths,
+        folder / "state",
+        epochs=epochs,
+        batch_size=6,
+        learning_rate=learning_rate,
+        schedule="constant",
+        monitor="val_loss",
+        patience=patience,
+        seed=1,
+        on_epoch=on_epoch,
+    )
+
+
 def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(
     weights: Path, features: Path, tmp_path: Path
 ) -> None:
@@ -144,23 +172,10 @@ def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(
     model = build_model(HEIGHT, WIDTH)
     load_body(model, weights)
     trunk_before = [weight.copy() for weight in trunk_of(model, "mixed10").get_weights()]
-    tail, paths = tail_of(model, "mixed10"), feature_paths(features)
+    tail = tail_of(model, "mixed10")
     told: list[dict[str, float]] = []
 
-    history = fit_tail(
-        tail,
-        paths,
-        paths,
-        tmp_path / "state",
-        epochs=12,
-        batch_size=6,
-        learning_rate=0.001,
-        schedule="constant",
-        monitor="val_loss",
-        patience=12,
-        seed=1,
-        on_epoch=told.append,
-    )
+    history = fit(tail, features, tmp_path, epochs=12, learning_rate=0.001, patience=12, on_epoch=told.append)
 
     assert told == history
     assert history[0].keys() == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
@@ -182,23 +197,9 @@ def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(
 def test_training_stops_when_patience_is_over(weights: Path, features: Path, tmp_path: Path) -> None:
     model = build_model(HEIGHT, WIDTH)
     load_body(model, weights)
-    paths = feature_paths(features)
 
     # A learning rate this small changes no weight that float32 can hold, and so no loss after the first epoch.
-    history = fit_tail(
-        tail_of(model, "mixed10"),
-        paths,
-        paths,
-        tmp_path / "state",
-        epochs=9,
-        batch_size=6,
-        learning_rate=1e-12,
-        schedule="constant",
-        monitor="val_loss",
-        patience=2,
-        seed=1,
-        on_epoch=lambda numbers: None,
-    )
+    history = fit(tail_of(model, "mixed10"), features, tmp_path, epochs=9, learning_rate=1e-12, patience=2)
 
     assert len(history) == 3
 
@@ -207,23 +208,9 @@ def test_a_loss_that_is_no_number_is_one_line(weights: Path, features: Path, tmp
     model = build_model(HEIGHT, WIDTH)
     load_body(model, weights)
     model.get_layer("probabilities").bias.assign([np.nan, np.nan])
-    paths = feature_paths(features)
 
     with pytest.raises(FacegenderError, match=r"lower train\.learning_rate"):
-        fit_tail(
-            tail_of(model, "mixed10"),
-            paths,
-            paths,
-            tmp_path / "state",
-            epochs=1,
-            batch_size=6,
-            learning_rate=0.1,
-            schedule="constant",
-            monitor="val_loss",
-            patience=1,
-            seed=1,
-            on_epoch=lambda numbers: None,
-        )
+        fit(tail_of(model, "mixed10"), features, tmp_path)
 
 
 INTERRUPTED_FIT = """
@@ -285,24 +272,16 @@ def test_training_killed_in_the_midst_or_at_the_end_goes_on_to_the_same_weights(
 
 @pytest.mark.parametrize("file", ["history.json", "tail.weights.h5"])
 def test_a_damaged_state_is_one_line(weights: Path, features: Path, tmp_path: Path, file: str) -> None:
-    def fit() -> None:
-        model = build_model(HEIGHT, WIDTH)
-        load_body(model, weights)
-        paths, settings = (
-            feature_paths(features),
-            {"learning_rate": 0.1, "schedule": "constant", "monitor": "val_loss", "patience": 1, "seed": 1},
-        )
-        state = tmp_path / "state"
-        tail = tail_of(model, "mixed10")
-        fit_tail(tail, paths, paths, state, epochs=1, batch_size=6, on_epoch=lambda numbers: None, **settings)  # type: ignore[arg-type]
-
-    fit()
+    model = build_model(HEIGHT, WIDTH)
+    load_body(model, weights)
+    tail = tail_of(model, "mixed10")
+    fit(tail, features, tmp_path)
     (tmp_path / "state" / "epoch-0001" / file).write_bytes(b"")
 
     with pytest.raises(
         FacegenderError, match=r"epoch-0001: a state of training that is damaged; delete .*state and run"
     ):
-        fit()
+        fit(tail, features, tmp_path)
 
 
 def test_the_best_epoch_is_the_first_with_the_lowest_loss_or_the_highest_accuracy() -> None:
