@@ -33,7 +33,7 @@ from benchmarks.measure import say, table
 from facegender.backbone import build_model, load_body, pretrained_body, tail_of, trunk_of
 from facegender.celeba import HEIGHT, WIDTH
 from facegender.errors import one_line_errors
-from facegender.features import compute_shard, feature_paths, load_shard
+from facegender.features import compute_shard, feature_paths, load_shard, pack_shard
 from facegender.images import encode_jpeg
 from facegender.shards import Record, shard_paths, write_shards
 from facegender.training import fit_tail
@@ -109,7 +109,7 @@ def write_random_features(folder: Path, images: int, shape: tuple[int, ...]) -> 
     with tempfile.TemporaryDirectory() as blank:
         write_shards(Path(blank), (Record(f"{number:06}.jpg", number % 2, jpeg) for number in range(images)))
         for shard in shard_paths(blank):
-            (folder / f"{shard.stem}.npz.zst").write_bytes(compute_shard(shard, engine))
+            (folder / f"{shard.stem}.npz.zst").write_bytes(pack_shard(compute_shard(shard, engine)))
 
 
 def take_turns(task: Task, rounds: int) -> dict[str, list[float]]:

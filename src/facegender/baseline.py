@@ -17,7 +17,7 @@ _REGULARISATION = 0.03
 """The inverse of the penalty on all images together, of 0.001, 0.003, 0.01, 0.03 and 0.1 the best on CelebA's
 validation images."""
 
-_STEPS = 80_000
+_IMAGES_SEEN = 80_000
 """Images that are looked at, each of them at least _LEAST_EPOCHS times."""
 _LEAST_EPOCHS = 20
 _LEARNING_RATE = 1e-3
@@ -76,7 +76,7 @@ def fit_baseline(pixels: NDArray[np.uint8], labels: NDArray[np.integer]) -> Base
         random_state=0,
     )
     generator = np.random.default_rng(0)
-    for _ in range(max(_LEAST_EPOCHS, _STEPS // len(labels))):
+    for _ in range(max(_LEAST_EPOCHS, _IMAGES_SEEN // len(labels))):
         order = generator.permutation(len(labels))
         for start in range(0, len(order), _BLOCK):
             chosen = order[start : start + _BLOCK]

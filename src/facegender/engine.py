@@ -3,7 +3,6 @@
 On CPUs OpenVINO is the fastest that gives TensorFlow's features, and loads without TensorFlow.
 """
 
-import itertools
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ import openvino
 from facegender.features import Engine
 from facegender.files import whole_folder
 from facegender.images import Pixels
+from facegender.streams import batched
 
 OPENVINO = "OpenVINO float32"
 _TENSORFLOW = "TensorFlow "
@@ -86,19 +86,14 @@ class TrunkEngine:
         Returns:
             float32 (images, …), the trunk's output in the images' order.
         """
-        iterator = iter(images)
-        first = next(iterator)
-        if self._requests is None:
-            self._requests = openvino.AsyncInferQueue(self._compile(*first.shape[:2]))
         outputs: dict[int, npt.NDArray[np.float32]] = {}
-        self._requests.set_callback(
-            lambda request, index: outputs.__setitem__(index, request.get_output_tensor().data.copy())
-        )
-        remaining = itertools.chain([first], iterator)
-        for index in itertools.count():
-            batch = list(itertools.islice(remaining, BATCH))
-            if not batch:
-                break
+        for index, batch in enumerate(batched(images, BATCH)):
+            if self._requests is None:
+                self._requests = openvino.AsyncInferQueue(self._compile(*batch[0].shape[:2]))
+            if index == 0:
+                self._requests.set_callback(
+                    lambda request, index: outputs.__setitem__(index, request.get_output_tensor().data.copy())
+                )
             self._requests.start_async(np.stack(batch), index)
         self._requests.wait_all()
         return np.concatenate([outputs[index] for index in range(len(outputs))])

@@ -21,6 +21,7 @@ from facegender.errors import FacegenderError
 from facegender.files import whole_file
 from facegender.images import Pixels, decode_image
 from facegender.shards import read_shard, shard_paths
+from facegender.streams import read_ahead
 
 Engine = Callable[[Iterable[Pixels]], npt.NDArray[np.float32]]
 """Takes images uint8 RGB (height, width, 3), gives their features (images, …)."""
@@ -39,8 +40,8 @@ class FeatureShard(NamedTuple):
     features: npt.NDArray[np.float16]
 
 
-def compute_shard(shard: Path, engine: Engine) -> bytes:
-    """Give the bytes of the feature shard that belongs to an image shard.
+def compute_shard(shard: Path, engine: Engine) -> FeatureShard:
+    """Compute the features of an image shard.
 
     Args:
         shard: the image shard.
@@ -57,13 +58,14 @@ def compute_shard(shard: Path, engine: Engine) -> bytes:
         raise FacegenderError(
             f"{shard}: features beyond float16's 65504; take other weights (backbone.weights) or another cut"
         )
+    image_ids = np.array([record.image_id for record in records])
+    return FeatureShard(image_ids, np.array([record.label for record in records], np.int8), halves)
+
+
+def pack_shard(shard: FeatureShard) -> bytes:
+    """Give the bytes of a feature shard's file."""
     buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        image_ids=np.array([record.image_id for record in records]),
-        labels=np.array([record.label for record in records], np.int8),
-        features=halves,
-    )
+    np.savez(buffer, **shard._asdict())
     # With a checksum, damage on the disk is noticed.
     return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(buffer.getvalue())
 
@@ -92,15 +94,20 @@ def write_features(images: Path, folder: Path, trunk_digest: str, engine: Engine
     Yields:
         For each shard, whether it had to be computed.
     """
-    for shard in shard_paths(images):
-        entry = memo / trunk_digest / f"{hashlib.sha256(shard.read_bytes()).hexdigest()}.npz.zst"
-        known = _recall(entry)
-        features = compute_shard(shard, engine) if known is None else known
-        if known is None:
+
+    def known_or_computed() -> Iterator[tuple[Path, str, bytes | FeatureShard]]:
+        for shard in shard_paths(images):
+            entry = memo / trunk_digest / f"{hashlib.sha256(shard.read_bytes()).hexdigest()}.npz.zst"
+            yield entry, shard.stem, _recall(entry) or compute_shard(shard, engine)
+
+    # So that the engine need not wait until a shard is packed.
+    for entry, stem, features in read_ahead(known_or_computed()):
+        content = features if isinstance(features, bytes) else pack_shard(features)
+        if content is not features:
             with whole_file(entry) as partial:
-                partial.write_bytes(features)
-        (folder / f"{shard.stem}.npz.zst").write_bytes(features)
-        yield known is None
+                partial.write_bytes(content)
+        (folder / f"{stem}.npz.zst").write_bytes(content)
+        yield content is not features
 
 
 def _recall(entry: Path) -> bytes | None:
@@ -124,9 +131,9 @@ def digest_trunk(weights: Path, trainable_from: str, engine_name: str) -> str:
     """
     package = Path(__file__).parent
     parts = [weights.read_bytes(), trainable_from.encode(), engine_name.encode()]
-    modules = ("backbone.py", "celeba.py", "engine.py", "gpu_engine.py", "images.py", "shards.py")
+    modules = ("backbone.py", "celeba.py", "engine.py", "gpu_engine.py", "images.py", "shards.py", "streams.py")
     parts += [(package / name).read_bytes() for name in modules]
-    parts.append(inspect.getsource(compute_shard).encode())
+    parts += [inspect.getsource(function).encode() for function in (compute_shard, pack_shard)]
     parts += [
         f"{name}=={version(name)}".encode()
         for name in ("keras", "numpy", "opencv-python-headless", "openvino", "tensorflow", "zstandard")

@@ -1,6 +1,5 @@
 """The engine that runs the frozen trunk in TensorFlow, for GPUs. To import it loads TensorFlow, which takes seconds."""
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import tensorflow as tf
 
 from facegender.backbone import build_model, load_body, trunk_of
 from facegender.images import Pixels
-from facegender.read_ahead import read_ahead
+from facegender.streams import batched, read_ahead
 
 _BATCH = 50
 """Half a shard, so that no batch is padded but a split's last."""
@@ -68,15 +67,12 @@ class TensorFlowEngine:
         Returns:
             float32 (images, …), the trunk's output in the images' order.
         """
-        iterator = iter(images)
-        first = next(iterator)
-        if self._trunk is None:
-            self._trunk = self._build(*first.shape[:2])
-        remaining = itertools.chain([first], iterator)
         outputs = []
-        for batch in read_ahead(_batches(remaining)):
+        for batch in read_ahead(batched(images, _BATCH)):
+            if self._trunk is None:
+                self._trunk = self._build(*batch[0].shape[:2])
             # Always the same shape: another one would be traced anew.
-            padded = np.zeros((_BATCH, *first.shape), np.uint8)
+            padded = np.zeros((_BATCH, *batch[0].shape), np.uint8)
             padded[: len(batch)] = batch
             outputs.append(self._trunk(padded).numpy()[: len(batch)])
         return np.concatenate(outputs).astype(np.float32)
@@ -92,11 +88,6 @@ class TensorFlowEngine:
             lambda batch: trunk(batch, training=False), input_signature=signature, autograph=False
         )
         return compute
-
-
-def _batches(images: Iterator[Pixels]) -> Iterator[list[Pixels]]:
-    while batch := list(itertools.islice(images, _BATCH)):
-        yield batch
 
 
 @contextmanager

@@ -125,7 +125,11 @@ def standard_jpeg(data: bytes, name: str, height: int, width: int) -> tuple[byte
         # A JPEG needs no change when its frame header says three components (ITU-T T.81, B.2.2), not one for grey or
         # four for CMYK, and its stored pixels are the picture, not turned by EXIF.
         frame = rb"\xff[\xc0-\xcf]\x00\x11\x08" + re.escape(struct.pack(">HH", height, width)) + rb"\x03"
-        stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if re.search(frame, data) and stored is not None and np.array_equal(stored[..., ::-1], image):
+        if re.search(frame, data) and not (b"Exif\0\0" in data and _is_turned(data, image)):
             return data, False
     return encode_jpeg(fit_image(image, height, width)), True
+
+
+def _is_turned(data: bytes, image: Pixels) -> bool:
+    stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return stored is None or not np.array_equal(stored[..., ::-1], image)

@@ -18,6 +18,9 @@ JPEG_QUALITY = 92
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 """The earliest a zip can hold: the same bytes on every day."""
 
+_WORTH_WORKERS = 200
+"""Images that take longer to draw than worker processes to start."""
+
 TRAIN_SHARE, VAL_SHARE = 2 / 3, 1 / 6
 """What is left is test."""
 
@@ -41,7 +44,7 @@ def write_sample(folder: Path, images: int, seed: int) -> None:
         whole_file(folder / "img_align_celeba.zip") as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
     ):
-        drawn = Parallel(n_jobs=-1, return_as="generator")(
+        drawn = Parallel(n_jobs=-1 if images >= _WORTH_WORKERS else 1, return_as="generator")(
             delayed(_draw_jpeg)(values, seed, index) for index, values in enumerate(attributes.to_numpy().tolist())
         )
         for image_id, jpeg in zip(image_ids, tqdm(drawn, "sample_data", images, disable=None), strict=True):

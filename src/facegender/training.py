@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
@@ -17,7 +18,7 @@ import tensorflow as tf
 from facegender.errors import FacegenderError
 from facegender.features import Batch, ordered_batches, shuffled_batches
 from facegender.files import whole_folder, write_json
-from facegender.read_ahead import read_ahead
+from facegender.streams import read_ahead
 
 _DECIMALS = 8
 """Of what is recorded: a float32 holds no more."""
@@ -111,6 +112,8 @@ def fit_tail(
                 validation_data=_dataset(tail, lambda: ordered_batches(val)),
                 initial_epoch=len(history),
                 epochs=epochs,
+                # A bar on a terminal, a line an epoch in a log.
+                verbose=1 if sys.stdout.isatty() else 2,
                 callbacks=[
                     keras.callbacks.LearningRateScheduler(
                         lambda epoch: scheduled_rate(learning_rate, schedule, epoch, epochs)

@@ -23,7 +23,7 @@ from facegender.backbone import (
 )
 from facegender.engine import TrunkEngine
 from facegender.errors import FacegenderError
-from facegender.features import compute_shard, feature_paths
+from facegender.features import compute_shard, feature_paths, pack_shard
 from facegender.images import encode_jpeg
 from facegender.prediction import check_agreement, predict, predict_split
 from facegender.shards import Record, shard_paths, write_shards
@@ -134,7 +134,7 @@ def features(weights: Path, tmp_path: Path) -> Path:
     write_shards(tmp_path / "images", records)
     engine = TrunkEngine(weights, "mixed10", tmp_path / "networks")
     for shard in shard_paths(tmp_path / "images"):
-        (tmp_path / "features" / f"{shard.stem}.npz.zst").write_bytes(compute_shard(shard, engine))
+        (tmp_path / "features" / f"{shard.stem}.npz.zst").write_bytes(pack_shard(compute_shard(shard, engine)))
     return tmp_path / "features"
 
 

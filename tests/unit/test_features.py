@@ -1,6 +1,8 @@
 """Feature shards and their memo; the engine is a plain function of the pixels."""
 
 import io
+import itertools
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -9,7 +11,15 @@ import numpy.typing as npt
 import pytest
 
 from facegender.errors import FacegenderError
-from facegender.features import compute_shard, digest_trunk, feature_paths, load_shard, write_features
+from facegender.features import (
+    FeatureShard,
+    compute_shard,
+    digest_trunk,
+    feature_paths,
+    load_shard,
+    pack_shard,
+    write_features,
+)
 from facegender.images import Pixels, decode_image, encode_jpeg
 from facegender.shards import Record, read_records, shard_paths, write_shard, write_shards
 
@@ -130,6 +140,27 @@ def test_a_killed_run_resumes(features_of: Features, tmp_path: Path) -> None:
     assert features_of(10)[1:] == ([False, True, True], 6)
 
 
+def test_the_next_shard_is_computed_while_one_is_packed(
+    tmp_path: Path, small_shards: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "features").mkdir()
+    write_shards(tmp_path, map(grey_record, range(8)))
+    second = threading.Event()
+    shards = itertools.count(1)
+
+    def engine(images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
+        if next(shards) == 2:
+            second.set()
+        return np.zeros((sum(1 for _ in images), 1), np.float32)
+
+    def pack(shard: FeatureShard) -> bytes:
+        assert second.wait(timeout=10)
+        return pack_shard(shard)
+
+    monkeypatch.setattr("facegender.features.pack_shard", pack)
+    assert list(write_features(tmp_path, tmp_path / "features", "trunk", engine, tmp_path / "memo")) == [True, True]
+
+
 def test_another_engine_object_of_the_same_trunk_is_no_new_work(features_of: Features, tmp_path: Path) -> None:
     features_of(4)
     (tmp_path / "images").mkdir()
@@ -148,13 +179,13 @@ def test_the_round_trip_is_exact(tmp_path: Path) -> None:
     values = np.array([[0, 65504], [6e-8, 1 / 3], [1.0, 2049.0]], np.float32)
     write_shard(tmp_path / "shard.zip", map(grey_record, range(3)))
 
-    data = compute_shard(tmp_path / "shard.zip", lambda images: values)
+    data = pack_shard(compute_shard(tmp_path / "shard.zip", lambda images: values))
 
     (tmp_path / "shard.npz.zst").write_bytes(data)
     features = load_shard(tmp_path / "shard.npz.zst").features
     # IEEE 754 binary16 by hand: 2^-24 is the smallest; 1/3 is 1365 * 2^-12; 2049 lies between 2048 and 2050.
     assert features.tolist() == [[0, 65504], [2.0**-24, 1365 / 4096], [1, 2048]]
-    assert compute_shard(tmp_path / "shard.zip", lambda images: values) == data
+    assert pack_shard(compute_shard(tmp_path / "shard.zip", lambda images: values)) == data
 
 
 def test_the_engine_sees_the_decoded_images_in_order(tmp_path: Path) -> None:
@@ -202,7 +233,7 @@ def test_a_failed_shard_is_not_remembered(tmp_path: Path) -> None:
 def test_zeros_cost_little(tmp_path: Path) -> None:
     write_shard(tmp_path / "shard.zip", [grey_record(1)])
 
-    data = compute_shard(tmp_path / "shard.zip", lambda images: np.zeros((1, 10_000), np.float32))
+    data = pack_shard(compute_shard(tmp_path / "shard.zip", lambda images: np.zeros((1, 10_000), np.float32)))
 
     assert len(data) < 1_000
     assert io.BytesIO(data).read(4) == b"\x28\xb5\x2f\xfd"  # Zstandard's magic number, RFC 8878, 3.1.1.

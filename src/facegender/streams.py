@@ -1,6 +1,7 @@
-"""Making the next item while the present one is used."""
+"""Iterators: the next item made while the present one is used, and items by the batch."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,3 +16,10 @@ def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
         while (item := waiting.result()) is not end:
             waiting = reader.submit(next, items, end)
             yield item  # type: ignore[misc]  # It is not `end`.
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield items in order, `size` at a time; the last batch may be shorter."""
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
