@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from facegender.augment import Ranges, augment_record
+from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.figures import image_grid
 from facegender.files import whole_folder
@@ -20,6 +21,7 @@ PICTURED = 8
 
 
 @one_line_errors()
+@recorded_cost
 def main() -> None:
     """Augment data/preprocessed/train."""
     group = load_params().augment

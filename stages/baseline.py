@@ -4,6 +4,7 @@ import numpy as np
 from tqdm import tqdm
 
 from facegender.baseline import fit_baseline, grey_pixels
+from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.evaluation import classification_metrics
 from facegender.files import write_json
@@ -14,6 +15,7 @@ THRESHOLD = 0.5
 
 
 @one_line_errors()
+@recorded_cost
 def main() -> None:
     """Write metrics/baseline.json."""
     pixels, labels = {}, {}

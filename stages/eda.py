@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from facegender import eda, figures
+from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.files import whole_folder, write_csv, write_json
 from facegender.images import decode_image
@@ -11,6 +12,7 @@ from facegender.raw import open_images, read_annotations
 
 
 @one_line_errors()
+@recorded_cost
 def main() -> None:
     """Write data/eda/, metrics/eda.json and metrics/plots/eda/."""
     params = load_params()

@@ -6,44 +6,50 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from facegender import evaluation, figures
+from facegender import evaluation
 from facegender.backbone import tail_of
+from facegender.bootstrap import metrics_with_interval
+from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.files import write_csv, write_json
 from facegender.images import decode_image
+from facegender.model_file import read_judgement
 from facegender.params import load_params
 from facegender.prediction import check_agreement, predict_split
+from facegender.raw import read_annotations
 from facegender.shards import read_records
 
 CHECKED = 32
-IMAGES, PLOTS = Path("data/preprocessed/test"), Path("metrics/plots")
+MODEL, PLOTS = Path("models/gender.keras"), Path("metrics/plots")
 
 
 @one_line_errors()
+@recorded_cost
 def main() -> None:
-    """Write data/predictions.csv, metrics/evaluate.json and the plots of the test set."""
+    """Write data/predictions.csv, metrics/evaluate.json, its interval and the curves of the test set."""
     params = load_params()
-    model = keras.saving.load_model("models/gender.keras", compile=False)
-    tail = tail_of(model, params.backbone.trainable_from)
-    image_ids, labels, probabilities = predict_split(tail, "data/features/test")
-    first = [decode_image(jpeg, name) for name, _, jpeg in islice(read_records(IMAGES), CHECKED)]
+    group, dataset, threshold = params.evaluate, params.dataset, read_judgement(MODEL)["threshold"]
+    model = keras.saving.load_model(MODEL, compile=False)
+    image_ids, labels, probabilities = predict_split(
+        tail_of(model, params.backbone.trainable_from), "data/features/test"
+    )
+    first = [decode_image(jpeg, name) for name, _, jpeg in islice(read_records("data/preprocessed/test"), CHECKED)]
     check_agreement(model, np.stack(first), probabilities[:CHECKED])
 
-    predictions = evaluation.predictions_table(image_ids, labels, probabilities, params.evaluate.threshold)
+    table = evaluation.predictions_table(image_ids, labels, probabilities, threshold)
+    annotations = read_annotations(dataset.attributes, dataset.partitions, dataset.identities)
+    predictions = table.join(annotations.filter(["identity"]), on="image_id")
     write_csv("data/predictions.csv", predictions)
+    for name, content in metrics_with_interval(predictions, group.resamples, group.seed).items():
+        write_json(f"metrics/evaluate{name}.json", content)
     # From the rounded probabilities, so that predictions.csv gives the very same figures.
-    actual, scores = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
-    figures_of_merit = evaluation.classification_metrics(actual, scores, params.evaluate.threshold)
-    write_json("metrics/evaluate.json", figures_of_merit)
+    actual, scores = predictions["label"], predictions["probability"]
     roc, precision_recall = evaluation.curve_tables(actual, scores)
     write_csv(PLOTS / "roc.csv", roc)
     write_csv(PLOTS / "precision_recall.csv", precision_recall)
     write_csv(PLOTS / "confusion.csv", evaluation.confusion_table(actual, predictions["predicted"]))
-
-    captions = evaluation.captions_of(evaluation.most_confident_mistakes(predictions, params.evaluate.mistakes))
-    faces = {name: decode_image(jpeg, name) for name, _, jpeg in read_records(IMAGES) if name in captions}
-    title = "Test images that the model got most wrong"
-    figures.image_grid(PLOTS / "mistakes.png", [faces[name] for name in captions], list(captions.values()), title)
+    write_csv(PLOTS / "reliability.csv", evaluation.reliability_table(actual, scores))
+    write_csv(PLOTS / "histogram.csv", evaluation.histogram_table(actual, scores))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from facegender.cache import FEATURES, TRUNKS, describe, prune
+from facegender.costs import recorded_cost
 from facegender.engine import choose_engine, make_engine
 from facegender.errors import one_line_errors
 from facegender.features import digest_trunk, write_features
@@ -18,6 +19,7 @@ CACHE = Path(".cache")
 
 
 @one_line_errors()
+@recorded_cost
 def main(split: str, images: Path) -> None:
     """Write data/features/`split` from the image shards in `images`."""
     params = load_params()

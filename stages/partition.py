@@ -1,5 +1,6 @@
 """Stage partition: draw the balanced train, val and test samples."""
 
+from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.files import write_csv
 from facegender.params import load_params
@@ -8,6 +9,7 @@ from facegender.raw import read_annotations
 
 
 @one_line_errors()
+@recorded_cost
 def main() -> None:
     """Write data/partition/{train,val,test}.csv."""
     params = load_params()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.files import whole_folder, write_json
 from facegender.params import load_params
@@ -15,6 +16,7 @@ from facegender.shards import write_shards
 
 
 @one_line_errors()
+@recorded_cost
 def main(split: str) -> None:
     """Preprocess data/partition/`split`.csv."""
     params = load_params()

@@ -1,6 +1,7 @@
 """Stage pretrained: InceptionV3's weights, from wherever backbone.weights says, as a file that DVC versions."""
 
 from facegender.backbone import pretrained_body, random_body
+from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.files import whole_file
 from facegender.params import load_params
@@ -10,6 +11,7 @@ CALIBRATION = {"images": 64, "seed": 0}
 
 
 @one_line_errors()
+@recorded_cost
 def main() -> None:
     """Write models/backbone.weights.h5."""
     weights = load_params().backbone.weights

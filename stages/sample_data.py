@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.params import load_params
 from facegender.sample import write_sample
 
 
 @one_line_errors()
+@recorded_cost
 def main() -> None:
     """Write the sample under data/sample."""
     params = load_params()

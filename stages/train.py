@@ -10,6 +10,7 @@ from dvclive.utils import standardize_metric_name
 
 from facegender.backbone import build_model, load_body, tail_of
 from facegender.cache import TRAINING
+from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.features import feature_paths
 from facegender.model_file import save_model
@@ -21,8 +22,9 @@ STATES = Path(".cache", TRAINING)
 
 
 @one_line_errors()
+@recorded_cost
 def main() -> None:
-    """Write models/gender.keras and the curves in metrics/train."""
+    """Write models/uncalibrated.keras and the curves in metrics/train."""
     params = load_params()
     group, cut, size = params.train, params.backbone.trainable_from, (params.preprocess.height, params.preprocess.width)
     train, val = (feature_paths(f"data/features/{split}") for split in ("train", "val"))
@@ -46,7 +48,7 @@ def main() -> None:
         history = fit_tail(tail_of(model, cut), train, val, state, **settings, on_epoch=log)
         best = best_epoch(history, group.monitor)
         live.summary["best"] = {"epoch": best} | history[best - 1]
-    save_model(model, "models/gender.keras")
+    save_model(model, "models/uncalibrated.keras")
     shutil.rmtree(state)
 
 

@@ -1,14 +1,18 @@
 """The command line `facegender`. What takes seconds to load is imported by the commands that need it."""
 
+import io
+import json
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from facegender import cache
 from facegender.errors import FacegenderError, one_line_errors
 
 CACHE = Path(".cache")
+PREDICTIONS = Path("data/predictions.csv")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -43,6 +47,47 @@ def cache_command(
         print(f"dropped: {cache.describe(cache.prune(CACHE, limit * 1e9))}")
     for part, entries in cache.list_entries(CACHE).items():
         print(f"{CACHE / part}: {cache.describe(entries)}")
+
+
+@app.command("compare")
+def compare_command(
+    old: Annotated[str, typer.Argument(metavar="REV", help="Git revision of the model to compare with.")],
+    new: Annotated[
+        str | None, typer.Argument(metavar="[REV]", help="The one to judge; without it, this folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of Markdown.")] = False,
+    resamples: Annotated[int, typer.Option(min=100, help="Samples of the bootstrap.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 120,
+) -> None:
+    """Compare two revisions' models by their predictions of the same test images."""
+    from facegender.comparison import compare_predictions, comparison_markdown
+
+    comparison = compare_predictions(_predictions(old), _predictions(new), resamples, seed)
+    if as_json:
+        print(json.dumps(comparison, indent=2, sort_keys=True))
+    else:
+        print(comparison_markdown(comparison, old, new or "this folder"), end="")
+
+
+def _predictions(revision: str | None) -> pd.DataFrame:
+    """Read a revision's predictions, from DVC's cache or remote; those of this folder for None."""
+    try:
+        if revision is None:
+            content = PREDICTIONS.read_text(encoding="utf-8")
+        else:
+            import dvc.api
+            from dvc.exceptions import DvcException
+            from scmrepo.exceptions import SCMError
+
+            try:
+                content = dvc.api.read(str(PREDICTIONS), rev=revision)
+            except (DvcException, SCMError) as error:
+                raise FacegenderError(
+                    f"{revision}: {PREDICTIONS} cannot be read ({error}); try: dvc fetch --all-commits"
+                ) from error
+    except OSError as error:
+        raise FacegenderError(f"{PREDICTIONS}: {error.strerror}; run: dvc repro, or: dvc pull") from error
+    return pd.read_csv(io.StringIO(content), dtype={"image_id": str}, keep_default_na=False)
 
 
 @one_line_errors()

@@ -21,6 +21,11 @@ _ABOVE_ALL = 1.000001
 
 _CURVE_POINTS = 200
 
+CALIBRATION_BINS = 10
+"""Of P(Male), equally wide."""
+
+HISTOGRAM_BINS = 20
+
 
 def classification_metrics(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> dict[str, float]:
     """Judge predictions.
@@ -31,28 +36,95 @@ def classification_metrics(labels: ArrayLike, probabilities: ArrayLike, threshol
         threshold: an image is predicted Male when its probability is at least this.
 
     Returns:
-        images (n), accuracy, balanced_accuracy, precision, recall and f1 of Male, specificity (recall of No male),
-        roc_auc, average_precision, log_loss (nats, probabilities clipped by 1e-7), each finite and to 6 decimals.
-        precision and f1 are 0 when no image is predicted Male.
+        images (n) and the figures of `weighted_metrics` with each image counted once, all of them finite and to 6
+        decimals.
 
     Raises:
         FacegenderError: a probability is none, a label is neither 0 nor 1, or only one class is present.
     """
+    return _metrics(labels, probabilities, np.asarray(probabilities) >= threshold)
+
+
+def metrics_of(predictions: pd.DataFrame) -> dict[str, float]:
+    """Judge predictions as `classification_metrics` does, by the columns `label`, `probability` and `predicted`."""
+    return _metrics(predictions["label"], predictions["probability"], predictions["predicted"] == 1)
+
+
+def _metrics(labels: ArrayLike, probabilities: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     actual, scores = _checked(labels, probabilities)
-    predicted = scores >= threshold
-    clipped = np.clip(scores, _LOG_LOSS_MARGIN, 1 - _LOG_LOSS_MARGIN)
-    values = {
-        "accuracy": metrics.accuracy_score(actual, predicted),
-        "balanced_accuracy": metrics.balanced_accuracy_score(actual, predicted),
-        "precision": metrics.precision_score(actual, predicted, zero_division=0),
-        "recall": metrics.recall_score(actual, predicted),
-        "f1": metrics.f1_score(actual, predicted, zero_division=0),
-        "specificity": metrics.recall_score(actual, predicted, pos_label=0),
-        "roc_auc": metrics.roc_auc_score(actual, scores),
-        "average_precision": metrics.average_precision_score(actual, scores),
-        "log_loss": metrics.log_loss(actual, clipped),
+    values = weighted_metrics(actual, scores, np.asarray(predicted), np.ones((1, len(actual))))
+    return {"images": len(actual)} | {name: round(float(value[0]), _DECIMALS) for name, value in values.items()}
+
+
+def weighted_metrics(
+    labels: NDArray[np.integer],
+    probabilities: NDArray[np.floating],
+    predicted: NDArray[np.bool_],
+    weights: NDArray[np.floating],
+) -> dict[str, NDArray[np.float64]]:
+    """Judge predictions under many weightings of the images at once, as a bootstrap needs it.
+
+    Args:
+        labels: (n,) 0 or 1.
+        probabilities: (n,) P(Male) from 0 to 1.
+        predicted: (n,) whether an image is called Male.
+        weights: (weightings, n), not negative: how often each image counts.
+
+    Returns:
+        (weightings,) of each: accuracy, balanced_accuracy; precision, recall and f1 of Male, and the same of No male as
+        precision_no_male, recall_no_male and f1_no_male; roc_auc; average_precision (the step-wise sum that
+        scikit-learn defines); log_loss (nats, probabilities clipped by 1e-7); brier_score (mean squared error, of one
+        class); expected_calibration_error over 10 equal bins of P(Male) (Naeini et al., Obtaining Well Calibrated
+        Probabilities, AAAI 2015). Precision and f1 are 0 where no image is predicted so. What needs both classes is
+        NaN where the weights leave one.
+    """
+    male = labels == 1
+    outcomes = np.column_stack([predicted & male, predicted & ~male, ~predicted & male, ~predicted & ~male])
+    true_male, false_male, false_other, true_other = (weights @ outcomes.astype(np.float64)).T
+    males, others = true_male + false_other, true_other + false_male
+    total = males + others
+    recall, recall_no_male = _ratio(true_male, males, np.nan), _ratio(true_other, others, np.nan)
+    roc_auc, average_precision = _ranking_metrics(male, probabilities, weights)
+    clipped = np.clip(probabilities, _LOG_LOSS_MARGIN, 1 - _LOG_LOSS_MARGIN)
+    bins = np.minimum((probabilities * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    excess = ((probabilities - male)[:, None] * (bins[:, None] == np.arange(CALIBRATION_BINS))).astype(np.float64)
+    return {
+        "accuracy": _ratio(true_male + true_other, total, np.nan),
+        "balanced_accuracy": (recall + recall_no_male) / 2,
+        "precision": _ratio(true_male, true_male + false_male, 0),
+        "recall": recall,
+        "f1": _ratio(2 * true_male, 2 * true_male + false_male + false_other, 0),
+        "precision_no_male": _ratio(true_other, true_other + false_other, 0),
+        "recall_no_male": recall_no_male,
+        "f1_no_male": _ratio(2 * true_other, 2 * true_other + false_other + false_male, 0),
+        "roc_auc": roc_auc,
+        "average_precision": average_precision,
+        "log_loss": _ratio(weights @ -np.log(np.where(male, clipped, 1 - clipped)), total, np.nan),
+        "brier_score": _ratio(weights @ (probabilities - male) ** 2, total, np.nan),
+        "expected_calibration_error": _ratio(np.abs(weights @ excess).sum(axis=1), total, np.nan),
     }
-    return {"images": len(actual)} | {name: round(float(value), _DECIMALS) for name, value in values.items()}
+
+
+def _ratio(part: NDArray[np.floating], whole: NDArray[np.floating], otherwise: float) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.full(len(part), otherwise, np.float64), where=whole > 0)
+
+
+def _ranking_metrics(
+    male: NDArray[np.bool_], probabilities: NDArray[np.floating], weights: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give ROC AUC, the share of pairs in the right order with ties as halves, and average precision."""
+    order = np.argsort(-probabilities, kind="stable")
+    ordered, scores = weights[:, order], probabilities[order]
+    ties = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
+    males = np.add.reduceat(ordered * male[order], ties, axis=1)
+    others = np.add.reduceat(ordered * ~male[order], ties, axis=1)
+    males_above, others_above = np.cumsum(males, axis=1), np.cumsum(others, axis=1)
+    all_males, all_others = males_above[:, -1], others_above[:, -1]
+    pairs = (others * (males_above - males / 2)).sum(axis=1)
+    found = males_above + others_above
+    precision = np.divide(males_above, found, out=np.zeros_like(found), where=found > 0)
+    average_precision = _ratio((males * precision).sum(axis=1), all_males, np.nan)
+    return _ratio(pairs, all_males * all_others, np.nan), np.where(all_others > 0, average_precision, np.nan)
 
 
 def curve_tables(labels: ArrayLike, probabilities: ArrayLike) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -84,6 +156,44 @@ def curve_tables(labels: ArrayLike, probabilities: ArrayLike) -> tuple[pd.DataFr
         {"recall": recall, "precision": precision, "threshold": np.append(thresholds, _ABOVE_ALL)}
     )
     return _thin(roc), _thin(precision_recall[::-1])
+
+
+def reliability_table(labels: ArrayLike, probabilities: ArrayLike) -> pd.DataFrame:
+    """Compare what was promised with what came, in the bins that hold an image.
+
+    Args:
+        labels: (n,) 0 or 1.
+        probabilities: (n,) P(Male) from 0 to 1.
+
+    Returns:
+        A row per bin: probability (mean P(Male)), share (of Male), images.
+
+    Raises:
+        FacegenderError: as `classification_metrics`.
+    """
+    actual, scores = _checked(labels, probabilities)
+    bins = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    table = pd.DataFrame({"probability": scores, "share": actual.astype(float), "images": 1}).groupby(bins)
+    return table.agg({"probability": "mean", "share": "mean", "images": "sum"}).round(_DECIMALS).reset_index(drop=True)
+
+
+def histogram_table(labels: ArrayLike, probabilities: ArrayLike) -> pd.DataFrame:
+    """Count the images of each class by P(Male).
+
+    Args:
+        labels: (n,) 0 or 1.
+        probabilities: (n,) P(Male) from 0 to 1.
+
+    Returns:
+        A row per bin: probability (its middle), and the images of each class by the class's name.
+
+    Raises:
+        FacegenderError: as `classification_metrics`.
+    """
+    actual, scores = _checked(labels, probabilities)
+    edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
+    counts = {name: np.histogram(scores[actual == label], edges)[0] for label, name in enumerate(CLASSES)}
+    return pd.DataFrame({"probability": ((edges[:-1] + edges[1:]) / 2).round(_DECIMALS), **counts})
 
 
 def confusion_table(labels: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:

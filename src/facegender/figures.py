@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib.style
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -52,6 +53,31 @@ def bar_chart(
     axes.tick_params(axis="y", labelsize=8)
     axes.set_title(title)
     axes.set_xlabel(value_label)
+    _save(path, figure)
+
+
+@_default_style
+def interval_chart(path: str | Path, table: pd.DataFrame, title: str) -> None:
+    """Draw a row per slice: its balanced accuracy as a dot in its interval; grey where it is not judged.
+
+    Args:
+        path: the PNG file.
+        table: as `facegender.slices.slice_table` gives it; rows without a balanced accuracy are left out.
+        title: what is shown.
+    """
+    rows = table[table["balanced_accuracy"].notna()].reset_index(drop=True)
+    figure = Figure(figsize=(8, 1.5 + 0.2 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    for judged, colour in ((1, "C0"), (0, "0.7")):
+        part = rows[rows["judged"] == judged]
+        axes.hlines(part.index, part["balanced_accuracy_low"], part["balanced_accuracy_high"], colour)
+        axes.plot(part["balanced_accuracy"], part.index, "o", color=colour, markersize=4)
+    labels = [f"{name} ({images:,})" for name, images in zip(rows["slice"], rows["images"], strict=True)]
+    axes.set_yticks(range(len(rows)), labels=labels, fontsize=7)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(axis="x", alpha=0.4)
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("balanced accuracy, 95% interval")
     _save(path, figure)
 
 

@@ -1,4 +1,4 @@
-"""Keras model files with the same bytes for the same model."""
+"""Keras model files with the same bytes for the same model, and with how to judge by it."""
 
 import json
 import tempfile
@@ -8,11 +8,21 @@ from typing import Any
 
 import keras
 
+from facegender.errors import FacegenderError
 from facegender.files import whole_file
 
+_JUDGEMENT = "facegender.json"
+"""A member of the zip that Keras passes over."""
 
-def save_model(model: keras.Model, path: str | Path) -> None:
-    """Write a `.keras` file without what Keras puts in of the moment: dates, and addresses in memory as object ids."""
+
+def save_model(model: keras.Model, path: str | Path, judgement: dict[str, float] | None = None) -> None:
+    """Write a `.keras` file without what Keras puts in of the moment: dates, and addresses in memory as object ids.
+
+    Args:
+        model: the whole network.
+        path: the file.
+        judgement: numbers to keep beside the weights, such as the threshold.
+    """
     with tempfile.TemporaryDirectory() as folder, whole_file(path) as partial:
         dated = Path(folder, "dated.keras")
         model.save(dated)
@@ -24,6 +34,24 @@ def save_model(model: keras.Model, path: str | Path) -> None:
                 elif name == "config.json":
                     content = _json(_renumber(json.loads(content), {}))
                 target.writestr(zipfile.ZipInfo(name), content)
+            if judgement is not None:
+                target.writestr(zipfile.ZipInfo(_JUDGEMENT), _json(judgement))
+
+
+def read_judgement(path: str | Path) -> dict[str, float]:
+    """Read the numbers that are kept beside a model's weights.
+
+    Raises:
+        FacegenderError: there is no such file, or it is no calibrated model.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            judgement: dict[str, float] = json.loads(archive.read(_JUDGEMENT))
+    except OSError as error:
+        raise FacegenderError(f"{path}: {error.strerror}; run: dvc repro, or: dvc pull") from error
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise FacegenderError(f"{path}: holds no threshold, so it is no model of the stage calibrate") from error
+    return judgement
 
 
 def _json(content: Any) -> bytes:

@@ -109,11 +109,31 @@ class Train(_Group):
     seed: Seed
 
 
+class Calibrate(_Group):
+    """How the threshold is chosen on validation images."""
+
+    threshold: Literal["accuracy", "equal_error"] | Annotated[float, Field(gt=0, lt=1)]
+
+
+class TestSet(_Group):
+    """A further data set to judge the model on, all of its images."""
+
+    images: PathText
+    attributes: PathText
+
+
 class Evaluate(_Group):
     """How test images are judged."""
 
-    threshold: Annotated[float, Field(gt=0, lt=1)]
-    mistakes: Annotated[int, Field(ge=1, le=100)]
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+    seed: Seed
+    datasets: dict[Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")], TestSet]
+
+
+class Mistakes(_Group):
+    """The picture of the worst mistakes."""
+
+    images: Annotated[int, Field(ge=1, le=100)]
 
 
 class Cache(_Group):
@@ -133,7 +153,9 @@ class Params(_Group):
     augment: Augment
     backbone: Backbone
     train: Train
+    calibrate: Calibrate
     evaluate: Evaluate
+    mistakes: Mistakes
     cache: Cache
 
 

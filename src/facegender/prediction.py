@@ -1,5 +1,6 @@
 """Probabilities from the tail or the whole network."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import tensorflow as tf
 
 from facegender.errors import FacegenderError
 from facegender.features import feature_paths, load_shard
+from facegender.images import Pixels, fit_image
+from facegender.streams import batched, read_ahead
 
+_BATCH = 32
 _AGREEMENT = 0.02
 """Of probabilities by way of float16 features with those without."""
 
@@ -18,6 +22,26 @@ _AGREEMENT = 0.02
 def predict(model: keras.Model, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Give P(Male), float32 (n,), for the inputs (n, …) of a tail or, uint8 RGB, of the whole network."""
     return np.asarray(model.predict_on_batch(inputs), np.float32)[:, 1]
+
+
+def predict_images(model: keras.Model, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
+    """Give P(Male), (n,), of images uint8 RGB (any height, any width, 3), brought to the size that `model` takes."""
+    height, width = model.input_shape[1:3]
+    batches = read_ahead(batched((fit_image(image, height, width) for image in images), _BATCH))
+    return np.concatenate([predict(model, np.stack(batch)) for batch in batches])
+
+
+def predict_logits(model: keras.Model, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Give log P(Male) - log P(No male), (n,), for inputs as of `predict`: exact where P(Male) is all but 0 or 1."""
+    probabilities = np.asarray(model.predict_on_batch(inputs), np.float64)
+    logarithms = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    return np.asarray(logarithms[:, 1] - logarithms[:, 0])
+
+
+def divide_logits(model: keras.Model, temperature: float) -> None:
+    """Change the last layer so that the logits of the whole network are those before over a temperature."""
+    last = model.get_layer("probabilities")
+    last.set_weights([weight / np.float32(temperature) for weight in last.get_weights()])
 
 
 def predict_split(
@@ -31,6 +55,13 @@ def predict_split(
         labels.append(shard.labels)
         probabilities.append(predict(tail, shard.features))
     return image_ids, np.concatenate(labels), np.concatenate(probabilities)
+
+
+def logits_of_split(tail: keras.Model, features: str | Path) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+    """Give a split's labels (n,) and logits (n,), one shard in memory at a time."""
+    shards = map(load_shard, feature_paths(features))
+    labels, logits = zip(*((shard.labels, predict_logits(tail, shard.features)) for shard in shards), strict=True)
+    return np.concatenate(labels), np.concatenate(logits)
 
 
 def check_agreement(model: keras.Model, images: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float32]) -> float:

@@ -10,8 +10,10 @@ from facegender.evaluation import (
     classification_metrics,
     confusion_table,
     curve_tables,
+    histogram_table,
     most_confident_mistakes,
     predictions_table,
+    reliability_table,
 )
 
 # At 0.5: 5 Male found, 1 missed, 2 No male taken for Male, 2 not.
@@ -33,11 +35,17 @@ def test_metrics_are_those_worked_by_hand() -> None:
             "precision": 5 / 7,
             "recall": 5 / 6,
             "f1": 10 / 13,
-            "specificity": 2 / 4,
+            # Of the 3 called No male, 2 are; 2 of 4 No male are found.
+            "precision_no_male": 2 / 3,
+            "recall_no_male": 2 / 4,
+            "f1_no_male": 4 / 7,
             # Pairs that each Male wins, from the top: 4 + 4 + 3 + 3 + 2 + 1 of 24.
             "roc_auc": 17 / 24,
             "average_precision": (1 / 1 + 2 / 2 + 3 / 4 + 4 / 5 + 5 / 7 + 6 / 9) / 6,
             "log_loss": -math.log(0.9 * 0.8 * 0.7 * 0.6 * 0.5 * 0.2 * (0.25 * 0.45 * 0.7 * 0.9)) / 10,
+            "brier_score": (0.01 + 0.04 + 0.09 + 0.16 + 0.25 + 0.64 + 0.5625 + 0.3025 + 0.09 + 0.01) / 10,
+            # By bins from 0.1 on; 0.5 and 0.55 are in one, of which one is Male, and so are 0.7 and 0.75.
+            "expected_calibration_error": (0.1 + 0.8 + 0.3 + 0.05 + 0.4 + 0.45 + 0.2 + 0.1) / 10,
         },
         abs=1e-6,
     )
@@ -51,7 +59,7 @@ def test_ranking_metrics_of_four_images_are_those_counted_by_hand() -> None:
 
 def test_an_image_at_the_threshold_is_male() -> None:
     at, above = (classification_metrics(LABELS, PROBABILITIES, threshold) for threshold in (0.55, 0.551))
-    assert (at["specificity"], above["specificity"]) == (0.5, 0.75)
+    assert (at["recall_no_male"], above["recall_no_male"]) == (0.5, 0.75)
     assert at["recall"] == above["recall"] == pytest.approx(4 / 6, abs=1e-6)
 
 
@@ -59,7 +67,7 @@ def test_precision_is_0_without_a_warning_when_no_image_is_predicted_male() -> N
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         metrics = classification_metrics(FOUR_LABELS, FOUR_PROBABILITIES, 0.99)
-    assert (metrics["precision"], metrics["recall"], metrics["f1"], metrics["specificity"]) == (0, 0, 0, 1)
+    assert (metrics["precision"], metrics["recall"], metrics["f1"], metrics["recall_no_male"]) == (0, 0, 0, 1)
 
 
 def test_a_certain_mistake_costs_a_finite_log_loss() -> None:
@@ -148,3 +156,22 @@ def test_most_confident_mistakes_come_worst_first() -> None:
 def test_no_mistakes_give_an_empty_table() -> None:
     table = predictions_table(["a", "b"], [0, 1], [0.1, 0.9], 0.5)
     assert most_confident_mistakes(table, 3).empty
+
+
+def test_reliability_and_histogram_are_those_counted_by_hand() -> None:
+    reliability = reliability_table(LABELS, PROBABILITIES)
+    assert reliability.to_numpy().tolist() == [
+        [0.1, 0, 1],
+        [0.2, 1, 1],
+        [0.3, 0, 1],
+        [0.525, 0.5, 2],
+        [0.6, 1, 1],
+        [0.725, 0.5, 2],
+        [0.8, 1, 1],
+        [0.9, 1, 1],
+    ]
+    histogram = histogram_table([1, 0, 1, 1], [0.0, 0.04, 0.99, 1.0])
+    assert list(histogram.columns) == ["probability", "No male", "Male"]
+    assert histogram.iloc[0].tolist() == [0.025, 1, 1]
+    assert histogram.iloc[-1].tolist() == [0.975, 0, 2]
+    assert histogram["Male"].sum() + histogram["No male"].sum() == 4

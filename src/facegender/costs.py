@@ -1,0 +1,49 @@
+"""What each stage cost when it last ran here: a file for each in .cache/costs."""
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from facegender.files import write_json
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+FOLDER = Path(".cache/costs")
+
+
+def recorded_cost(function: Function) -> Function:
+    """Record the wall time and the peak memory of this process when the stage's main function has ended well.
+
+    The file is named as DVC names the stage: after its module, and after `@` the first argument if there is one.
+    """
+
+    @functools.wraps(function)
+    def inner(*arguments: Any) -> None:
+        start = time.perf_counter()
+        function(*arguments)
+        module = function.__globals__["__spec__"].name.rpartition(".")[2]
+        name = "@".join([module, *map(str, arguments[:1])])
+        cost = {"seconds": round(time.perf_counter() - start, 3), "peak_bytes": peak_memory()}
+        write_json(FOLDER / f"{name}.json", cost)
+
+    return inner  # type: ignore[return-value]
+
+
+def peak_memory() -> int:
+    """Give the highest resident memory of this process up to now, bytes; 0 on Windows, which is not asked."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    # macOS counts bytes, Linux kilobytes.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def read_costs() -> dict[str, dict[str, float]]:
+    """Give `seconds` and `peak_bytes` by stage, of those that ran here."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}

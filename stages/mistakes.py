@@ -1,0 +1,45 @@
+"""Stage mistakes: show the worst mistakes and what made them, and list the labels that are probably wrong."""
+
+import keras
+import numpy as np
+import pandas as pd
+
+from facegender import evaluation, figures
+from facegender.costs import recorded_cost
+from facegender.errors import one_line_errors
+from facegender.explanation import class_heat, overlay
+from facegender.files import write_csv
+from facegender.images import decode_image
+from facegender.label_errors import likely_label_errors
+from facegender.params import load_params
+from facegender.shards import read_records
+
+
+@one_line_errors()
+@recorded_cost
+def main() -> None:
+    """Write metrics/plots/mistakes.png and data/label_errors.csv."""
+    params = load_params()
+    predictions = pd.read_csv("data/predictions.csv", dtype={"image_id": str}, keep_default_na=False)
+    write_csv("data/label_errors.csv", likely_label_errors(predictions))
+
+    mistakes = evaluation.most_confident_mistakes(predictions, params.mistakes.images)
+    captions = evaluation.captions_of(mistakes)
+    records = read_records("data/preprocessed/test")
+    faces = {name: decode_image(jpeg, name) for name, _, jpeg in records if name in captions}
+    images = [faces[name] for name in captions]
+    heated = []
+    if images:
+        model = keras.saving.load_model("models/gender.keras", compile=False)
+        heat = class_heat(model, np.stack(images), mistakes["predicted"].to_numpy())
+        heated = [overlay(image, one) for image, one in zip(images, heat, strict=True)]
+    figures.image_grid(
+        "metrics/plots/mistakes.png",
+        [picture for pair in zip(images, heated, strict=True) for picture in pair],
+        [text for caption in captions.values() for text in (caption, "what spoke for the wrong class\n(red: most)")],
+        "Test images that the model got most wrong",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Stage report: one page about the model."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from facegender.costs import read_costs, recorded_cost
+from facegender.errors import one_line_errors
+from facegender.files import whole_file
+from facegender.params import load_params
+from facegender.report import Judged, Picture, curve_charts, render_report
+
+METRICS, PLOTS = Path("metrics"), Path("metrics/plots")
+EXPLORATION = {
+    "balance": "Images of each class.",
+    "rates": "Share of the images that have each attribute.",
+    "correlation": "Correlation of the attributes with each other, from -1 in blue to 1 in red.",
+    "examples": "Some faces with their attributes.",
+}
+
+
+@one_line_errors()
+@recorded_cost
+def main() -> None:
+    """Write metrics/report.html."""
+    params = load_params()
+    calibration = read_json(METRICS / "calibrate.json")
+    further = [judged(name, METRICS / "datasets" / name) for name in params.evaluate.datasets]
+    names = ("roc", "precision_recall", "reliability", "histogram")
+    predictions = pd.read_csv("data/predictions.csv", dtype={"image_id": str}, keep_default_na=False)
+    described = f"The {params.mistakes.images} most confident mistakes, each beside what spoke for the wrong class."
+    page = render_report(
+        revision=revision(),
+        drawn="persons" if "identity" in predictions else "images",
+        params=params.model_dump(),
+        hashes=hashes(set(params.dataset.model_dump().values())),
+        judged=[judged("test", METRICS / "evaluate"), *further],
+        baseline=read_json(METRICS / "baseline.json"),
+        calibration=calibration,
+        confusion=pd.read_csv(PLOTS / "confusion.csv"),
+        charts=curve_charts(
+            logs(), {name: pd.read_csv(PLOTS / f"{name}.csv") for name in names}, calibration["threshold"]
+        ),
+        slices=pd.read_csv("data/slices.csv"),
+        pictures=[Picture("Worst mistakes", described, PLOTS / "mistakes.png")],
+        label_errors=pd.read_csv("data/label_errors.csv", dtype={"image_id": str}, keep_default_na=False),
+        exploration=[Picture(name.capitalize(), text, PLOTS / f"eda/{name}.png") for name, text in EXPLORATION.items()],
+        costs=read_costs(),
+        model_card=Path("docs/model-card.md").read_text(encoding="utf-8"),
+    )
+    with whole_file(METRICS / "report.html") as partial:
+        partial.write_text(page, encoding="utf-8", newline="\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a metrics file."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def judged(name: str, stem: Path) -> Judged:
+    """Read figures and the ends of their intervals."""
+    return Judged(name, *(read_json(stem.with_name(f"{stem.name}{end}.json")) for end in ("", "_low", "_high")))
+
+
+def logs() -> dict[str, pd.DataFrame]:
+    """Read loss and accuracy by epoch, of training and validation."""
+    folder = METRICS / "train/plots/metrics"
+    return {
+        part: pd.concat(
+            [pd.read_csv(folder / name / f"{key}.tsv", sep="\t")[key] for key in ("loss", "accuracy")], axis=1
+        )
+        for part, name in (("training", "train"), ("validation", "eval"))
+    }
+
+
+def revision() -> str:
+    """Ask Git for the commit, and whether files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "not in Git"
+
+
+def hashes(raw: set[str]) -> dict[str, str]:
+    """Look up the MD5 sums that DVC found of the raw data, the weights and the models."""
+    stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"].values()
+    entries = [entry for stage in stages for entry in (*stage.get("deps", []), *stage.get("outs", []))]
+    found = {entry["path"]: entry["md5"] for entry in entries}
+    return {path: found[path] for path in sorted(found) if path in raw or path.startswith("models/")}
+
+
+if __name__ == "__main__":
+    main()

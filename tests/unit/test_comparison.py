@@ -1,0 +1,67 @@
+import pandas as pd
+import pytest
+
+from facegender.comparison import compare_predictions, comparison_markdown, verdict
+from facegender.errors import FacegenderError
+
+
+def predictions(right: list[bool]) -> pd.DataFrame:
+    labels = [number % 2 for number in range(len(right))]
+    predicted = [label if is_right else 1 - label for label, is_right in zip(labels, right, strict=True)]
+    return pd.DataFrame(
+        {
+            "image_id": [f"{number:04}.jpg" for number in range(len(right))],
+            "label": labels,
+            "probability": [0.8 if one else 0.2 for one in predicted],
+            "predicted": predicted,
+        }
+    )
+
+
+GOOD = predictions([True] * 190 + [False] * 10)
+BAD = predictions([True] * 150 + [False] * 50)
+
+
+def test_figures_and_test_are_those_worked_by_hand() -> None:
+    # The old model alone is right on one image, the new one on nine: 2 * (1 + 10) / 2^10.
+    old = predictions([True] * 91 + [False] * 9)
+    new = predictions([False] + [True] * 99)
+    comparison = compare_predictions(old, new, 200, 0)
+    assert comparison["images"] == 100
+    assert comparison["mcnemar"] == {"only_old_right": 1, "only_new_right": 9, "p_value": round(22 / 1024, 6)}
+    accuracy = comparison["figures"]["accuracy"]
+    assert (accuracy["old"], accuracy["new"], accuracy["difference"]) == (0.91, 0.99, 0.08)
+    assert accuracy["low"] < 0.08 < accuracy["high"]
+
+
+def test_a_better_and_a_worse_model_are_called_so() -> None:
+    assert verdict(compare_predictions(BAD, GOOD, 200, 0)).startswith("The new model is more accurate")
+    assert verdict(compare_predictions(GOOD, BAD, 200, 0)).startswith("The new model is less accurate")
+    page = comparison_markdown(compare_predictions(BAD, GOOD, 200, 0), "main", "this folder")
+    assert "| log_loss |" in page
+    better = [line.split(" | ")[0] for line in page.splitlines() if line.endswith("| better |")]
+    assert "| accuracy" in better
+    # Where less is better.
+    assert "| log_loss" in better
+
+
+def test_the_same_predictions_show_no_difference_in_any_order() -> None:
+    comparison = compare_predictions(GOOD, GOOD[::-1], 100, 0)
+    assert verdict(comparison).startswith("No difference")
+    assert all(
+        figure["difference"] == figure["low"] == figure["high"] == 0 for figure in comparison["figures"].values()
+    )
+    assert comparison["mcnemar"]["p_value"] == 1
+
+
+def test_pairing_makes_small_differences_visible() -> None:
+    # Both fail on the same 50; the new one mends 8 of them. Unpaired, 0.04 would be lost in a deviation of 0.04.
+    new = predictions([True] * 158 + [False] * 42)
+    assert verdict(compare_predictions(BAD, new, 500, 0)).startswith("The new model is more accurate")
+
+
+def test_other_images_or_labels_are_one_line() -> None:
+    with pytest.raises(FacegenderError, match=r"differ in 1 images \(0199\.jpg for one\)"):
+        compare_predictions(GOOD, GOOD[:-1], 100, 0)
+    with pytest.raises(FacegenderError, match=r"2 images have another label \(0003\.jpg"):
+        compare_predictions(GOOD, GOOD.assign(label=GOOD["label"].where(~GOOD.index.isin([3, 5]), 0)), 100, 0)

@@ -1,0 +1,44 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from facegender.costs import peak_memory
+
+STAGE = """
+import sys, time
+from facegender.costs import recorded_cost
+@recorded_cost
+def main(*arguments):
+    block = bytearray(200_000_000)
+    time.sleep(0.2)
+    if arguments == ("bad",):
+        raise SystemExit(3)
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+"""
+
+
+def run(folder: Path, *arguments: str) -> int:
+    (folder / "stages").mkdir(exist_ok=True)
+    (folder / "stages" / "thing.py").write_text(STAGE, encoding="utf-8")
+    return subprocess.run([sys.executable, "-m", "stages.thing", *arguments], cwd=folder, check=False).returncode
+
+
+def test_time_and_memory_are_written_by_the_name_of_the_stage(tmp_path: Path) -> None:
+    assert run(tmp_path) == run(tmp_path, "train", "data/train") == 0
+    costs = {path.stem: json.loads(path.read_text()) for path in (tmp_path / ".cache/costs").glob("*.json")}
+    assert set(costs) == {"thing", "thing@train"}
+    assert 0.2 <= costs["thing"]["seconds"] < 20
+    assert 200e6 < costs["thing"]["peak_bytes"] < 1e9
+
+
+def test_a_failed_stage_leaves_nothing(tmp_path: Path) -> None:
+    assert run(tmp_path, "bad") == 3
+    assert not (tmp_path / ".cache").exists()
+
+
+def test_peak_memory_only_grows() -> None:
+    before = peak_memory()
+    assert before > 10e6
+    assert peak_memory() >= before

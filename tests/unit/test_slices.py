@@ -1,0 +1,75 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facegender.slices import LEAST_IMAGES, slice_summary, slice_table
+
+
+def images(count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Images of which every second is Male; the model fails on all Male images with a hat, and on no other."""
+    ids = [f"{number:04}.jpg" for number in range(count)]
+    labels = np.arange(count) % 2
+    hats = np.arange(count) % 4 < 2
+    predicted = np.where((labels == 1) & hats, 0, labels)
+    predictions = pd.DataFrame(
+        {"image_id": ids, "label": labels, "probability": np.where(predicted, 0.9, 0.2), "predicted": predicted}
+    )
+    attributes = pd.DataFrame(
+        {"Male": labels, "Wearing_Hat": hats.astype(int), "Bald": (np.arange(count) < 8).astype(int)}, index=ids
+    )
+    # In another order, and with images that are in no test set.
+    return predictions, pd.concat([attributes, attributes.rename(index=lambda name: f"x{name}")])[::-1]
+
+
+def test_slices_are_those_worked_by_hand() -> None:
+    predictions, attributes = images(400)
+    table = slice_table(predictions, attributes, 100, 0).set_index("slice")
+
+    assert list(table.index) == ["Wearing_Hat", "not Bald", "not Wearing_Hat", "Bald"]
+    hat = table.loc["Wearing_Hat"]
+    assert (hat["images"], hat["male"], hat["no_male"], hat["judged"]) == (200, 100, 100, 1)
+    assert (hat["recall"], hat["recall_no_male"], hat["balanced_accuracy"], hat["recall_gap"]) == (0, 1, 0.5, -1)
+    assert table.loc["not Wearing_Hat", "accuracy"] == 1
+    assert table.loc["not Bald", "images"] == 392
+    assert table.loc["Bald", "judged"] == 0
+    assert (table["accuracy_low"] <= table["accuracy"]).all()
+    assert (table["accuracy"] <= table["accuracy_high"]).all()
+
+
+def test_the_label_itself_is_no_slice() -> None:
+    predictions, attributes = images(40)
+    assert not slice_table(predictions, attributes, 100, 0)["slice"].str.endswith("Male").any()
+
+
+@pytest.mark.parametrize(("count", "judged"), [(2 * LEAST_IMAGES - 2, 0), (2 * LEAST_IMAGES, 1)])
+def test_a_slice_is_judged_from_a_number_of_images_on(count: int, judged: int) -> None:
+    predictions, attributes = images(count)
+    attributes["Bald"] = 0
+    table = slice_table(predictions, attributes, 100, 0).set_index("slice")
+    assert table.loc["not Bald", "judged"] == judged
+    assert "Bald" not in table.index
+
+
+def test_a_slice_of_one_class_has_what_it_can_have() -> None:
+    predictions, attributes = images(40)
+    attributes["Bald"] = attributes["Male"]
+    table = slice_table(predictions, attributes, 100, 0).set_index("slice")
+    assert np.isnan(table.loc["Bald", ["balanced_accuracy", "roc_auc", "recall_no_male"]].astype(float)).all()
+    assert table.loc["Bald", "accuracy"] == 0.5
+    assert table.loc["Bald", "judged"] == 0
+
+
+def test_the_summary_has_finite_numbers_and_the_worst_ones() -> None:
+    summary = slice_summary(slice_table(*images(400), 100, 0))
+    json.dumps(summary, allow_nan=False)
+    assert summary == {
+        "judged": 3,
+        "too_small": 1,
+        "worst_balanced_accuracy": 0.5,
+        "worst_recall": 0,
+        "worst_recall_no_male": 1,
+        "largest_recall_gap": -1,
+    }
+    assert slice_summary(slice_table(*images(20), 100, 0)) == {"judged": 0, "too_small": 4}
