@@ -13,7 +13,7 @@ import yaml
 
 from tests.imports import ROOT
 
-COPIED = ("dvc.yaml", "params.yaml", "params", "stages", "src", ".dvcignore")
+COPIED = ("dvc.yaml", "params.yaml", "params", "stages", "src", "docs", "metrics/datasets", ".dvcignore")
 
 TINY = {
     "sample_data.images": 120,
@@ -26,7 +26,8 @@ TINY = {
     "backbone.trainable_from": "mixed10",
     "train.epochs": 2,
     "train.batch_size": 16,
-    "evaluate.mistakes": 4,
+    "evaluate.resamples": 100,
+    "mistakes.images": 4,
 }
 """The default pipeline in as little time as it takes."""
 

@@ -4,6 +4,7 @@ Copied over the scripts of stages that need TensorFlow, it leaves DVC's decision
 """
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ import yaml
 NAME = Path(__file__).stem
 
 
-def fill(text: str) -> str:
-    """Put the command's arguments where dvc.yaml has ${key} and ${item}."""
+def fill(text: str, params: dict[str, Any], foreach: Any) -> str:
+    """Put in what DVC puts in: the command's arguments, and what params.yaml has."""
     for placeholder, argument in zip(("${key}", "${item}"), sys.argv[1:], strict=False):
         text = text.replace(placeholder, argument)
+    for key in re.findall(r"\$\{item\.(\w+)\}", text):
+        text = text.replace(f"${{item.{key}}}", value(params, foreach[2:-1])[sys.argv[1]][key])
+    for key in re.findall(r"\$\{(\w+\.\w+)\}", text):
+        text = text.replace(f"${{{key}}}", value(params, key))
     return text
 
 
@@ -35,17 +40,17 @@ def value(params: dict[str, Any], key: str) -> Any:
 def main() -> None:
     """Write the stage's outs."""
     stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    stage = stages[NAME].get("do", stages[NAME])
+    stage, foreach = stages[NAME].get("do", stages[NAME]), stages[NAME].get("foreach")
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     digest = hashlib.sha256()
     for dependency in stage["deps"]:
-        digest.update(content(Path(fill(dependency))))
+        digest.update(content(Path(fill(dependency, params, foreach))))
     for key in stage["params"]:
         digest.update(repr(value(params, key)).encode())
     for output in stage["outs"] + [
         path for kind in ("metrics", "plots") for out in stage.get(kind, []) for path in out
     ]:
-        path = Path(fill(output))
+        path = Path(fill(output, params, foreach))
         if not path.suffix:
             path /= "content"
         path.parent.mkdir(parents=True, exist_ok=True)

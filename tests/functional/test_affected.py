@@ -13,8 +13,10 @@ from tests.imports import ROOT
 pytestmark = pytest.mark.slow
 
 SPLITS = ("train", "val", "test")
-END = {"evaluate"}
-TRAIN = {"train"} | END
+REPORT = {"report"}
+END = {"evaluate", "slices", "mistakes"} | REPORT
+CALIBRATE = {"calibrate"} | END
+TRAIN = {"train"} | CALIBRATE
 FEATURES = {f"features@{split}" for split in SPLITS} | TRAIN
 AUGMENT = {"augment", "features@train"} | TRAIN
 PREPROCESS = {f"preprocess@{split}" for split in SPLITS}
@@ -26,11 +28,11 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "sample_data.images": (126, {"sample_data", "eda"} | PARTITION),
     "sample_data.seed": (8, {"sample_data", "eda"} | PARTITION),
     # The very same lists and images under another path: what is made of them stays.
-    "dataset.images": ("copy/img_align_celeba.zip", {"eda"} | PREPROCESS),
-    "dataset.attributes": ("copy/list_attr_celeba.csv", {"eda", "partition"}),
-    "dataset.partitions": ("copy/list_eval_partition.csv", {"eda", "partition"}),
-    "dataset.identities": ("copy/identity_CelebA.txt", {"partition"}),
-    "eda.examples": (5, {"eda"}),
+    "dataset.images": ("copy/img_align_celeba.zip", {"eda"} | PREPROCESS | REPORT),
+    "dataset.attributes": ("copy/list_attr_celeba.csv", {"eda", "partition"} | END),
+    "dataset.partitions": ("copy/list_eval_partition.csv", {"eda", "partition"} | END),
+    "dataset.identities": ("copy/identity_CelebA.txt", {"partition"} | END),
+    "eda.examples": (5, {"eda"} | REPORT),
     "partition.train": (42, {"partition", "preprocess@train", "baseline"} | AUGMENT),
     "partition.val": (14, {"partition", "preprocess@val", "features@val"} | TRAIN),
     "partition.test": (14, {"partition", "preprocess@test", "features@test", "baseline"} | END),
@@ -38,7 +40,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "preprocess.height": (98, IMAGES),
     "preprocess.width": (82, IMAGES),
     # No image is bad here, so that nothing changes.
-    "preprocess.on_bad_image": ("skip", PREPROCESS),
+    "preprocess.on_bad_image": ("skip", PREPROCESS | REPORT),
     "augment.copies": (2, AUGMENT),
     "augment.rotation": (11, AUGMENT),
     "augment.zoom": (0.3, AUGMENT),
@@ -59,20 +61,29 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "train.dropout": (0.25, TRAIN),
     "train.hidden_units": (8, TRAIN),
     "train.seed": (121, TRAIN),
-    "evaluate.threshold": (0.6, END),
-    "evaluate.mistakes": (3, END),
+    "calibrate.threshold": (0.6, CALIBRATE),
+    "evaluate.resamples": (200, END),
+    "evaluate.seed": (121, END),
+    "evaluate.datasets": (
+        {"copy": {"images": "copy/img_align_celeba.zip", "attributes": "copy/list_attr_celeba.csv"}},
+        {"evaluate_dataset@copy"} | REPORT,
+    ),
+    "mistakes.images": (3, {"mistakes"} | REPORT),
     # Not even the stage that reads it: it decides what is kept, and not what comes out.
     "cache.gigabytes": (0.5, set()),
 }
 
-# Stand-ins for these alone: all else really runs.
-NEED_TENSORFLOW = ("pretrained", "features", "train", "evaluate")
+# Stand-ins for what needs TensorFlow, or reads what stand-ins wrote: all else really runs.
+STOOD_IN = (
+    *("pretrained", "features", "train", "calibrate"),
+    *("evaluate", "evaluate_dataset", "slices", "mistakes", "report"),
+)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_project(tmp_path_factory.mktemp("affected") / "project", TINY)
-    for name in NEED_TENSORFLOW:
+    for name in STOOD_IN:
         shutil.copy(Path(__file__).with_name("stand_in.py"), folder / "stages" / f"{name}.py")
     repro(folder)
     shutil.copytree(folder / "data" / "sample", folder / "copy")

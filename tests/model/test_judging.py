@@ -1,0 +1,118 @@
+"""What is done with a trained network: temperature, model file, Grad-CAM, further images."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from facegender.backbone import build_model
+from facegender.errors import FacegenderError
+from facegender.explanation import class_heat, overlay
+from facegender.model_file import read_judgement, save_model
+from facegender.prediction import divide_logits, predict, predict_images, predict_logits
+
+pytestmark = pytest.mark.slow
+
+HEIGHT, WIDTH = 90, 80
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def model() -> keras.Model:
+    keras.utils.set_random_seed(3)
+    model = build_model(HEIGHT, WIDTH)
+    # Initial activations fade on the way down; so that probabilities differ from a half.
+    last = model.get_layer("probabilities")
+    kernel, bias = last.get_weights()
+    last.set_weights([kernel * 300, bias])
+    return model
+
+
+def test_logits_are_the_log_odds_and_a_temperature_divides_them(model: keras.Model) -> None:
+    logits = predict_logits(model, IMAGES)
+    probabilities = predict(model, IMAGES)
+    assert logits == pytest.approx(np.log(probabilities / (1 - probabilities)), abs=1e-4)
+    assert np.ptp(logits) > 1e-4
+
+    divide_logits(model, 2.5)
+
+    assert predict_logits(model, IMAGES) == pytest.approx(logits / 2.5, abs=1e-4)
+
+
+def test_logits_of_certainty_are_finite(model: keras.Model) -> None:
+    divide_logits(model, 1e-9)
+    assert np.isfinite(predict_logits(model, IMAGES)).all()
+
+
+def test_the_judgement_lies_in_the_model_file_and_keras_passes_over_it(model: keras.Model, tmp_path: Path) -> None:
+    judgement = {"temperature": 1.5, "threshold": 0.25}
+    for name in ("one.keras", "two.keras"):
+        save_model(model, tmp_path / name, judgement)
+    assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "two.keras").read_bytes()
+    assert read_judgement(tmp_path / "one.keras") == judgement
+
+    np.save(tmp_path / "images.npy", IMAGES)
+    program = (
+        "import keras, numpy as np, sys\n"
+        "model = keras.saving.load_model('one.keras', safe_mode=True)\n"
+        "np.save('out.npy', model.predict_on_batch(np.load('images.npy')))\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    assert np.load(tmp_path / "out.npy") == pytest.approx(model.predict_on_batch(IMAGES), abs=1e-6)
+
+
+def test_a_file_without_judgement_is_one_line(model: keras.Model, tmp_path: Path) -> None:
+    save_model(model, tmp_path / "plain.keras")
+    (tmp_path / "text.keras").write_text("no zip")
+    for name, words in (
+        ("plain.keras", "no threshold"),
+        ("text.keras", "no threshold"),
+        ("none.keras", "No such file"),
+    ):
+        with pytest.raises(FacegenderError, match=rf"{name}: .*{words}") as caught:
+            read_judgement(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+def test_heat_is_what_each_place_adds_to_the_class(model: keras.Model) -> None:
+    # With one layer above the average over places, a place adds its activations times the difference of weights.
+    activations = keras.Model(model.input, model.get_layer("mixed10").output).predict_on_batch(IMAGES)
+    kernel = model.get_layer("probabilities").get_weights()[0]
+    for label, sign in ((1, 1), (0, -1)):
+        added = np.maximum(sign * activations @ (kernel[:, 1] - kernel[:, 0]), 0)
+        heat = class_heat(model, IMAGES, np.full(len(IMAGES), label))
+        assert heat.shape == (len(IMAGES), HEIGHT, WIDTH)
+        assert heat.min() >= 0
+        for one, of_places in zip(heat, added, strict=True):
+            if not of_places.max():
+                assert not one.any()
+                continue
+            places = of_places / of_places.max()
+            assert one.max() == pytest.approx(1, abs=1e-4)
+            # OpenCV's linear scaling leaves the corners as they are.
+            corners = one[[0, 0, -1, -1], [0, -1, 0, -1]]
+            assert corners == pytest.approx(places[[0, 0, -1, -1], [0, -1, 0, -1]], abs=1e-3)
+
+
+def test_an_overlay_keeps_size_and_shows_the_hottest_place_red() -> None:
+    grey = np.full((4, 6, 3), 128, np.uint8)
+    heat = np.zeros((4, 6), np.float32)
+    heat[2, 5] = 1
+    shown = overlay(grey, heat)
+    assert shown.shape == grey.shape
+    red, _, blue = shown[2, 5].astype(int)
+    assert red > blue
+    red, _, blue = shown[0, 0].astype(int)
+    assert blue >= red
+
+
+def test_further_images_of_any_size_are_judged_one_by_one_as_many(model: keras.Model) -> None:
+    large = np.repeat(np.repeat(IMAGES, 2, axis=1), 2, axis=2)
+    many = [image for _ in range(9) for image in large]
+    probabilities = predict_images(model, iter(many))
+    assert probabilities.shape == (45,)
+    # Halving doubled pixels gives the pixels back.
+    assert probabilities == pytest.approx(np.tile(predict(model, IMAGES), 9), abs=1e-4)
