@@ -68,7 +68,7 @@ def histogram_chart(table: pd.DataFrame, threshold: float) -> str:
         axes.axvline(threshold, linestyle="--", linewidth=1, color="0.5", label="threshold")
         axes.set_yscale("symlog", linthresh=1)
         axes.set_ylim(0)
-        axes.legend()
+        axes.legend(loc="upper center")
         return _svg(figure)
 
 

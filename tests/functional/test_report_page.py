@@ -1,0 +1,69 @@
+"""The report in a real browser, where there is one."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_report import render
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"),
+]
+
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
+)
+# Written into the page's title when all is drawn.
+PROBE = """<script>
+addEventListener("load", () => {
+  const pictures = [...document.images];
+  const wide = document.documentElement.scrollWidth > innerWidth;
+  const paint = getComputedStyle(document.body);
+  const stroke = getComputedStyle(document.querySelector("figure svg text")).fill;
+  document.title = JSON.stringify({
+    wide, width: innerWidth, broken: pictures.filter(picture => !picture.naturalWidth).length,
+    back: paint.backgroundColor, text: paint.color, chart: stroke,
+  });
+});
+</script></body>"""
+
+
+def look(folder: Path, width: int, *flags: str) -> str:
+    page = render(folder).replace("</body>", PROBE)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    assert BROWSER is not None
+    command = [BROWSER, *FLAGS, *flags, f"--user-data-dir={folder / 'browser'}", f"--window-size={width},900"]
+    done = subprocess.run(
+        [*command, "--dump-dom", (folder / "report.html").as_uri()], capture_output=True, text=True, timeout=120
+    )
+    found = re.search(r"<title>(\{.*?\})</title>", done.stdout)
+    assert found, done.stderr[-2000:]
+    return found[1]
+
+
+# Chromium has no window narrower than 500 pixels.
+@pytest.mark.parametrize("width", [500, 1400])
+def test_nothing_is_wider_than_the_window_and_all_pictures_show(tmp_path: Path, width: int) -> None:
+    seen = look(tmp_path, width)
+
+    assert f'"width":{width}' in seen
+    assert '"wide":false' in seen
+    assert '"broken":0' in seen
+
+
+def test_dark_and_light_are_both_readable(tmp_path: Path) -> None:
+    light = look(tmp_path, 1200)
+    dark = look(tmp_path, 1200, "--blink-settings=preferredColorScheme=0")
+
+    assert '"back":"rgb(255, 255, 255)"' in light
+    assert '"back":"rgb(20, 23, 28)"' in dark
+    # Words in charts have the colour of the text around them.
+    assert '"chart":"rgb(28, 31, 36)"' in light
+    assert '"chart":"rgb(231, 234, 239)"' in dark
