@@ -134,7 +134,7 @@ def features(weights: Path, tmp_path: Path) -> Path:
     write_shards(tmp_path / "images", records)
     engine = TrunkEngine(weights, "mixed10", tmp_path / "networks")
     for shard in shard_paths(tmp_path / "images"):
-        (tmp_path / "features" / f"{shard.stem}.npz.zst").write_bytes(pack_shard(compute_shard(shard, engine)))
+        (tmp_path / "features" / f"{shard.stem}.npz.zst").write_bytes(pack_shard(compute_shard(shard, engine), shard))
     return tmp_path / "features"
 
 
