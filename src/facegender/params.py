@@ -138,7 +138,15 @@ class Params(_Group):
 
 
 class _Yaml12Loader(yaml.SafeLoader):
-    """PyYAML reads YAML 1.1, where `1e-4` is text; DVC reads YAML 1.2, where it is a number."""
+    """PyYAML reads YAML 1.1, where `1e-4` is text; DVC reads YAML 1.2, where it is a number. No key comes twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that comes twice, of which PyYAML would take the last."""
+        names = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if names.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value} comes twice", key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 _Yaml12Loader.add_implicit_resolver(
