@@ -109,7 +109,7 @@ def write_random_features(folder: Path, images: int, shape: tuple[int, ...]) -> 
     with tempfile.TemporaryDirectory() as blank:
         write_shards(Path(blank), (Record(f"{number:06}.jpg", number % 2, jpeg) for number in range(images)))
         for shard in shard_paths(blank):
-            (folder / f"{shard.stem}.npz.zst").write_bytes(pack_shard(compute_shard(shard, engine)))
+            (folder / f"{shard.stem}.npz.zst").write_bytes(pack_shard(compute_shard(shard, engine), shard))
 
 
 def take_turns(task: Task, rounds: int) -> dict[str, list[float]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from facegender.cache import FEATURES, TRUNKS, describe, prune
+from facegender.cache import FEATURES, TRUNKS, describe, prune, sole_run
 from facegender.costs import recorded_cost
 from facegender.engine import choose_engine, make_engine
 from facegender.errors import one_line_errors
@@ -29,10 +29,10 @@ def main(split: str, images: Path) -> None:
     trunk = digest_trunk(WEIGHTS, cut, engine_name)
     networks = CACHE / TRUNKS / trunk
     engine = make_engine(engine_name, WEIGHTS, cut, networks)
-    with whole_folder(Path("data/features", split)) as folder:
+    with sole_run(CACHE, f"features@{split}"), whole_folder(Path("data/features", split)) as folder:
         shards = write_features(images, folder, trunk, engine, CACHE / FEATURES)
-        computed = sum(tqdm(shards, f"features {split}", len(shard_paths(images)), unit="shard", disable=None))
-    print(f"features {split}: {computed} shards computed, the others known")
+        computed = list(tqdm(shards, f"features {split}", len(shard_paths(images)), unit="shard", disable=None))
+    print(f"features {split}: {sum(computed)} shards computed, {len(computed) - sum(computed)} known")
     dropped = prune(CACHE, params.cache.gigabytes * 1e9, in_use=networks)
     if dropped:
         print(f"features {split}: dropped {describe(dropped)} of {CACHE}, used longest ago, to keep cache.gigabytes")

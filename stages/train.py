@@ -9,28 +9,34 @@ from dvclive import Live
 from dvclive.utils import standardize_metric_name
 
 from facegender.backbone import build_model, load_body, tail_of
-from facegender.cache import TRAINING
+from facegender.cache import TRAINING, sole_run
 from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.features import feature_paths
 from facegender.model_file import save_model
-from facegender.params import load_params
+from facegender.params import Params, load_params
 from facegender.training import best_epoch, digest_training, fit_tail
 
 WEIGHTS = Path("models/backbone.weights.h5")
-STATES = Path(".cache", TRAINING)
+CACHE = Path(".cache")
 
 
 @one_line_errors()
 @recorded_cost
 def main() -> None:
     """Write models/uncalibrated.keras and the curves in metrics/train."""
-    params = load_params()
+    with sole_run(CACHE, "train"):
+        train(load_params())
+
+
+def train(params: Params) -> None:
+    """Fit, or go on fitting, and write the model."""
     group, cut, size = params.train, params.backbone.trainable_from, (params.preprocess.height, params.preprocess.width)
-    train, val = (feature_paths(f"data/features/{split}") for split in ("train", "val"))
-    files = [Path(__file__), WEIGHTS, *train, *val]
-    state = STATES / digest_training(files, {"train": group.model_dump(), "cut": cut, "size": size})
-    for other in set(STATES.glob("*")) - {state}:
+    training, val = (feature_paths(f"data/features/{split}") for split in ("train", "val"))
+    files = [Path(__file__), WEIGHTS, *training, *val]
+    states = CACHE / TRAINING
+    state = states / digest_training(files, {"train": group.model_dump(), "cut": cut, "size": size})
+    for other in set(states.glob("*")) - {state}:
         shutil.rmtree(other)
 
     keras.utils.set_random_seed(group.seed)
@@ -45,7 +51,7 @@ def main() -> None:
             live.next_step()
 
         settings = group.model_dump(exclude={"dropout", "hidden_units"})
-        history = fit_tail(tail_of(model, cut), train, val, state, **settings, on_epoch=log)
+        history = fit_tail(tail_of(model, cut), training, val, state, **settings, on_epoch=log)
         best = best_epoch(history, group.monitor)
         live.summary["best"] = {"epoch": best} | history[best - 1]
     save_model(model, "models/uncalibrated.keras")

@@ -7,9 +7,11 @@ it with `os.utime`. Access times would not do, for most file systems note them o
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from filelock import FileLock, Timeout
 
 from facegender.errors import FacegenderError
 
@@ -94,6 +96,29 @@ def _delete(path: Path) -> None:
         pass  # Another process was faster.
     except OSError as error:
         raise FacegenderError(f"{path}: cannot be deleted: {error.strerror}; delete it by hand") from error
+
+
+@contextmanager
+def sole_run(cache: Path, stage: str) -> Iterator[None]:
+    """Let one process at a time run a stage in this folder: when `dvc repro` alone is killed, its stage runs on.
+
+    Raises:
+        FacegenderError: another process is at it.
+    """
+    path = cache / "locks" / f"{stage}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        # The system frees it when the process ends, however it ends.
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise FacegenderError(
+            f"stage {stage}: an earlier run of it is still at work here; wait or end that process, then run: dvc repro"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def describe(entries: Iterable[Entry]) -> str:

@@ -25,8 +25,7 @@ def recorded_cost(function: Function) -> Function:
     def inner(*arguments: Any) -> None:
         start = time.perf_counter()
         function(*arguments)
-        module = function.__globals__["__spec__"].name.rpartition(".")[2]
-        name = "@".join([module, *map(str, arguments[:1])])
+        name = "@".join([Path(function.__code__.co_filename).stem, *map(str, arguments[:1])])
         cost = {"seconds": round(time.perf_counter() - start, 3), "peak_bytes": peak_memory()}
         write_json(FOLDER / f"{name}.json", cost)
 

@@ -3,6 +3,7 @@
 On CPUs OpenVINO is the fastest that gives TensorFlow's features, and loads without TensorFlow.
 """
 
+import hashlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +20,8 @@ from facegender.streams import batched
 
 OPENVINO = "OpenVINO float32"
 _TENSORFLOW = "TensorFlow "
+_CHECKSUM = "sha256"
+"""The file that knows what a translated network's files should be, as a damaged one may give features all the same."""
 BATCH = 10
 """Images a request."""
 
@@ -61,6 +64,19 @@ def _has_nvidia_driver() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
 
 
+def _is_whole(network: Path) -> bool:
+    try:
+        return (network / _CHECKSUM).read_text() == _checksum(network)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _checksum(network: Path) -> str:
+    files = sorted(path for path in network.rglob("*") if path.is_file() and path.name != _CHECKSUM)
+    digests = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    return "".join(f"{digest}  {path.relative_to(network)}\n" for digest, path in zip(digests, files, strict=True))
+
+
 class TrunkEngine:
     """Gives images' features. The network is compiled at the first call, and translated at the first call ever."""
 
@@ -100,12 +116,13 @@ class TrunkEngine:
 
     def _compile(self, height: int, width: int) -> openvino.CompiledModel:
         folder = self._networks / f"{height}x{width}"
-        if not folder.is_dir():
+        if not _is_whole(folder):
             # TensorFlow takes seconds and a gigabyte to load: only where it is needed.
             from facegender.backbone import export_trunk
 
             with whole_folder(folder) as partial:
                 export_trunk(self._weights, self._trainable_from, height, width, partial)
+                (partial / _CHECKSUM).write_text(_checksum(partial))
         options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
         # read_model, and not convert_model, which sends telemetry.
         return openvino.Core().compile_model(openvino.Core().read_model(folder), "CPU", options)

@@ -33,39 +33,44 @@ MIXED_SHARDS = 4
 
 
 class FeatureShard(NamedTuple):
-    """Features of one shard's images, in the image shard's order."""
+    """Features of one shard's images, in the image shard's order: float16 when read, float32 as computed."""
 
     image_ids: npt.NDArray[np.str_]
     labels: npt.NDArray[np.int8]
-    features: npt.NDArray[np.float16]
+    features: npt.NDArray[np.floating]
 
 
 def compute_shard(shard: Path, engine: Engine) -> FeatureShard:
-    """Compute the features of an image shard.
+    """Compute the features of an image shard, float32.
 
     Args:
         shard: the image shard.
         engine: computes the features.
+    """
+    records = read_shard(shard)
+    features = engine(decode_image(record.jpeg, record.image_id) for record in records)
+    image_ids = np.array([record.image_id for record in records])
+    return FeatureShard(image_ids, np.array([record.label for record in records], np.int8), features)
+
+
+def pack_shard(computed: FeatureShard, name: str | Path) -> bytes:
+    """Give the bytes of a feature shard's file, its features as float16.
+
+    Args:
+        computed: as `compute_shard` gives it.
+        name: what an error calls the shard.
 
     Raises:
         FacegenderError: a feature is not finite as float16.
     """
-    records = read_shard(shard)
-    features = engine(decode_image(record.jpeg, record.image_id) for record in records)
     with np.errstate(over="ignore"):
-        halves = features.astype(np.float16)
+        halves = computed.features.astype(np.float16)
     if not np.isfinite(halves).all():
         raise FacegenderError(
-            f"{shard}: features beyond float16's 65504; take other weights (backbone.weights) or another cut"
+            f"{name}: features beyond float16's 65504; take other weights (backbone.weights) or another cut"
         )
-    image_ids = np.array([record.image_id for record in records])
-    return FeatureShard(image_ids, np.array([record.label for record in records], np.int8), halves)
-
-
-def pack_shard(shard: FeatureShard) -> bytes:
-    """Give the bytes of a feature shard's file."""
     buffer = io.BytesIO()
-    np.savez(buffer, **shard._asdict())
+    np.savez(buffer, **computed._replace(features=halves)._asdict())
     # With a checksum, damage on the disk is noticed.
     return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(buffer.getvalue())
 
@@ -95,18 +100,18 @@ def write_features(images: Path, folder: Path, trunk_digest: str, engine: Engine
         For each shard, whether it had to be computed.
     """
 
-    def known_or_computed() -> Iterator[tuple[Path, str, bytes | FeatureShard]]:
+    def known_or_computed() -> Iterator[tuple[Path, Path, bytes | FeatureShard]]:
         for shard in shard_paths(images):
             entry = memo / trunk_digest / f"{hashlib.sha256(shard.read_bytes()).hexdigest()}.npz.zst"
-            yield entry, shard.stem, _recall(entry) or compute_shard(shard, engine)
+            yield shard, entry, _recall(entry) or compute_shard(shard, engine)
 
     # So that the engine need not wait until a shard is packed.
-    for entry, stem, features in read_ahead(known_or_computed()):
-        content = features if isinstance(features, bytes) else pack_shard(features)
+    for shard, entry, features in read_ahead(known_or_computed()):
+        content = features if isinstance(features, bytes) else pack_shard(features, shard)
         if content is not features:
             with whole_file(entry) as partial:
                 partial.write_bytes(content)
-        (folder / f"{stem}.npz.zst").write_bytes(content)
+        (folder / f"{shard.stem}.npz.zst").write_bytes(content)
         yield content is not features
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from facegender.errors import FacegenderError
 
@@ -21,6 +21,12 @@ def _weights(weights: str) -> str:
     if weights not in ("imagenet", "random") and not weights.endswith(".h5"):
         raise ValueError("none of imagenet, random or the path of an .h5 file")
     return weights
+
+
+def _threshold(rule: Any) -> Any:
+    if rule in ("accuracy", "equal_error") or (isinstance(rule, float) and 0 < rule < 1):
+        return rule
+    raise ValueError("none of accuracy, equal_error or a number between 0 and 1")
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -112,7 +118,7 @@ class Train(_Group):
 class Calibrate(_Group):
     """How the threshold is chosen on validation images."""
 
-    threshold: Literal["accuracy", "equal_error"] | Annotated[float, Field(gt=0, lt=1)]
+    threshold: Annotated[Literal["accuracy", "equal_error"] | float, BeforeValidator(_threshold)]
 
 
 class TestSet(_Group):
@@ -160,7 +166,15 @@ class Params(_Group):
 
 
 class _Yaml12Loader(yaml.SafeLoader):
-    """PyYAML reads YAML 1.1, where `1e-4` is text; DVC reads YAML 1.2, where it is a number."""
+    """PyYAML reads YAML 1.1, where `1e-4` is text; DVC reads YAML 1.2, where it is a number. No key comes twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that comes twice, of which PyYAML would take the last."""
+        names = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if names.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value} comes twice", key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 _Yaml12Loader.add_implicit_resolver(
@@ -211,6 +225,6 @@ def _explain(detail: Any) -> str:
 def _known_keys(groups: list[str]) -> list[str]:
     if not groups:
         return list(Params.model_fields)
-    group = Params.model_fields[groups[0]].annotation
+    group = TestSet if len(groups) > 1 else Params.model_fields[groups[0]].annotation
     assert group is not None
     return list(group.model_fields)

@@ -160,7 +160,7 @@ def _known_epochs(state: Path) -> History:
         return []
     try:
         history: History = json.loads((folders[-1] / "history.json").read_text(encoding="utf-8"))["epochs"]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folders[-1]) from error
     return history
 

@@ -125,6 +125,22 @@ def test_what_an_interrupted_export_leaves_is_not_taken_for_a_network(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("damage", ["missing", "short", "flipped", "checksum"])
+def test_a_damaged_network_is_translated_again(weights: Path, tmp_path: Path, damage: str) -> None:
+    expected = TrunkEngine(weights, "head", tmp_path)(iter(IMAGES))
+    variables = next(tmp_path.rglob("variables.data-*"))
+    content = bytearray(variables.read_bytes())
+    content[len(content) // 2] ^= 255
+    if damage == "missing":
+        next(tmp_path.rglob("saved_model.pb")).unlink()
+    elif damage == "checksum":
+        next(tmp_path.rglob("sha256")).unlink()
+    else:
+        variables.write_bytes(content[:1000] if damage == "short" else content)
+
+    assert np.array_equal(TrunkEngine(weights, "head", tmp_path)(iter(IMAGES)), expected)
+
+
 @pytest.fixture
 def features(weights: Path, tmp_path: Path) -> Path:
     """Features of the twelve images to block mixed9, as the stage writes them."""
@@ -134,7 +150,7 @@ def features(weights: Path, tmp_path: Path) -> Path:
     write_shards(tmp_path / "images", records)
     engine = TrunkEngine(weights, "mixed10", tmp_path / "networks")
     for shard in shard_paths(tmp_path / "images"):
-        (tmp_path / "features" / f"{shard.stem}.npz.zst").write_bytes(pack_shard(compute_shard(shard, engine)))
+        (tmp_path / "features" / f"{shard.stem}.npz.zst").write_bytes(pack_shard(compute_shard(shard, engine), shard))
     return tmp_path / "features"
 
 
@@ -270,13 +286,15 @@ def test_training_killed_in_the_midst_or_at_the_end_goes_on_to_the_same_weights(
         assert epochs_trained == 4 - killed_after
 
 
-@pytest.mark.parametrize("file", ["history.json", "tail.weights.h5"])
-def test_a_damaged_state_is_one_line(weights: Path, features: Path, tmp_path: Path, file: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "content"), [("history.json", b""), ("history.json", b"[]"), ("tail.weights.h5", b"")]
+)
+def test_a_damaged_state_is_one_line(weights: Path, features: Path, tmp_path: Path, file: str, content: bytes) -> None:
     model = build_model(HEIGHT, WIDTH)
     load_body(model, weights)
     tail = tail_of(model, "mixed10")
     fit(tail, features, tmp_path)
-    (tmp_path / "state" / "epoch-0001" / file).write_bytes(b"")
+    (tmp_path / "state" / "epoch-0001" / file).write_bytes(content)
 
     with pytest.raises(
         FacegenderError, match=r"epoch-0001: a state of training that is damaged; delete .*state and run"

@@ -15,7 +15,7 @@ import yaml
 
 import stages.features
 from facegender import cli
-from facegender.cache import clear, describe, list_entries, prune
+from facegender.cache import clear, describe, list_entries, prune, sole_run
 from facegender.errors import FacegenderError
 from facegender.features import write_features
 from facegender.params import load_params
@@ -295,7 +295,7 @@ def test_the_stage_prunes_when_its_out_is_written(
     lines = capsys.readouterr().out.splitlines()
     # The default's weights are random, which bear no half precision.
     assert lines[0] == "features val: the engine is False"
-    assert lines[-1 - len(told) :] == ["features val: 3 shards computed, the others known", *told]
+    assert lines[-1 - len(told) :] == ["features val: 3 shards computed, 0 known", *told]
     assert (cache / "trunks" / "in use" / "file").is_file()
     assert (cache / "trunks" / "other").exists() is not bool(told)
 
@@ -385,3 +385,35 @@ def test_the_command_line_loads_no_network_library(cache: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from facegender.cache import sole_run
+with sole_run(Path(sys.argv[1]), "train"):
+    print("at work", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_stage_that_still_runs_is_not_run_beside_itself(cache: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(cache)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "at work\n"
+        with (
+            pytest.raises(FacegenderError, match="stage train: an earlier run of it is still at work"),
+            sole_run(cache, "train"),
+        ):
+            raise AssertionError("ran")
+        with sole_run(cache, "features@val"):
+            pass
+        other.kill()
+    # However it ended.
+    with sole_run(cache, "train"):
+        pass
+    with pytest.raises(ValueError, match="failed"), sole_run(cache, "train"):
+        raise ValueError("failed")
+    with sole_run(cache, "train"):
+        pass

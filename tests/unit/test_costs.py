@@ -10,7 +10,7 @@ import sys, time
 from facegender.costs import recorded_cost
 @recorded_cost
 def main(*arguments):
-    block = bytearray(200_000_000)
+    block = b'x' * 200_000_000
     time.sleep(0.2)
     if arguments == ("bad",):
         raise SystemExit(3)
@@ -29,7 +29,7 @@ def test_time_and_memory_are_written_by_the_name_of_the_stage(tmp_path: Path) ->
     assert run(tmp_path) == run(tmp_path, "train", "data/train") == 0
     costs = {path.stem: json.loads(path.read_text()) for path in (tmp_path / ".cache/costs").glob("*.json")}
     assert set(costs) == {"thing", "thing@train"}
-    assert 0.2 <= costs["thing"]["seconds"] < 20
+    assert 0.2 <= costs["thing"]["seconds"] < 60
     assert 200e6 < costs["thing"]["peak_bytes"] < 1e9
 
 

@@ -153,9 +153,9 @@ def test_the_next_shard_is_computed_while_one_is_packed(
             second.set()
         return np.zeros((sum(1 for _ in images), 1), np.float32)
 
-    def pack(shard: FeatureShard) -> bytes:
+    def pack(shard: FeatureShard, name: Path) -> bytes:
         assert second.wait(timeout=10)
-        return pack_shard(shard)
+        return pack_shard(shard, name)
 
     monkeypatch.setattr("facegender.features.pack_shard", pack)
     assert list(write_features(tmp_path, tmp_path / "features", "trunk", engine, tmp_path / "memo")) == [True, True]
@@ -179,13 +179,13 @@ def test_the_round_trip_is_exact(tmp_path: Path) -> None:
     values = np.array([[0, 65504], [6e-8, 1 / 3], [1.0, 2049.0]], np.float32)
     write_shard(tmp_path / "shard.zip", map(grey_record, range(3)))
 
-    data = pack_shard(compute_shard(tmp_path / "shard.zip", lambda images: values))
+    data = pack_shard(compute_shard(tmp_path / "shard.zip", lambda images: values), "shard.zip")
 
     (tmp_path / "shard.npz.zst").write_bytes(data)
     features = load_shard(tmp_path / "shard.npz.zst").features
     # IEEE 754 binary16 by hand: 2^-24 is the smallest; 1/3 is 1365 * 2^-12; 2049 lies between 2048 and 2050.
     assert features.tolist() == [[0, 65504], [2.0**-24, 1365 / 4096], [1, 2048]]
-    assert pack_shard(compute_shard(tmp_path / "shard.zip", lambda images: values)) == data
+    assert pack_shard(compute_shard(tmp_path / "shard.zip", lambda images: values), "shard.zip") == data
 
 
 def test_the_engine_sees_the_decoded_images_in_order(tmp_path: Path) -> None:
@@ -208,8 +208,10 @@ def test_features_beyond_float16_are_one_line(tmp_path: Path, value: float) -> N
     # 65520 is the least number that float16 rounds to infinity.
     write_shard(tmp_path / "shard.zip", [grey_record(1)])
 
+    shard = compute_shard(tmp_path / "shard.zip", lambda images: np.array([[value]], np.float32))
+
     with pytest.raises(FacegenderError, match=r"shard\.zip: .*backbone\.weights") as caught:
-        compute_shard(tmp_path / "shard.zip", lambda images: np.array([[value]], np.float32))
+        pack_shard(shard, tmp_path / "shard.zip")
 
     assert len(str(caught.value).splitlines()) == 1
 
@@ -233,7 +235,9 @@ def test_a_failed_shard_is_not_remembered(tmp_path: Path) -> None:
 def test_zeros_cost_little(tmp_path: Path) -> None:
     write_shard(tmp_path / "shard.zip", [grey_record(1)])
 
-    data = pack_shard(compute_shard(tmp_path / "shard.zip", lambda images: np.zeros((1, 10_000), np.float32)))
+    data = pack_shard(
+        compute_shard(tmp_path / "shard.zip", lambda images: np.zeros((1, 10_000), np.float32)), "shard.zip"
+    )
 
     assert len(data) < 1_000
     assert io.BytesIO(data).read(4) == b"\x28\xb5\x2f\xfd"  # Zstandard's magic number, RFC 8878, 3.1.1.

@@ -1,5 +1,6 @@
 """params.yaml is checked as a whole, and every mistake is one line that names the key."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,6 @@ def test_the_full_size_experiment_is_the_reports() -> None:
 
     assert (params.partition.train, params.partition.val, params.partition.test) == (14000, 6000, 6000)
     assert params.partition.seed == 120
-    assert params.train.batch_size == 128
     assert params.backbone.weights == "imagenet"
     assert (params.augment.rotation, params.augment.zoom, params.augment.horizontal_flip) == (10, 0.2, True)
 
@@ -87,7 +87,11 @@ def test_an_unknown_key_is_named_with_its_nearest(tmp_path: Path, key: str, near
         ("backbone__weights", "model.hdf5"),
         ("preprocess__height", 60),
         ("preprocess__on_bad_image", "ignore"),
-        ("evaluate__threshold", 1),
+        ("calibrate__threshold", 1),
+        ("calibrate__threshold", "best"),
+        ("calibrate__threshold", None),
+        ("evaluate__resamples", 10),
+        ("evaluate__datasets", 3),
         ("dataset__images", ""),
         ("dataset__attributes", None),
         ("eda", 3),
@@ -124,14 +128,23 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["1e-4", "1E-4", "1.0e-4", "0.0001", ".0001", "1e-04"])
 def test_a_number_is_one_however_it_is_written(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(DEFAULT.read_text(encoding="utf-8").replace("learning_rate: 0.001", f"learning_rate: {text}"))
+    written, count = re.subn(r"learning_rate: \S+", f"learning_rate: {text}", DEFAULT.read_text(encoding="utf-8"))
+    assert count == 1
+    path.write_text(written, encoding="utf-8")
 
-    assert load_params(path).train.learning_rate == pytest.approx(0.0001)
+    assert load_params(path).train.learning_rate == 0.0001
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "holds no keys"), (b"train: [", "no valid YAML"), (b"\xff\xfe\x00", "not UTF-8"), (b"- a", "no keys")],
+    [
+        (b"", "holds no keys"),
+        (b"train: [", "no valid YAML"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"- a", "no keys"),
+        (b"train: {seed: 1}\ntrain: {seed: 2}", "key train comes twice.* line 1"),
+        (b"train:\n  seed: 1\n  seed: 2", "key seed comes twice.* line 2"),
+    ],
 )
 def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "params.yaml"
@@ -146,3 +159,22 @@ def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, content: bytes, w
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(FacegenderError, match=r"run in the folder that holds params\.yaml"):
         load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ({"images": "a.zip"}, "evaluate.datasets.other.attributes is missing"),
+        ({"images": "a.zip", "attributes": 3}, "evaluate.datasets.other.attributes is 3: "),
+        (
+            {"images": "a.zip", "attributes": "b.csv", "attribute": "c"},
+            "evaluate.datasets.other.attribute is unknown; did you mean attributes?",
+        ),
+    ],
+)
+def test_a_mistake_in_a_further_test_set_is_named(tmp_path: Path, dataset: dict[str, Any], words: str) -> None:
+    with pytest.raises(FacegenderError) as caught:
+        load_params(write(tmp_path, evaluate__datasets={"other": dataset}))
+
+    assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: {words}")
+    assert "\n" not in str(caught.value)
