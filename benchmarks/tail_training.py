@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1600, help="of an epoch, at most: as many as fill whole batches")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     arguments = parser.parse_args()
     images = arguments.images - arguments.images % arguments.batch_size
     if not images:
@@ -89,7 +90,7 @@ def main() -> None:
             write_random_features(folder / cut / "train", images, shape)
             write_random_features(folder / cut / "val", VALIDATION_IMAGES, shape)
             task = Task(weights, cut, folder / cut, images, arguments.batch_size)
-            rates[cut] = take_turns(task, arguments.rounds)
+            rates[cut] = take_turns(task, arguments.rounds, arguments.ways)
 
     print(f"{images} images in batches of {arguments.batch_size}, median of {arguments.rounds} rounds:\n")
     print(report(rates))
@@ -112,11 +113,11 @@ def write_random_features(folder: Path, images: int, shape: tuple[int, ...]) -> 
             (folder / f"{shard.stem}.npz.zst").write_bytes(pack_shard(compute_shard(shard, engine), shard))
 
 
-def take_turns(task: Task, rounds: int) -> dict[str, list[float]]:
+def take_turns(task: Task, rounds: int, ways: list[str]) -> dict[str, list[float]]:
     """Run each way once a round in a process of its own, and give each one's images per second."""
-    rates: dict[str, list[float]] = {name: [] for name in WAYS}
+    rates: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(1, rounds + 1):
-        for name in WAYS:
+        for name in ways:
             say(f"{task.trainable_from}, round {number}: {name}")
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
                 rates[name].append(task.images / process.submit(run_way, name, task).result())
@@ -224,8 +225,8 @@ def report(rates: Mapping[str, Mapping[str, list[float]]]) -> str:
                     f"{cut}, {name}",
                     f"{median[name]:.1f}",
                     f"{min(values):.1f} to {max(values):.1f}",
-                    f"{median[name] / median[MEMORY]:.0%}",
-                    f"{median[name] / median[WHOLE]:.1f}",
+                    f"{median[name] / median[MEMORY]:.0%}" if MEMORY in median else "",
+                    f"{median[name] / median[WHOLE]:.1f}" if WHOLE in median else "",
                 )
             )
     return table(("trained from, on", "images/s", "all rounds", f"of {MEMORY}", "times the whole network"), rows)
