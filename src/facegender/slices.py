@@ -21,20 +21,21 @@ def slice_table(predictions: pd.DataFrame, attributes: pd.DataFrame, resamples: 
 
     Args:
         predictions: columns `image_id`, `label`, `probability`, `predicted` and perhaps `identity`.
-        attributes: 0 and 1 by attribute name; index `image_id`. The label's own column is passed over.
+        attributes: 0 and 1 by attribute name; index `image_id`. The label's own column and `partition` are passed over.
         resamples: samples of the bootstrap.
         seed: from 0.
 
     Returns:
-        A row per side: slice (`Eyeglasses`, `not Eyeglasses`), images, male, no_male, judged (0 when a class has fewer
-        than 30 images), the figures of `weighted_metrics`, recall_gap (recall of Male less that of No male), and the
-        ends of the 95% interval of each as NAME_low and NAME_high. The lowest balanced accuracy comes first, what is
-        not judged last; figures that need both classes are NaN where a side has one. Sides without images are left out.
+        A row for `all images` and one per side: slice (`Eyeglasses`, `not Eyeglasses`), images, male, no_male, judged
+        (0 when a class has fewer than 30 images), the figures of `weighted_metrics`, recall_gap (recall of Male less
+        that of No male), and the ends of the 95% interval of each as NAME_low and NAME_high. The lowest balanced
+        accuracy comes first, what is not judged last; figures that need both classes are NaN where a side has one.
+        Sides without images are left out.
     """
-    of_images = attributes.loc[predictions["image_id"]].drop(columns=LABEL)
+    of_images = attributes.loc[predictions["image_id"]].drop(columns=[LABEL, "partition"], errors="ignore")
     # The same persons are drawn for every slice.
     drawn = list(resampled_weights(units_of(predictions), resamples, seed))
-    rows = []
+    rows = [_judge("all images", predictions, drawn)]
     for attribute in of_images:
         for name, value in ((str(attribute), 1), (f"not {attribute}", 0)):
             inside = of_images[attribute].to_numpy() == value

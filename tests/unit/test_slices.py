@@ -34,7 +34,7 @@ def test_slices_are_those_worked_by_hand() -> None:
     predictions, attributes = images(400)
     table = rows(predictions, attributes)
 
-    assert list(table) == ["Wearing_Hat", "not Bald", "not Wearing_Hat", "Bald"]
+    assert list(table) == ["Wearing_Hat", "all images", "not Bald", "not Wearing_Hat", "Bald"]
     hat = table["Wearing_Hat"]
     assert (hat["images"], hat["male"], hat["no_male"], hat["judged"]) == (200, 100, 100, 1)
     assert (hat["recall"], hat["recall_no_male"], hat["balanced_accuracy"], hat["recall_gap"]) == (0, 1, 0.5, -1)
@@ -72,11 +72,16 @@ def test_the_summary_has_finite_numbers_and_the_worst_ones() -> None:
     summary = slice_summary(slice_table(*images(400), 100, 0))
     json.dumps(summary, allow_nan=False)
     assert summary == {
-        "judged": 3,
+        "judged": 4,
         "too_small": 1,
         "worst_balanced_accuracy": 0.5,
         "worst_recall": 0,
         "worst_recall_no_male": 1,
         "largest_recall_gap": -1,
     }
-    assert slice_summary(slice_table(*images(20), 100, 0)) == {"judged": 0, "too_small": 4}
+    assert slice_summary(slice_table(*images(20), 100, 0)) == {"judged": 0, "too_small": 5}
+
+
+def test_without_attributes_there_are_all_images() -> None:
+    predictions, attributes = images(100)
+    assert list(rows(predictions, attributes[["Male"]].assign(partition=2))) == ["all images"]
