@@ -20,6 +20,7 @@ def main() -> None:
     params = load_params()
     model = keras.saving.load_model("models/uncalibrated.keras", compile=False)
     labels, logits = logits_of_split(tail_of(model, params.backbone.trainable_from), "data/features/val")
+    before = classification_metrics(labels, probabilities_at(logits, 1.0), 0.5)
     temperature = fit_temperature(logits, labels)
     probabilities = probabilities_at(logits, temperature)
     threshold = choose_threshold(probabilities, labels, params.calibrate.threshold)
@@ -27,7 +28,6 @@ def main() -> None:
     divide_logits(model, temperature)
     judgement = {"temperature": temperature, "threshold": threshold}
     save_model(model, "models/gender.keras", judgement)
-    before = classification_metrics(labels, probabilities_at(logits, 1.0), 0.5)
     after = classification_metrics(labels, probabilities, threshold)
     names = ("accuracy", "log_loss", "expected_calibration_error")
     content = {"before": {name: before[name] for name in names}, "after": {name: after[name] for name in names}}

@@ -16,7 +16,7 @@ from facegender.images import decode_image
 from facegender.model_file import read_judgement
 from facegender.params import load_params
 from facegender.prediction import check_agreement, predict_split
-from facegender.raw import read_annotations
+from facegender.raw import known_identities
 from facegender.shards import read_records
 
 CHECKED = 32
@@ -28,17 +28,17 @@ MODEL, PLOTS = Path("models/gender.keras"), Path("metrics/plots")
 def main() -> None:
     """Write data/predictions.csv, metrics/evaluate.json, its interval and the curves of the test set."""
     params = load_params()
-    group, dataset, threshold = params.evaluate, params.dataset, read_judgement(MODEL)["threshold"]
+    group, judgement = params.evaluate, read_judgement(MODEL)
     model = keras.saving.load_model(MODEL, compile=False)
     image_ids, labels, probabilities = predict_split(
         tail_of(model, params.backbone.trainable_from), "data/features/test"
     )
     first = [decode_image(jpeg, name) for name, _, jpeg in islice(read_records("data/preprocessed/test"), CHECKED)]
-    check_agreement(model, np.stack(first), probabilities[:CHECKED])
+    check_agreement(model, np.stack(first), probabilities[:CHECKED], judgement["temperature"])
 
-    table = evaluation.predictions_table(image_ids, labels, probabilities, threshold)
-    annotations = read_annotations(dataset.attributes, dataset.partitions, dataset.identities)
-    predictions = table.join(annotations.filter(["identity"]), on="image_id")
+    table = evaluation.predictions_table(image_ids, labels, probabilities, judgement["threshold"])
+    identities = known_identities(params.dataset.identities)
+    predictions = table if identities is None else table.join(identities, on="image_id")
     write_csv("data/predictions.csv", predictions)
     for name, content in metrics_with_interval(predictions, group.resamples, group.seed).items():
         write_json(f"metrics/evaluate{name}.json", content)

@@ -29,15 +29,17 @@ def main() -> None:
     """Write metrics/report.html."""
     params = load_params()
     calibration = read_json(METRICS / "calibrate.json")
-    further = [judged(name, METRICS / "datasets" / name) for name in params.evaluate.datasets]
+    datasets = params.evaluate.datasets
+    further = [judged(name, METRICS / "datasets" / name) for name in datasets]
     names = ("roc", "precision_recall", "reliability", "histogram")
     predictions = pd.read_csv("data/predictions.csv", dtype={"image_id": str}, keep_default_na=False)
-    described = f"The {params.mistakes.images} most confident mistakes, each beside what spoke for the wrong class."
+    mistakes = min(params.mistakes.images, int((predictions["predicted"] != predictions["label"]).sum()))
+    described = f"The {mistakes} most confident ones, each beside what spoke for the wrong class."
     page = render_report(
         revision=revision(),
         drawn="persons" if "identity" in predictions else "images",
         params=params.model_dump(),
-        hashes=hashes(set(params.dataset.model_dump().values())),
+        hashes=hashes({path for group in (params.dataset, *datasets.values()) for path in group.model_dump().values()}),
         judged=[judged("test", METRICS / "evaluate"), *further],
         baseline=read_json(METRICS / "baseline.json"),
         calibration=calibration,
@@ -49,7 +51,7 @@ def main() -> None:
         pictures=[Picture("Worst mistakes", described, PLOTS / "mistakes.png")],
         label_errors=pd.read_csv("data/label_errors.csv", dtype={"image_id": str}, keep_default_na=False),
         exploration=[Picture(name.capitalize(), text, PLOTS / f"eda/{name}.png") for name, text in EXPLORATION.items()],
-        costs=read_costs(),
+        costs={stage: cost for stage, cost in read_costs().items() if stage != "report"},
         model_card=Path("docs/model-card.md").read_text(encoding="utf-8"),
     )
     with whole_file(METRICS / "report.html") as partial:
@@ -79,15 +81,24 @@ def logs() -> dict[str, pd.DataFrame]:
 
 
 def revision() -> str:
-    """Ask Git for the commit, and whether files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "not in Git"
+    """Ask Git for the commit, and whether what decides the outs differs from it."""
+    try:
+        commit = _git("describe", "--always", "--abbrev=12")
+        changed = _git("status", "--porcelain", "--", "dvc.yaml", "params.yaml", "src", "stages")
+    except (OSError, subprocess.CalledProcessError):
+        return "not in Git"
+    return f"{commit}, changed" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def hashes(raw: set[str]) -> dict[str, str]:
     """Look up the MD5 sums that DVC found of the raw data, the weights and the models."""
     stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"].values()
-    entries = [entry for stage in stages for entry in (*stage.get("deps", []), *stage.get("outs", []))]
+    # Outs last: what a stage read may be of an earlier run.
+    entries = [entry for kind in ("deps", "outs") for stage in stages for entry in stage.get(kind, [])]
     found = {entry["path"]: entry["md5"] for entry in entries}
     return {path: found[path] for path in sorted(found) if path in raw or path.startswith("models/")}
 

@@ -7,8 +7,8 @@ from facegender.errors import one_line_errors
 from facegender.figures import interval_chart
 from facegender.files import write_csv, write_json
 from facegender.params import load_params
-from facegender.raw import read_annotations
-from facegender.slices import LEAST_IMAGES, slice_summary, slice_table
+from facegender.raw import read_attributes
+from facegender.slices import LEAST_UNITS, slice_summary, slice_table
 
 
 @one_line_errors()
@@ -16,13 +16,12 @@ from facegender.slices import LEAST_IMAGES, slice_summary, slice_table
 def main() -> None:
     """Write metrics/slices.json, data/slices.csv and metrics/plots/slices.png."""
     params = load_params()
-    group, dataset = params.evaluate, params.dataset
+    group = params.evaluate
     predictions = pd.read_csv("data/predictions.csv", dtype={"image_id": str}, keep_default_na=False)
-    attributes = read_annotations(dataset.attributes, dataset.partitions)
-    table = slice_table(predictions, attributes, group.resamples, group.seed)
+    table = slice_table(predictions, read_attributes(params.dataset.attributes), group.resamples, group.seed)
     write_csv("data/slices.csv", table)
     write_json("metrics/slices.json", slice_summary(table))
-    title = f"Parts of {len(predictions):,} test images, those with fewer than {LEAST_IMAGES} of a class in grey"
+    title = f"Parts of {len(predictions):,} test images, grey: fewer than {LEAST_UNITS} persons or images of a class"
     interval_chart("metrics/plots/slices.png", table, title)
 
 

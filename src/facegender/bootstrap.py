@@ -20,7 +20,7 @@ def metrics_with_interval(predictions: pd.DataFrame, resamples: int, seed: int) 
     """Judge predictions, and say between which figures 95% of the resamples lie.
 
     Args:
-        predictions: as `resampled_metrics` takes them.
+        predictions: columns `label`, `probability`, `predicted` and perhaps `identity`.
         resamples: samples of the bootstrap.
         seed: from 0.
 
@@ -32,35 +32,36 @@ def metrics_with_interval(predictions: pd.DataFrame, resamples: int, seed: int) 
         FacegenderError: as `classification_metrics`.
     """
     point = metrics_of(predictions)
-    resampled = resampled_metrics(predictions, resamples, seed)
-    ends = {name: interval(values) for name, values in resampled.items()}
+    resampled = resampled_metrics(predictions, units_of(predictions), resamples, seed)
+    ends = {name: interval(name, point[name], values) for name, values in resampled.items()}
     low, high = ({name: round(end[side], _DECIMALS) for name, end in ends.items()} for side in (0, 1))
     return {"": point, "_low": low, "_high": high}
 
 
-def resampled_metrics(predictions: pd.DataFrame, resamples: int, seed: int) -> dict[str, NDArray[np.float64]]:
+def resampled_metrics(
+    predictions: pd.DataFrame, units: NDArray[np.int64], resamples: int, seed: int
+) -> dict[str, NDArray[np.float64]]:
     """Judge predictions on samples that are drawn from them with replacement.
 
     Args:
-        predictions: columns `label`, `probability`, `predicted` and perhaps `identity`: then persons are drawn, with
-            all their images, as those of one person resemble each other. Otherwise images are drawn.
+        predictions: columns `label`, `probability`, `predicted`.
+        units: (n,) as `units_of` numbers what is drawn together.
         resamples: how many samples.
-        seed: from 0; the same seed draws the same samples of the same persons, whatever the predictions.
+        seed: from 0; the same seed draws the same samples of the same units, whatever the predictions.
 
     Returns:
         The figures of `weighted_metrics`, (resamples,) each; NaN where a sample has one class only.
     """
-    labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
-    predicted = predictions["predicted"].to_numpy() == 1
-    blocks = [
-        weighted_metrics(labels, probabilities, predicted, weights)
-        for weights in resampled_weights(units_of(predictions), resamples, seed)
-    ]
+    columns = predictions["label"].to_numpy(), predictions["probability"].to_numpy(), predictions["predicted"] == 1
+    blocks = [weighted_metrics(*columns, weights) for weights in resampled_weights(units, resamples, seed)]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def units_of(predictions: pd.DataFrame) -> NDArray[np.int64]:
-    """Number what is drawn together: persons where the column `identity` is there, otherwise images."""
+    """Number what is drawn together: persons, with all their images, where the column `identity` is there; else images.
+
+    Images of one person resemble each other, so that drawing them one by one would make the interval too narrow.
+    """
     if "identity" in predictions:
         return np.asarray(pd.factorize(predictions["identity"], sort=True)[0], np.int64)
     return np.arange(len(predictions))
@@ -86,11 +87,23 @@ def resampled_weights(units: NDArray[np.int64], resamples: int, seed: int) -> It
         yield times[:, units].astype(np.float64)
 
 
-def interval(values: ArrayLike) -> tuple[float, float]:
-    """Give the middle 95% of resampled figures, those that are NaN left out; NaN, NaN where all are."""
+def interval(name: str, point: float, values: ArrayLike) -> tuple[float, float]:
+    """Give the 95% interval of a figure; NaN, NaN where no resample has it.
+
+    Args:
+        name: of the figure.
+        point: what it is on all images.
+        values: what it is on each resample; those that are NaN are left out.
+
+    Returns:
+        The middle 95% of the resamples. Of the expected calibration error, which is larger on resamples than on what
+        they are drawn from, twice the point less these ends (the basic bootstrap, Davison and Hinkley, 1997, 5.2).
+    """
     finite = np.asarray(values, np.float64)
     finite = finite[np.isfinite(finite)]
     if not len(finite):
         return float("nan"), float("nan")
     low, high = np.quantile(finite, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    if name == "expected_calibration_error":
+        low, high = max(2 * point - high, 0), max(2 * point - low, 0)
     return float(low), float(high)

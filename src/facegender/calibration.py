@@ -9,7 +9,7 @@ from scipy.special import expit
 
 Rule = Literal["accuracy", "equal_error"]
 
-_LOG_TEMPERATURES = (np.log(0.05), np.log(20.0))
+_LOG_TEMPERATURES = (np.log(0.2), np.log(20.0))
 _DECIMALS = 6
 
 
@@ -23,7 +23,7 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
         labels: (n,) 0 or 1.
 
     Returns:
-        From 0.05 to 20, to 6 decimals; above 1 where the network was too sure of itself.
+        From 0.2 to 20, to 6 decimals; above 1 where the network was too sure of itself.
     """
     signed = np.where(labels == 1, logits, -logits).astype(np.float64)
 
@@ -49,12 +49,14 @@ def choose_threshold(probabilities: NDArray[np.floating], labels: NDArray[np.int
             differ least. Or a number, which is the threshold.
 
     Returns:
-        To 6 decimals: the middle between two neighbouring probabilities, of equally good ones the nearest to 0.5.
+        To 6 decimals: the middle between two neighbouring probabilities, 0 or 1, of equally good ones the nearest to
+        0.5.
     """
     if isinstance(rule, float):
         return rule
     values = np.unique(probabilities)
-    candidates = (values[1:] + values[:-1]) / 2 if len(values) > 1 else np.array([0.5])
+    bounded = np.concatenate([[0], values, [1]])
+    candidates = (bounded[1:] + bounded[:-1]) / 2
     males, others = np.sort(probabilities[labels == 1]), np.sort(probabilities[labels == 0])
     missed = np.searchsorted(males, candidates)
     mistaken = len(others) - np.searchsorted(others, candidates)

@@ -27,7 +27,7 @@ _STYLE = {
     # Ids of the drawing's parts, the same in every run.
     "svg.hashsalt": "facegender",
     "font.family": "sans-serif",
-    "axes.prop_cycle": cycler(color=["#3b82f6", "#f59e0b", "#10b981"]),
+    "axes.prop_cycle": cycler(color=["#3b82f6", "#f59e0b"], linestyle=["-", "--"]),
 }
 
 
@@ -63,8 +63,8 @@ def histogram_chart(table: pd.DataFrame, threshold: float) -> str:
     """Draw `evaluation.histogram_table`, a colour for each class and a line at the threshold; give the SVG."""
     with matplotlib.style.context(["default", _STYLE]):
         figure, axes = _blank("P(Male)", "images")
-        for name in CLASSES:
-            axes.bar(table["probability"], table[name], width=1 / len(table), alpha=0.6, label=name)
+        for name, hatch in zip(CLASSES, ("", "////"), strict=True):
+            axes.bar(table["probability"], table[name], width=1 / len(table), alpha=0.6, label=name, hatch=hatch)
         axes.axvline(threshold, linestyle="--", linewidth=1, color="0.5", label="threshold")
         axes.set_yscale("symlog", linthresh=1)
         axes.set_ylim(0)
@@ -88,4 +88,7 @@ def _svg(figure: Figure) -> str:
     drawing = buffer.getvalue().replace(_TEXT, "currentColor")
     # Inside a page an SVG is an element, without the file's head, and takes the page's width.
     drawing = drawing[drawing.index("<svg") :]
+    # Several drawings share a page, so none may have an id that another has and nothing refers to.
+    used = set(re.findall(r"#(\w+)", drawing))
+    drawing = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", drawing)
     return re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', drawing, count=1)

@@ -71,22 +71,25 @@ def compare_command(
 
 def _predictions(revision: str | None) -> pd.DataFrame:
     """Read a revision's predictions, from DVC's cache or remote; those of this folder for None."""
-    try:
-        if revision is None:
+    if revision is None:
+        try:
             content = PREDICTIONS.read_text(encoding="utf-8")
-        else:
-            import dvc.api
-            from dvc.exceptions import DvcException
-            from scmrepo.exceptions import SCMError
+        except OSError as error:
+            raise FacegenderError(f"{PREDICTIONS}: {error.strerror}; run: dvc repro, or: dvc pull") from error
+    else:
+        import dvc.api
+        from dvc.exceptions import DvcException
+        from scmrepo.exceptions import SCMError
 
-            try:
-                content = dvc.api.read(str(PREDICTIONS), rev=revision)
-            except (DvcException, SCMError) as error:
-                raise FacegenderError(
-                    f"{revision}: {PREDICTIONS} cannot be read ({error}); try: dvc fetch --all-commits"
-                ) from error
-    except OSError as error:
-        raise FacegenderError(f"{PREDICTIONS}: {error.strerror}; run: dvc repro, or: dvc pull") from error
+        try:
+            content = dvc.api.read(str(PREDICTIONS), rev=revision)
+        except SCMError as error:
+            raise FacegenderError(f"{revision}: no such revision; see: git log, git tag, git fetch") from error
+        except (DvcException, OSError) as error:
+            raise FacegenderError(
+                f"{revision}: its {PREDICTIONS} is neither in DVC's cache here nor in a remote; where it was made, "
+                f"run: dvc push; or check it out and run: dvc repro ({' '.join(str(error).split())})"
+            ) from error
     return pd.read_csv(io.StringIO(content), dtype={"image_id": str}, keep_default_na=False)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from facegender.bootstrap import CONFIDENCE, interval, resampled_metrics
+from facegender.bootstrap import CONFIDENCE, interval, resampled_metrics, units_of
 from facegender.errors import FacegenderError
 from facegender.evaluation import metrics_of
 
@@ -24,9 +24,9 @@ def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, se
         seed: from 0.
 
     Returns:
-        images; figures: by name old, new, difference (new less old) and the low and high end of its 95% interval;
-        mcnemar: only_old_right and only_new_right (images), and p_value of the exact test (McNemar, 1947) that either
-        is as likely.
+        images; drawn (`persons` or `images`); figures: by name old, new, difference (new less old) and the low and
+        high end of its 95% interval; mcnemar: only_old_right and only_new_right (images), and p_value of the exact test
+        (McNemar, 1947) that either is as likely.
 
     Raises:
         FacegenderError: the images or their labels differ.
@@ -34,10 +34,12 @@ def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, se
     old, new = (table.sort_values("image_id", ignore_index=True) for table in (old, new))
     _check_same_images(old, new)
     before, after = metrics_of(old), metrics_of(new)
-    resampled = [resampled_metrics(table, resamples, seed) for table in (old, new)]
+    # Both are judged on the same samples, though one revision may not know the persons.
+    known = old if "identity" in old and "identity" not in new else new
+    resampled = [resampled_metrics(table, units_of(known), resamples, seed) for table in (old, new)]
     figures = {}
     for name, of_old in resampled[0].items():
-        low, high = interval(resampled[1][name] - of_old)
+        low, high = interval("difference", after[name] - before[name], resampled[1][name] - of_old)
         figures[name] = {
             "old": before[name],
             "new": after[name],
@@ -50,7 +52,8 @@ def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, se
     # Without an image on which they differ there is nothing to test.
     p_value = binomtest(only_old, only_old + only_new).pvalue if only_old + only_new else 1.0
     mcnemar = {"only_old_right": only_old, "only_new_right": only_new, "p_value": round(float(p_value), _DECIMALS)}
-    return {"images": len(old), "figures": figures, "mcnemar": mcnemar}
+    drawn = "persons" if "identity" in known else "images"
+    return {"images": len(old), "drawn": drawn, "figures": figures, "mcnemar": mcnemar}
 
 
 def verdict(comparison: dict[str, Any]) -> str:
@@ -82,11 +85,14 @@ def comparison_markdown(comparison: dict[str, Any], old_name: str, new_name: str
             f"| {figure['low']:+.4f} to {figure['high']:+.4f} | {word} |"
         )
     mcnemar = comparison["mcnemar"]
+    caution = "; it takes images for independent, which those of one person are not" * (
+        comparison["drawn"] == "persons"
+    )
     lines += [
         "",
         f"{old_name} alone is right on {mcnemar['only_old_right']:,} images, {new_name} alone on "
         f"{mcnemar['only_new_right']:,}; were they equally good, so uneven a split would come with probability "
-        f"{mcnemar['p_value']:.4f} (McNemar's exact test).",
+        f"{mcnemar['p_value']:.4f} (McNemar's exact test{caution}).",
     ]
     return "\n".join(lines) + "\n"
 

@@ -76,7 +76,7 @@ def weighted_metrics(
         scikit-learn defines); log_loss (nats, probabilities clipped by 1e-7); brier_score (mean squared error, of one
         class); expected_calibration_error over 10 equal bins of P(Male) (Naeini et al., Obtaining Well Calibrated
         Probabilities, AAAI 2015). Precision and f1 are 0 where no image is predicted so. What needs both classes is
-        NaN where the weights leave one.
+        NaN where the weights leave one, and all is where they leave none.
     """
     male = labels == 1
     outcomes = np.column_stack([predicted & male, predicted & ~male, ~predicted & male, ~predicted & ~male])
@@ -86,17 +86,18 @@ def weighted_metrics(
     recall, recall_no_male = _ratio(true_male, males, np.nan), _ratio(true_other, others, np.nan)
     roc_auc, average_precision = _ranking_metrics(male, probabilities, weights)
     clipped = np.clip(probabilities, _LOG_LOSS_MARGIN, 1 - _LOG_LOSS_MARGIN)
-    bins = np.minimum((probabilities * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bins = _calibration_bins(probabilities)
     excess = ((probabilities - male)[:, None] * (bins[:, None] == np.arange(CALIBRATION_BINS))).astype(np.float64)
+    none = np.where(total > 0, 0, np.nan)
     return {
         "accuracy": _ratio(true_male + true_other, total, np.nan),
         "balanced_accuracy": (recall + recall_no_male) / 2,
-        "precision": _ratio(true_male, true_male + false_male, 0),
+        "precision": _ratio(true_male, true_male + false_male, none),
         "recall": recall,
-        "f1": _ratio(2 * true_male, 2 * true_male + false_male + false_other, 0),
-        "precision_no_male": _ratio(true_other, true_other + false_other, 0),
+        "f1": _ratio(2 * true_male, 2 * true_male + false_male + false_other, none),
+        "precision_no_male": _ratio(true_other, true_other + false_other, none),
         "recall_no_male": recall_no_male,
-        "f1_no_male": _ratio(2 * true_other, 2 * true_other + false_other + false_male, 0),
+        "f1_no_male": _ratio(2 * true_other, 2 * true_other + false_other + false_male, none),
         "roc_auc": roc_auc,
         "average_precision": average_precision,
         "log_loss": _ratio(weights @ -np.log(np.where(male, clipped, 1 - clipped)), total, np.nan),
@@ -105,8 +106,12 @@ def weighted_metrics(
     }
 
 
-def _ratio(part: NDArray[np.floating], whole: NDArray[np.floating], otherwise: float) -> NDArray[np.float64]:
+def _ratio(part: NDArray[np.floating], whole: NDArray[np.floating], otherwise: ArrayLike) -> NDArray[np.float64]:
     return np.divide(part, whole, out=np.full(len(part), otherwise, np.float64), where=whole > 0)
+
+
+def _calibration_bins(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
+    return np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
 
 
 def _ranking_metrics(
@@ -172,8 +177,9 @@ def reliability_table(labels: ArrayLike, probabilities: ArrayLike) -> pd.DataFra
         FacegenderError: as `classification_metrics`.
     """
     actual, scores = _checked(labels, probabilities)
-    bins = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    table = pd.DataFrame({"probability": scores, "share": actual.astype(float), "images": 1}).groupby(bins)
+    table = pd.DataFrame({"probability": scores, "share": actual.astype(float), "images": 1}).groupby(
+        _calibration_bins(scores)
+    )
     return table.agg({"probability": "mean", "share": "mean", "images": "sum"}).round(_DECIMALS).reset_index(drop=True)
 
 

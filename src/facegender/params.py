@@ -29,6 +29,12 @@ def _threshold(rule: Any) -> Any:
     raise ValueError("none of accuracy, equal_error or a number between 0 and 1")
 
 
+def _dataset_name(name: str) -> str:
+    if name == "test" or name.endswith(("_low", "_high")):
+        raise ValueError("none of test and names that end in _low or _high, which stand for other files")
+    return name
+
+
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=2), AfterValidator(_even)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -133,7 +139,7 @@ class Evaluate(_Group):
 
     resamples: Annotated[int, Field(ge=100, le=100_000)]
     seed: Seed
-    datasets: dict[Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")], TestSet]
+    datasets: dict[Annotated[str, Field(pattern=r"^[a-z0-9_-]+$"), AfterValidator(_dataset_name)], TestSet]
 
 
 class Mistakes(_Group):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from scipy.special import expit, logit
 
 from facegender.errors import FacegenderError
 from facegender.features import feature_paths, load_shard
@@ -15,6 +16,7 @@ from facegender.images import Pixels, fit_image
 from facegender.streams import batched, read_ahead
 
 _BATCH = 32
+_CERTAIN = 1e-7
 _AGREEMENT = 0.02
 """Of probabilities by way of float16 features with those without."""
 
@@ -64,23 +66,33 @@ def logits_of_split(tail: keras.Model, features: str | Path) -> tuple[npt.NDArra
     return np.concatenate(labels), np.concatenate(logits)
 
 
-def check_agreement(model: keras.Model, images: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float32]) -> float:
+def check_agreement(
+    model: keras.Model,
+    images: npt.NDArray[np.uint8],
+    probabilities: npt.NDArray[np.float32],
+    temperature: float = 1.0,
+) -> float:
     """Prove that the whole network says of images what its tail said of their stored features.
 
     Args:
         model: the whole network.
         images: uint8 RGB (n, height, width, 3).
         probabilities: P(Male) by way of the features, (n,).
+        temperature: by which the logits of both were divided, which moves differences as well.
 
     Returns:
-        The largest difference.
+        The largest difference, at the temperature 1.
 
     Raises:
         FacegenderError: it is more than float16 features can explain.
     """
     # GPUs round float32 to TensorFloat-32, which random weights amplify beyond the bound.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    difference = float(np.abs(predict(model, images) - probabilities).max())
+    one, other = (
+        expit(temperature * logit(np.clip(p, _CERTAIN, 1 - _CERTAIN), dtype=np.float64))
+        for p in (predict(model, images), probabilities)
+    )
+    difference = float(np.abs(one - other).max())
     if not difference < _AGREEMENT:
         raise FacegenderError(
             f"models/gender.keras and data/features differ by {difference:.4f} in P(Male), so they are of different "

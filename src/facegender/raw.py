@@ -97,6 +97,14 @@ def read_identities(path: str | Path) -> pd.Series:
     return _read_pairs(path, "identity", range(2**63 - 1), "a whole number", np.int64)
 
 
+def known_identities(path: str | Path) -> pd.Series | None:
+    """Read the number of the person on every image as `read_identities` does; None for an empty file.
+
+    An empty file says that the persons are not known: DVC needs a path that is always there.
+    """
+    return None if os.path.isfile(path) and os.path.getsize(path) == 0 else read_identities(path)
+
+
 def read_annotations(
     attributes: str | Path, partitions: str | Path, identities: str | Path | None = None
 ) -> pd.DataFrame:
@@ -105,8 +113,7 @@ def read_annotations(
     Args:
         attributes: path of the attribute list.
         partitions: path of the partition list; holds the same images.
-        identities: path of the identity list; holds these images and perhaps more. An empty file says that the persons
-            are not known: DVC needs a path that is always there.
+        identities: path of the identity list; holds these images and perhaps more, as `known_identities` reads it.
 
     Returns:
         The attribute columns, `partition` and, where asked for, `identity`; index `image_id`; rows in the order of the
@@ -119,8 +126,8 @@ def read_annotations(
     partition = read_partitions(partitions)
     _check_same_images(attributes, annotations.index, partitions, partition.index)
     annotations["partition"] = partition.reindex(annotations.index).astype(np.int8)
-    if identities is not None and not (os.path.isfile(identities) and os.path.getsize(identities) == 0):
-        identity = read_identities(identities)
+    identity = None if identities is None else known_identities(identities)
+    if identities is not None and identity is not None:
         # A sample of CelebA usually comes with the identity list of all its images.
         listed = identity.index[identity.index.isin(annotations.index)]
         _check_same_images(attributes, annotations.index, identities, listed)

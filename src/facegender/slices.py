@@ -4,16 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from facegender.bootstrap import interval, resampled_weights, units_of
 from facegender.celeba import LABEL
 from facegender.evaluation import weighted_metrics
 
-LEAST_IMAGES = 30
-"""Of each class; a figure of fewer is too uncertain to judge by."""
+LEAST_UNITS = 30
+"""Persons, or images where persons are not known, of each class; a figure of fewer is too uncertain to judge by."""
 
 _DECIMALS = 6
 GAP = "recall_gap"
+
+Figures = dict[str, NDArray[np.float64]]
 
 
 def slice_table(predictions: pd.DataFrame, attributes: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
@@ -21,49 +24,59 @@ def slice_table(predictions: pd.DataFrame, attributes: pd.DataFrame, resamples: 
 
     Args:
         predictions: columns `image_id`, `label`, `probability`, `predicted` and perhaps `identity`.
-        attributes: 0 and 1 by attribute name; index `image_id`. The label's own column and `partition` are passed over.
+        attributes: 0 and 1 by attribute name; index `image_id`. The label's own column is passed over.
         resamples: samples of the bootstrap.
         seed: from 0.
 
     Returns:
         A row for `all images` and one per side: slice (`Eyeglasses`, `not Eyeglasses`), images, male, no_male, judged
-        (0 when a class has fewer than 30 images), the figures of `weighted_metrics`, recall_gap (recall of Male less
-        that of No male), and the ends of the 95% interval of each as NAME_low and NAME_high. The lowest balanced
-        accuracy comes first, what is not judged last; figures that need both classes are NaN where a side has one.
-        Sides without images are left out.
+        (0 when a class has fewer than 30 persons, or images where persons are not known), the figures of
+        `weighted_metrics`, recall_gap (recall of Male less that of No male), and the ends of the 95% interval of each
+        as NAME_low and NAME_high. The lowest balanced accuracy comes first, what is not judged last; figures that need
+        both classes are NaN where a side has one. Sides without images are left out.
     """
-    of_images = attributes.loc[predictions["image_id"]].drop(columns=[LABEL, "partition"], errors="ignore")
-    # The same persons are drawn for every slice.
-    drawn = list(resampled_weights(units_of(predictions), resamples, seed))
-    rows = [_judge("all images", predictions, drawn)]
+    of_images = attributes.loc[predictions["image_id"]].drop(columns=LABEL)
+    sides = {"all images": np.ones(len(predictions), bool)}
     for attribute in of_images:
         for name, value in ((str(attribute), 1), (f"not {attribute}", 0)):
             inside = of_images[attribute].to_numpy() == value
-            if not inside.any():
-                continue
-            weights = [block[:, inside] for block in drawn]
-            rows.append(_judge(name, predictions[inside], weights))
-    table = pd.DataFrame(rows)
+            if inside.any():
+                sides[name] = inside
+    units = units_of(predictions)
+    resampled: dict[str, list[Figures]] = {name: [] for name in sides}
+    # The same units are drawn for every slice.
+    for weights in resampled_weights(units, resamples, seed):
+        for name, inside in sides.items():
+            resampled[name].append(_figures(predictions[inside], weights[:, inside]))
+    table = pd.DataFrame(
+        [_row(name, predictions[inside], units[inside], resampled[name]) for name, inside in sides.items()]
+    )
     return table.sort_values(
         ["judged", "balanced_accuracy", "slice"], ascending=[False, True, True], ignore_index=True
     ).round(_DECIMALS)
 
 
-def _judge(name: str, predictions: pd.DataFrame, weights: Sequence[np.ndarray]) -> dict[str, object]:
-    labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
-    predicted = predictions["predicted"].to_numpy() == 1
+def _figures(predictions: pd.DataFrame, weights: NDArray[np.float64]) -> Figures:
+    columns = predictions["label"].to_numpy(), predictions["probability"].to_numpy(), predictions["predicted"] == 1
+    values = weighted_metrics(*columns, weights)
+    return values | {GAP: values["recall"] - values["recall_no_male"]}
 
-    def figures(block: np.ndarray) -> dict[str, np.ndarray]:
-        values = weighted_metrics(labels, probabilities, predicted, block)
-        return values | {GAP: values["recall"] - values["recall_no_male"]}
 
-    male = int(labels.sum())
-    row: dict[str, object] = {"slice": name, "images": len(labels), "male": male, "no_male": len(labels) - male}
-    row["judged"] = int(min(male, len(labels) - male) >= LEAST_IMAGES)
-    blocks = [figures(block) for block in weights]
-    for key, value in figures(np.ones((1, len(labels)))).items():
-        low, high = interval(np.concatenate([block[key] for block in blocks]))
-        row |= {key: float(value[0]), f"{key}_low": low, f"{key}_high": high}
+def _row(
+    name: str, predictions: pd.DataFrame, units: NDArray[np.int64], resampled: Sequence[Figures]
+) -> dict[str, object]:
+    male = predictions["label"].to_numpy() == 1
+    row: dict[str, object] = {
+        "slice": name,
+        "images": len(male),
+        "male": int(male.sum()),
+        "no_male": int((~male).sum()),
+    }
+    row["judged"] = int(min(len(np.unique(units[male])), len(np.unique(units[~male]))) >= LEAST_UNITS)
+    for key, value in _figures(predictions, np.ones((1, len(male)))).items():
+        point = float(value[0])
+        low, high = interval(key, point, np.concatenate([figures[key] for figures in resampled]))
+        row |= {key: point, f"{key}_low": low, f"{key}_high": high}
     return row
 
 

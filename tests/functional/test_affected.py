@@ -29,8 +29,8 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "sample_data.seed": (8, {"sample_data", "eda"} | PARTITION),
     # The very same lists and images under another path: what is made of them stays.
     "dataset.images": ("copy/img_align_celeba.zip", {"eda"} | PREPROCESS | REPORT),
-    "dataset.attributes": ("copy/list_attr_celeba.csv", {"eda", "partition"} | END),
-    "dataset.partitions": ("copy/list_eval_partition.csv", {"eda", "partition"} | END),
+    "dataset.attributes": ("copy/list_attr_celeba.csv", {"eda", "partition", "slices"} | REPORT),
+    "dataset.partitions": ("copy/list_eval_partition.csv", {"eda", "partition"} | REPORT),
     "dataset.identities": ("copy/identity_CelebA.txt", {"partition"} | END),
     "eda.examples": (5, {"eda"} | REPORT),
     "partition.train": (42, {"partition", "preprocess@train", "baseline"} | AUGMENT),

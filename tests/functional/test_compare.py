@@ -63,4 +63,4 @@ def test_a_revision_whose_predictions_are_nowhere_is_one_line(repository: Path, 
     printed = run(clone, "facegender", "compare", "old", status=1)
     assert printed.startswith("error: old: ")
     assert len(printed.splitlines()) == 1
-    assert "dvc fetch" in printed
+    assert "dvc push" in printed

@@ -132,7 +132,32 @@ def test_persons_with_many_images_widen_the_interval() -> None:
 
 def test_resamples_of_one_class_are_left_out() -> None:
     predictions = predictions_of(2)
-    resampled = resampled_metrics(predictions, 100, 0)
+    resampled = resampled_metrics(predictions, units_of(predictions), 100, 0)
     assert 0 < np.isnan(resampled["roc_auc"]).sum() < 100
-    assert np.isfinite(interval(resampled["roc_auc"])).all()
-    assert np.isnan(interval([np.nan, np.nan])).all()
+    assert np.isfinite(interval("roc_auc", 1.0, resampled["roc_auc"])).all()
+    assert np.isnan(interval("roc_auc", np.nan, [np.nan, np.nan])).all()
+
+
+def test_the_middle_of_the_resamples_is_the_interval_and_of_calibration_error_its_mirror() -> None:
+    values = np.arange(1001) / 1000
+    assert interval("accuracy", 0.9, values) == pytest.approx((0.025, 0.975))
+    assert interval("expected_calibration_error", 0.6, values) == pytest.approx((1.2 - 0.975, 1.2 - 0.025))
+    assert interval("expected_calibration_error", 0.3, values) == pytest.approx((0, 0.6 - 0.025))
+
+
+def test_the_calibration_error_of_calibrated_probabilities_is_in_its_interval() -> None:
+    for seed in range(10):
+        generator = np.random.default_rng(seed)
+        probabilities = generator.random(200)
+        labels = (generator.random(200) < probabilities).astype(int)
+        predictions = pd.DataFrame({"label": labels, "probability": probabilities, "predicted": labels})
+        ends = {
+            key: figures["expected_calibration_error"]
+            for key, figures in metrics_with_interval(predictions, 200, 0).items()
+        }
+        assert 0 <= ends["_low"] <= ends[""] <= ends["_high"]
+
+
+def test_figures_of_no_image_at_all_are_not_numbers() -> None:
+    figures = weighted_metrics(np.array([0, 1]), np.array([0.2, 0.7]), np.array([False, True]), np.zeros((1, 2)))
+    assert all(np.isnan(value[0]) for value in figures.values())

@@ -65,3 +65,13 @@ def test_other_images_or_labels_are_one_line() -> None:
         compare_predictions(GOOD, GOOD[:-1], 100, 0)
     with pytest.raises(FacegenderError, match=r"2 images have another label \(0003\.jpg"):
         compare_predictions(GOOD, GOOD.assign(label=GOOD["label"].where(~GOOD.index.isin([3, 5]), 0)), 100, 0)
+
+
+def test_persons_that_one_revision_alone_knows_are_drawn_for_both() -> None:
+    known = GOOD.assign(identity=[number // 10 for number in range(len(GOOD))])
+    for old, new in ((GOOD, known), (known, GOOD)):
+        comparison = compare_predictions(old, new, 100, 0)
+        assert comparison["drawn"] == "persons"
+        assert comparison["figures"]["accuracy"]["low"] == comparison["figures"]["accuracy"]["high"] == 0
+        assert "independent" in comparison_markdown(comparison, "old", "new")
+    assert "independent" not in comparison_markdown(compare_predictions(GOOD, GOOD, 100, 0), "old", "new")

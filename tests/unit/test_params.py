@@ -161,6 +161,16 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         load_params(tmp_path / "params.yaml")
 
 
+@pytest.mark.parametrize("name", ["test", "more_low", "more_high", "With Space", ""])
+def test_a_further_test_set_has_a_name_that_files_can_have(tmp_path: Path, name: str) -> None:
+    dataset = {"images": "a.zip", "attributes": "b.csv"}
+    with pytest.raises(FacegenderError, match=r"evaluate\.datasets\.") as caught:
+        load_params(write(tmp_path, evaluate__datasets={name: dataset}))
+
+    assert "\n" not in str(caught.value)
+    assert load_params(write(tmp_path, evaluate__datasets={"my-set_2": dataset})).evaluate.datasets["my-set_2"]
+
+
 @pytest.mark.parametrize(
     ("dataset", "words"),
     [

@@ -73,7 +73,7 @@ def render(folder: Path, **changes: Any) -> str:
     arguments: dict[str, Any] = {
         "revision": "0123456789ab-dirty",
         "drawn": "persons",
-        "params": {"train": {"epochs": 5}, "dataset": {"images": "data/<b>.zip"}},
+        "params": {"calibrate": {"threshold": "accuracy"}, "dataset": {"images": "data/<b>.zip"}},
         "hashes": {"models/gender.keras": "d41d8cd98f00b204e9800998ecf8427e"},
         "judged": [Judged("test", figures, dict.fromkeys(FIGURES, 0.8), dict.fromkeys(FIGURES, 0.9))],
         "baseline": dict.fromkeys(FIGURES, 0.5) | {"images": 60},
@@ -130,6 +130,17 @@ def test_the_page_says_what_a_reader_decides_by(tmp_path: Path) -> None:
         assert words in text, words
     assert "50.0%" in text  # One of the two Male is called No male.
     assert "nan" not in text
+
+
+def test_a_threshold_that_was_given_is_not_said_to_be_found(tmp_path: Path) -> None:
+    assert "Both were found on validation" in render(tmp_path)
+    assert "the threshold was given" in render(tmp_path, params={"calibrate": {"threshold": 0.4567}})
+
+
+def test_no_two_elements_have_one_id(tmp_path: Path) -> None:
+    ids = [attributes["id"] for _, attributes in Page(render(tmp_path)).elements if "id" in attributes]
+
+    assert len(ids) == len(set(ids))
 
 
 def test_text_from_outside_is_no_markup(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facegender.slices import LEAST_IMAGES, slice_summary, slice_table
+from facegender.slices import LEAST_UNITS, slice_summary, slice_table
 
 
 def images(count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -50,7 +50,7 @@ def test_the_label_itself_is_no_slice() -> None:
     assert not slice_table(predictions, attributes, 100, 0)["slice"].str.endswith("Male").any()
 
 
-@pytest.mark.parametrize(("count", "judged"), [(2 * LEAST_IMAGES - 2, 0), (2 * LEAST_IMAGES, 1)])
+@pytest.mark.parametrize(("count", "judged"), [(2 * LEAST_UNITS - 2, 0), (2 * LEAST_UNITS, 1)])
 def test_a_slice_is_judged_from_a_number_of_images_on(count: int, judged: int) -> None:
     predictions, attributes = images(count)
     attributes["Bald"] = 0
@@ -85,3 +85,17 @@ def test_the_summary_has_finite_numbers_and_the_worst_ones() -> None:
 def test_without_attributes_there_are_all_images() -> None:
     predictions, attributes = images(100)
     assert list(rows(predictions, attributes[["Male"]].assign(partition=2))) == ["all images"]
+
+
+def test_persons_and_not_their_images_make_a_slice_large_enough() -> None:
+    predictions, attributes = images(400)
+    of_one = predictions.assign(identity=np.arange(400) % 2)
+    assert rows(of_one, attributes)["all images"]["judged"] == 0
+    of_many = predictions.assign(identity=np.arange(400) % 80)
+    assert rows(of_many, attributes)["all images"]["judged"] == 1
+
+
+def test_blocks_of_samples_give_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = slice_table(*images(40), 50, 0)
+    monkeypatch.setattr("facegender.bootstrap._BLOCK", 40 * 7)
+    pd.testing.assert_frame_equal(slice_table(*images(40), 50, 0), whole)
