@@ -52,8 +52,12 @@ def resampled_metrics(
     Returns:
         The figures of `weighted_metrics`, (resamples,) each; NaN where a sample has one class only.
     """
-    columns = predictions["label"].to_numpy(), predictions["probability"].to_numpy(), predictions["predicted"] == 1
-    blocks = [weighted_metrics(*columns, weights) for weights in resampled_weights(units, resamples, seed)]
+    labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
+    predicted = predictions["predicted"].to_numpy() == 1
+    blocks = [
+        weighted_metrics(labels, probabilities, predicted, weights)
+        for weights in resampled_weights(units, resamples, seed)
+    ]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
@@ -97,7 +101,8 @@ def interval(name: str, point: float, values: ArrayLike) -> tuple[float, float]:
 
     Returns:
         The middle 95% of the resamples. Of the expected calibration error, which is larger on resamples than on what
-        they are drawn from, twice the point less these ends (the basic bootstrap, Davison and Hinkley, 1997, 5.2).
+        they are drawn from, twice the point less these ends (the basic bootstrap, Davison and Hinkley, 1997, 5.2), up
+        to the point at least.
     """
     finite = np.asarray(values, np.float64)
     finite = finite[np.isfinite(finite)]
@@ -105,5 +110,5 @@ def interval(name: str, point: float, values: ArrayLike) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(finite, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     if name == "expected_calibration_error":
-        low, high = max(2 * point - high, 0), max(2 * point - low, 0)
+        low, high = max(2 * point - high, 0), max(2 * point - low, point)
     return float(low), float(high)

@@ -1,5 +1,6 @@
 """Charts as SVG for a web page: drawn without a background, in the page's own text colour."""
 
+import hashlib
 import io
 import re
 from collections.abc import Sequence
@@ -88,7 +89,7 @@ def _svg(figure: Figure) -> str:
     drawing = buffer.getvalue().replace(_TEXT, "currentColor")
     # Inside a page an SVG is an element, without the file's head, and takes the page's width.
     drawing = drawing[drawing.index("<svg") :]
-    # Several drawings share a page, so none may have an id that another has and nothing refers to.
-    used = set(re.findall(r"#(\w+)", drawing))
-    drawing = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", drawing)
+    # Several drawings share a page, on which no id may come twice.
+    prefix = "c" + hashlib.sha256(drawing.encode()).hexdigest()[:8]
+    drawing = re.sub(r' id="|href="#|url\(#', lambda found: found[0] + prefix, drawing)
     return re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', drawing, count=1)

@@ -57,8 +57,9 @@ def slice_table(predictions: pd.DataFrame, attributes: pd.DataFrame, resamples: 
 
 
 def _figures(predictions: pd.DataFrame, weights: NDArray[np.float64]) -> Figures:
-    columns = predictions["label"].to_numpy(), predictions["probability"].to_numpy(), predictions["predicted"] == 1
-    values = weighted_metrics(*columns, weights)
+    labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
+    predicted = predictions["predicted"].to_numpy() == 1
+    values = weighted_metrics(labels, probabilities, predicted, weights)
     return values | {GAP: values["recall"] - values["recall_no_male"]}
 
 

@@ -143,6 +143,8 @@ def test_the_middle_of_the_resamples_is_the_interval_and_of_calibration_error_it
     assert interval("accuracy", 0.9, values) == pytest.approx((0.025, 0.975))
     assert interval("expected_calibration_error", 0.6, values) == pytest.approx((1.2 - 0.975, 1.2 - 0.025))
     assert interval("expected_calibration_error", 0.3, values) == pytest.approx((0, 0.6 - 0.025))
+    # Resamples all have a larger one.
+    assert interval("expected_calibration_error", 0.1, 0.3 + values) == pytest.approx((0, 0.1))
 
 
 def test_the_calibration_error_of_calibrated_probabilities_is_in_its_interval() -> None:

@@ -41,8 +41,8 @@ PROBABILITIES = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.9])
 @pytest.mark.parametrize(
     ("labels", "rule", "threshold"),
     [
-        # Half are right whatever the side; all called Male, or none, are the half as well.
-        ([1, 1, 1, 0, 0, 0], "accuracy", 0.05),
+        # All called Male, four are right, and fewer at any other.
+        ([1, 1, 1, 1, 0, 0], "accuracy", 0.05),
         # Between 0.2 and 0.3 all are right.
         ([0, 0, 1, 1, 1, 1], "accuracy", 0.25),
         # One mistake at 0.15, at 0.35 and at 0.5: the last is nearest to 0.5.
