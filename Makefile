@@ -8,7 +8,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 
 repro: check-params
 	dvc repro
-	dvc metrics show
+	dvc metrics show metrics/evaluate.json metrics/evaluate_low.json metrics/evaluate_high.json metrics/baseline.json
 
 test: lint lock-fresh
 	pytest --numprocesses 2 --dist loadfile
