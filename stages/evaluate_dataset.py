@@ -12,7 +12,7 @@ from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.evaluation import predictions_table
 from facegender.files import write_csv, write_json
-from facegender.images import decode_image
+from facegender.images import decode_image, standard_jpeg
 from facegender.model_file import read_judgement
 from facegender.params import load_params
 from facegender.prediction import predict_images
@@ -23,19 +23,22 @@ MODEL = Path("models/gender.keras")
 
 @one_line_errors()
 @recorded_cost
-def main(name: str) -> None:
-    """Write data/datasets/`name`.csv and metrics/datasets/`name`.json with its interval."""
+def main(dataset_name: str) -> None:
+    """Write data/datasets/`dataset_name`.csv and metrics/datasets/`dataset_name`.json with its interval."""
     params = load_params()
-    dataset, group, threshold = params.evaluate.datasets[name], params.evaluate, read_judgement(MODEL)["threshold"]
+    group, size = params.evaluate, (params.preprocess.height, params.preprocess.width)
+    dataset, threshold = group.datasets[dataset_name], read_judgement(MODEL)["threshold"]
     labels = read_attributes(dataset.attributes)[LABEL]
     model = keras.saving.load_model(MODEL, compile=False)
     with open_images(dataset.images) as images:
-        decoded = (decode_image(images.read(image_id), image_id) for image_id in labels.index)
-        probabilities = predict_images(model, tqdm(decoded, f"evaluate {name}", len(labels), disable=None))
+        # As the stage preprocess does it.
+        jpegs = ((standard_jpeg(images.read(name), name, *size)[0], name) for name in labels.index)
+        decoded = (decode_image(jpeg, name) for jpeg, name in jpegs)
+        probabilities = predict_images(model, tqdm(decoded, f"evaluate {dataset_name}", len(labels), disable=None))
     predictions = predictions_table(list(labels.index), labels, probabilities, threshold)
-    write_csv(f"data/datasets/{name}.csv", predictions)
+    write_csv(f"data/datasets/{dataset_name}.csv", predictions)
     for suffix, content in metrics_with_interval(predictions, group.resamples, group.seed).items():
-        write_json(f"metrics/datasets/{name}{suffix}.json", content)
+        write_json(f"metrics/datasets/{dataset_name}{suffix}.json", content)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from facegender.errors import FacegenderError
 from facegender.features import feature_paths, load_shard
-from facegender.images import Pixels, fit_image
+from facegender.images import Pixels
 from facegender.streams import batched, read_ahead
 
 _BATCH = 32
@@ -27,9 +27,8 @@ def predict(model: keras.Model, inputs: npt.NDArray[Any]) -> npt.NDArray[np.floa
 
 
 def predict_images(model: keras.Model, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
-    """Give P(Male), (n,), of images uint8 RGB (any height, any width, 3), brought to the size that `model` takes."""
-    height, width = model.input_shape[1:3]
-    batches = read_ahead(batched((fit_image(image, height, width) for image in images), _BATCH))
+    """Give P(Male), (n,), of images uint8 RGB (height, width, 3) of the size that the whole network takes."""
+    batches = read_ahead(batched(images, _BATCH))
     return np.concatenate([predict(model, np.stack(batch)) for batch in batches])
 
 

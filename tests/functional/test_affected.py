@@ -109,4 +109,7 @@ def test_a_change_re_runs_exactly_the_affected_stages(project: Path, key: str) -
     ran = repro(project)
 
     (project / "params.yaml").write_text(before, encoding="utf-8")
+    # DVC leaves the files of a data set that is no longer named.
+    for file in (project / "metrics" / "datasets").glob("copy*"):
+        file.unlink()
     assert ran == affected

@@ -51,7 +51,7 @@ def test_a_surplus_key_is_told_though_nothing_is_stale(clone: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("params.yaml", "threshold: 0.5", "threshold: 0.6"),
+        ("params.yaml", "dropout: 0.5", "dropout: 0.6"),
         ("params.yaml", "rotation: 10", "rotation: 11"),
         ("params.yaml", "  seed: 7", "  seed: 8"),
         ("params.yaml", "epochs: 5", "epochz: 5"),

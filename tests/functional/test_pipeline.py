@@ -30,7 +30,7 @@ CHANGES = TINY | {
 def make(folder: Path) -> Path:
     """Make a project in which two images are of each person."""
     make_project(folder, CHANGES)
-    lines = [f"{number:06}.jpg {(number - 1) // 2}\n" for number in range(1, 121)]
+    lines = [f"{number:06}.jpg {(number - 1) // 2}\n" for number in range(1, 501)]
     (folder / "identities.txt").write_text("".join(lines), encoding="utf-8")
     return folder
 
@@ -85,7 +85,7 @@ def test_a_further_data_set_is_judged_by_the_same_model(project: Path) -> None:
 
     assert len(further) == 120
     assert metrics(project, "datasets/all")["images"] == 120
-    # The raw images are larger than what the network takes, and are made smaller in the same way; features are float16.
+    # The raw images are larger than what the network takes, and are made smaller in the same way. Features are float16.
     joined = further.loc[predictions.index]
     assert joined["probability"].to_numpy() == pytest.approx(predictions["probability"].to_numpy(), abs=0.05)
     assert (joined["label"] == predictions["label"]).all()
