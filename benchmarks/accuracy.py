@@ -10,19 +10,19 @@ import argparse
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from benchmarks.measure import Run, measured, project, say, settings, table
+from benchmarks.measure import Run, measured, project, read_params, say, settings, table
 
 COUNTED = ("features", "train")
 
-SETTINGS = {"head": ["train.epochs=20", "train.learning_rate=0.001"]}
-"""Of the last layers alone, whose epochs take a second; all other cuts have those of params/celeba.yaml."""
+HEAD_SETTINGS = {"train.epochs": 20, "train.learning_rate": 0.001}
+"""Of the last layers alone, whose epochs take a second; all other cuts have the project's."""
 
 
 class Point(NamedTuple):
@@ -41,25 +41,28 @@ class Point(NamedTuple):
     accuracy: float
 
 
-def run_setting(folder: Path, cut: str, images: int) -> Point:
-    """Run one experiment with no features known."""
+def run_setting(folder: Path, cut: str, images: int, own_settings: Mapping[str, Any]) -> Point:
+    """Run one experiment with no features known; the last one's settings are still in params.yaml."""
     say(f"{cut}, {images} training images")
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     # Forced, so that no stage is skipped or restored.
-    changed = [f"backbone.trainable_from={cut}", f"partition.train={images}", *SETTINGS.get(cut, [])]
+    training = HEAD_SETTINGS if cut == "head" else own_settings
+    values = {"backbone.trainable_from": cut, "partition.train": images, **training}
     command = [
         "dvc",
         "exp",
         "run",
         "--force",
-        *(word for setting in changed for word in ("--set-param", setting)),
+        *(word for key, value in values.items() for word in ("--set-param", f"{key}={value}")),
         "train",
     ]
     run = measured(command, folder)
     if not {"features@train", "features@val", "train"} <= {stage.name for stage in run.stages}:
         raise SystemExit(f"a stage did not run:\n{run.printed}")
     metrics = json.loads((folder / "metrics" / "train" / "metrics.json").read_text(encoding="utf-8"))
-    return Point(cut, images, minutes_of(run), metrics["best"]["val_accuracy"])
+    point = Point(cut, images, minutes_of(run), metrics["best"]["val_accuracy"])
+    say(f"{point}")
+    return point
 
 
 def minutes_of(run: Run) -> float:
@@ -100,7 +103,9 @@ def main() -> None:
     overrides = {"partition.val": options.val, "partition.test": 2, **settings(options.set)}
     with tempfile.TemporaryDirectory() as temporary:
         folder = project(options.celeba, options.weights, Path(temporary, "project"), overrides)
-        points = [run_setting(folder, cut, images) for cut in options.cuts for images in options.sizes]
+        params = read_params(folder)
+        own = {key: params["train"][key.partition(".")[2]] for key in HEAD_SETTINGS}
+        points = [run_setting(folder, cut, images, own) for cut in options.cuts for images in options.sizes]
     header = ["Trained from", "Training images", "Minutes", "Validation accuracy"]
     print(table(header, [(p.cut, f"{p.images:,}", f"{p.minutes:.1f}", f"{p.accuracy:.4f}") for p in points]))
     if options.picture:
