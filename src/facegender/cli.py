@@ -1,6 +1,5 @@
 """The command line `facegender`. What takes seconds to load is imported by the commands that need it."""
 
-import io
 import json
 from pathlib import Path
 from typing import Annotated
@@ -71,6 +70,8 @@ def compare_command(
 
 def _predictions(revision: str | None) -> pd.DataFrame:
     """Read a revision's predictions, from DVC's cache or remote; those of this folder for None."""
+    from facegender.comparison import parse_predictions
+
     if revision is None:
         try:
             content = PREDICTIONS.read_text(encoding="utf-8")
@@ -79,18 +80,18 @@ def _predictions(revision: str | None) -> pd.DataFrame:
     else:
         import dvc.api
         from dvc.exceptions import DvcException
-        from scmrepo.exceptions import SCMError
+        from dvc.scm import SCMError
 
         try:
             content = dvc.api.read(str(PREDICTIONS), rev=revision)
         except SCMError as error:
-            raise FacegenderError(f"{revision}: no such revision; see: git log, git tag, git fetch") from error
+            raise FacegenderError(f"{revision}: {error}; see: git log, git tag, git fetch") from error
         except (DvcException, OSError) as error:
             raise FacegenderError(
                 f"{revision}: its {PREDICTIONS} is neither in DVC's cache here nor in a remote; where it was made, "
                 f"run: dvc push; or check it out and run: dvc repro ({' '.join(str(error).split())})"
             ) from error
-    return pd.read_csv(io.StringIO(content), dtype={"image_id": str}, keep_default_na=False)
+    return parse_predictions(content, f"{revision or 'this folder'}: {PREDICTIONS}")
 
 
 @one_line_errors()

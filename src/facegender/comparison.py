@@ -1,5 +1,6 @@
 """Two models' predictions of the same images: what differs, and whether chance explains it."""
 
+import io
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,33 @@ LOWER_IS_BETTER = ("log_loss", "brier_score", "expected_calibration_error")
 _DECIMALS = 6
 
 
+def parse_predictions(text: str, name: str) -> pd.DataFrame:
+    """Read data/predictions.csv, as the stage evaluate writes it.
+
+    Args:
+        text: its content.
+        name: what an error calls it.
+
+    Raises:
+        FacegenderError: it is something else.
+    """
+    try:
+        table = pd.read_csv(io.StringIO(text), dtype={"image_id": str}, keep_default_na=False)
+        sound = (
+            table["image_id"].is_unique
+            and table["label"].isin([0, 1]).all()
+            and table["predicted"].isin([0, 1]).all()
+            and table["probability"].between(0, 1).all()
+        )
+    except (KeyError, ValueError, TypeError):
+        sound = False
+    if not sound:
+        raise FacegenderError(
+            f"{name}: not what the stage evaluate writes; run: dvc checkout, or: dvc repro --force evaluate"
+        )
+    return table
+
+
 def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
     """Compare two models by their predictions of the same images.
 
@@ -24,9 +52,9 @@ def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, se
         seed: from 0.
 
     Returns:
-        images; drawn (`persons` or `images`); figures: by name old, new, difference (new less old) and the low and
-        high end of its 95% interval; mcnemar: only_old_right and only_new_right (images), and p_value of the exact test
-        (McNemar, 1947) that either is as likely.
+        images; same (whether all predictions are); drawn (`persons` or `images`); figures: by name old, new,
+        difference (new less old) and the low and high end of its 95% interval; mcnemar: only_old_right and
+        only_new_right (images), and p_value of the exact test (McNemar, 1947) that either is as likely.
 
     Raises:
         FacegenderError: the images or their labels differ.
@@ -53,11 +81,14 @@ def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, se
     p_value = binomtest(only_old, only_old + only_new).pvalue if only_old + only_new else 1.0
     mcnemar = {"only_old_right": only_old, "only_new_right": only_new, "p_value": round(float(p_value), _DECIMALS)}
     drawn = "persons" if "identity" in known else "images"
-    return {"images": len(old), "drawn": drawn, "figures": figures, "mcnemar": mcnemar}
+    same = bool((old[["probability", "predicted"]] == new[["probability", "predicted"]]).all(axis=None))
+    return {"images": len(old), "same": same, "drawn": drawn, "figures": figures, "mcnemar": mcnemar}
 
 
 def verdict(comparison: dict[str, Any]) -> str:
     """Say in one sentence what the comparison shows of accuracy."""
+    if comparison["same"]:
+        return f"Both models predict the same of all {comparison['images']:,} images."
     accuracy = comparison["figures"]["accuracy"]
     low, high = (100 * accuracy[end] for end in ("low", "high"))
     between = f"between {low:+.2f} and {high:+.2f} percentage points ({CONFIDENCE:.0%} interval)"
@@ -65,7 +96,10 @@ def verdict(comparison: dict[str, Any]) -> str:
         return f"The new model is more accurate, by {between}."
     if high < 0:
         return f"The new model is less accurate, by {between}."
-    return f"No difference in accuracy is shown: it lies {between}, on {comparison['images']:,} images."
+    return (
+        f"No difference in accuracy is shown: the new model's less the old one's lies {between}, on "
+        f"{comparison['images']:,} images."
+    )
 
 
 def comparison_markdown(comparison: dict[str, Any], old_name: str, new_name: str) -> str:

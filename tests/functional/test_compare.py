@@ -47,13 +47,19 @@ def test_two_revisions(repository: Path) -> None:
 
 
 def test_a_revision_and_this_folder(repository: Path) -> None:
-    assert run(repository, "facegender", "compare", "new").startswith("No difference in accuracy is shown")
+    assert run(repository, "facegender", "compare", "new").startswith("Both models predict the same of all 100 images.")
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "HEAD~5"])
 def test_no_such_revision_is_one_line(repository: Path, revision: str) -> None:
     printed = run(repository, "facegender", "compare", revision, status=1)
-    assert printed.startswith(f"error: {revision}: ")
+    assert printed.startswith(f"error: {revision}: unknown Git revision")
+    assert len(printed.splitlines()) == 1
+
+
+def test_a_folder_without_git_is_one_line(tmp_path: Path) -> None:
+    printed = run(tmp_path, "facegender", "compare", "HEAD", status=1)
+    assert "is not a git repository" in printed
     assert len(printed.splitlines()) == 1
 
 

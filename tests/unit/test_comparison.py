@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from facegender.comparison import compare_predictions, comparison_markdown, verdict
+from facegender.comparison import compare_predictions, comparison_markdown, parse_predictions, verdict
 from facegender.errors import FacegenderError
 
 
@@ -47,7 +47,7 @@ def test_a_better_and_a_worse_model_are_called_so() -> None:
 
 def test_the_same_predictions_show_no_difference_in_any_order() -> None:
     comparison = compare_predictions(GOOD, GOOD[::-1], 100, 0)
-    assert verdict(comparison).startswith("No difference")
+    assert verdict(comparison) == "Both models predict the same of all 200 images."
     assert all(
         figure["difference"] == figure["low"] == figure["high"] == 0 for figure in comparison["figures"].values()
     )
@@ -75,3 +75,35 @@ def test_persons_that_one_revision_alone_knows_are_drawn_for_both() -> None:
         assert comparison["figures"]["accuracy"]["low"] == comparison["figures"]["accuracy"]["high"] == 0
         assert "independent" in comparison_markdown(comparison, "old", "new")
     assert "independent" not in comparison_markdown(compare_predictions(GOOD, GOOD, 100, 0), "old", "new")
+
+
+def test_a_difference_that_chance_explains_is_called_so() -> None:
+    new = predictions([False] + [True] * 190 + [False] * 9)
+    assert verdict(compare_predictions(GOOD, new, 200, 0)).startswith(
+        "No difference in accuracy is shown: the new model's"
+    )
+
+
+def test_predictions_are_read_as_they_were_written() -> None:
+    pd.testing.assert_frame_equal(parse_predictions(GOOD.to_csv(index=False), "here"), GOOD)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<html>",
+        "image_id,label,probability\n1.jpg,1,0.5\n",
+        "image_id,label,probability,predicted\n1.jpg,1,x,1\n",
+        "image_id,label,probability,predicted\n1.jpg,1,2.5,1\n",
+        "image_id,label,probability,predicted\n1.jpg,2,0.5,1\n",
+        "image_id,label,probability,predicted\n1.jpg,1,,1\n",
+        "image_id,label,probability,predicted\n1.jpg,1,0.5,1\n1.jpg,1,0.5,1\n",
+    ],
+)
+def test_other_files_are_one_line(text: str) -> None:
+    with pytest.raises(
+        FacegenderError, match=r"main: data/predictions\.csv: not what the stage evaluate writes"
+    ) as caught:
+        parse_predictions(text, "main: data/predictions.csv")
+    assert "\n" not in str(caught.value)
