@@ -1,8 +1,9 @@
 """Stage mistakes: show the worst mistakes and what made them, and list the labels that are probably wrong."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
-import pandas as pd
 
 from facegender import evaluation, figures
 from facegender.costs import recorded_cost
@@ -14,13 +15,15 @@ from facegender.label_errors import likely_label_errors
 from facegender.params import load_params
 from facegender.shards import read_records
 
+PREDICTIONS = Path("data/predictions.csv")
+
 
 @one_line_errors()
 @recorded_cost
 def main() -> None:
     """Write metrics/plots/mistakes.png and data/label_errors.csv."""
     params = load_params()
-    predictions = pd.read_csv("data/predictions.csv", dtype={"image_id": str}, keep_default_na=False)
+    predictions = evaluation.parse_predictions(PREDICTIONS.read_text(encoding="utf-8"), str(PREDICTIONS))
     write_csv("data/label_errors.csv", likely_label_errors(predictions))
 
     mistakes = evaluation.most_confident_mistakes(predictions, params.mistakes.images)

@@ -10,11 +10,13 @@ import yaml
 
 from facegender.costs import read_costs, recorded_cost
 from facegender.errors import one_line_errors
+from facegender.evaluation import parse_predictions
 from facegender.files import whole_file
 from facegender.params import load_params
 from facegender.report import Judged, Picture, curve_charts, render_report
 
 METRICS, PLOTS = Path("metrics"), Path("metrics/plots")
+PREDICTIONS = Path("data/predictions.csv")
 EXPLORATION = {
     "balance": "Images of each class.",
     "rates": "Share of the images that have each attribute.",
@@ -32,7 +34,7 @@ def main() -> None:
     datasets = params.evaluate.datasets
     further = [judged(name, METRICS / "datasets" / name) for name in datasets]
     names = ("roc", "precision_recall", "reliability", "histogram")
-    predictions = pd.read_csv("data/predictions.csv", dtype={"image_id": str}, keep_default_na=False)
+    predictions = parse_predictions(PREDICTIONS.read_text(encoding="utf-8"), str(PREDICTIONS))
     mistakes = min(params.mistakes.images, int((predictions["predicted"] != predictions["label"]).sum()))
     described = f"The {mistakes} most confident ones, each beside what spoke for the wrong class."
     page = render_report(

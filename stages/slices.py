@@ -1,14 +1,17 @@
 """Stage slices: judge the predictions on both sides of each attribute."""
 
-import pandas as pd
+from pathlib import Path
 
 from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
+from facegender.evaluation import parse_predictions
 from facegender.figures import interval_chart
 from facegender.files import write_csv, write_json
 from facegender.params import load_params
 from facegender.raw import read_attributes
 from facegender.slices import LEAST_UNITS, slice_summary, slice_table
+
+PREDICTIONS = Path("data/predictions.csv")
 
 
 @one_line_errors()
@@ -17,7 +20,7 @@ def main() -> None:
     """Write metrics/slices.json, data/slices.csv and metrics/plots/slices.png."""
     params = load_params()
     group = params.evaluate
-    predictions = pd.read_csv("data/predictions.csv", dtype={"image_id": str}, keep_default_na=False)
+    predictions = parse_predictions(PREDICTIONS.read_text(encoding="utf-8"), str(PREDICTIONS))
     table = slice_table(predictions, read_attributes(params.dataset.attributes), group.resamples, group.seed)
     write_csv("data/slices.csv", table)
     write_json("metrics/slices.json", slice_summary(table))

@@ -70,7 +70,7 @@ def compare_command(
 
 def _predictions(revision: str | None) -> pd.DataFrame:
     """Read a revision's predictions, from DVC's cache or remote; those of this folder for None."""
-    from facegender.comparison import parse_predictions
+    from facegender.evaluation import parse_predictions
 
     if revision is None:
         try:

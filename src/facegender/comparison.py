@@ -1,6 +1,5 @@
 """Two models' predictions of the same images: what differs, and whether chance explains it."""
 
-import io
 from typing import Any
 
 import numpy as np
@@ -13,33 +12,6 @@ from facegender.evaluation import metrics_of
 
 LOWER_IS_BETTER = ("log_loss", "brier_score", "expected_calibration_error")
 _DECIMALS = 6
-
-
-def parse_predictions(text: str, name: str) -> pd.DataFrame:
-    """Read data/predictions.csv, as the stage evaluate writes it.
-
-    Args:
-        text: its content.
-        name: what an error calls it.
-
-    Raises:
-        FacegenderError: it is something else.
-    """
-    try:
-        table = pd.read_csv(io.StringIO(text), dtype={"image_id": str}, keep_default_na=False)
-        sound = (
-            table["image_id"].is_unique
-            and table["label"].isin([0, 1]).all()
-            and table["predicted"].isin([0, 1]).all()
-            and table["probability"].between(0, 1).all()
-        )
-    except (KeyError, ValueError, TypeError):
-        sound = False
-    if not sound:
-        raise FacegenderError(
-            f"{name}: not what the stage evaluate writes; run: dvc checkout, or: dvc repro --force evaluate"
-        )
-    return table
 
 
 def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:

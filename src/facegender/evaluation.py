@@ -1,5 +1,6 @@
 """Figures of merit of a binary classifier, from labels (0 No male, 1 Male) and probabilities P(Male)."""
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -244,6 +245,33 @@ def predictions_table(
         }
     )
     return table.sort_values("image_id", ignore_index=True)
+
+
+def parse_predictions(text: str, name: str) -> pd.DataFrame:
+    """Read data/predictions.csv, as the stage evaluate writes it.
+
+    Args:
+        text: its content.
+        name: what an error calls it.
+
+    Raises:
+        FacegenderError: it is something else.
+    """
+    try:
+        table = pd.read_csv(io.StringIO(text), dtype={"image_id": str}, keep_default_na=False)
+        sound = (
+            table["image_id"].is_unique
+            and table["label"].isin([0, 1]).all()
+            and table["predicted"].isin([0, 1]).all()
+            and table["probability"].between(0, 1).all()
+        )
+    except (KeyError, ValueError, TypeError):
+        sound = False
+    if not sound:
+        raise FacegenderError(
+            f"{name}: not what the stage evaluate writes; run: dvc checkout, or: dvc repro --force evaluate"
+        )
+    return table
 
 
 def most_confident_mistakes(predictions: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 
-from facegender.comparison import compare_predictions, comparison_markdown, parse_predictions, verdict
+from facegender.comparison import compare_predictions, comparison_markdown, verdict
 from facegender.errors import FacegenderError
+from facegender.evaluation import parse_predictions
 
 
 def predictions(right: list[bool]) -> pd.DataFrame:
