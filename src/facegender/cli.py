@@ -4,14 +4,12 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
 from facegender import cache
 from facegender.errors import FacegenderError, one_line_errors
 
 CACHE = Path(".cache")
-PREDICTIONS = Path("data/predictions.csv")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -60,38 +58,41 @@ def compare_command(
 ) -> None:
     """Compare two revisions' models by their predictions of the same test images."""
     from facegender.comparison import compare_predictions, comparison_markdown
+    from facegender.repository import predictions_of
 
-    comparison = compare_predictions(_predictions(old), _predictions(new), resamples, seed)
+    comparison = compare_predictions(predictions_of(old), predictions_of(new), resamples, seed)
     if as_json:
         print(json.dumps(comparison, indent=2, sort_keys=True))
     else:
         print(comparison_markdown(comparison, old, new or "this folder"), end="")
 
 
-def _predictions(revision: str | None) -> pd.DataFrame:
-    """Read a revision's predictions, from DVC's cache or remote; those of this folder for None."""
-    from facegender.evaluation import parse_predictions
+@app.command("gate")
+def gate_command(
+    asked: Annotated[
+        list[str] | None, typer.Argument(metavar="[CHECK]...", help="lock, floors, base, model, remote; without, all.")
+    ] = None,
+    base: Annotated[str | None, typer.Option(metavar="REV", help="Git revision that must not be better.")] = None,
+    no_remote: Annotated[bool, typer.Option("--no-remote", help="Let the data be here alone.")] = False,
+) -> None:
+    """Decide whether this folder's model may be merged: exit 0 only if every check passes.
 
-    if revision is None:
-        try:
-            content = PREDICTIONS.read_text(encoding="utf-8")
-        except OSError as error:
-            raise FacegenderError(f"{PREDICTIONS}: {error.strerror}; run: dvc repro, or: dvc pull") from error
-    else:
-        import dvc.api
-        from dvc.exceptions import DvcException
-        from dvc.scm import SCMError
+    lock: dvc.lock answers to code, parameters and data. floors: the figures meet `gate` in params.yaml. base: none is
+    worse than the base's by more than its margin and chance. model: it says here what the committed figures say.
+    remote: others can get all data.
+    """
+    from facegender.gate import findings_markdown
+    from facegender.gate_command import CHECKS, run_checks, show
 
-        try:
-            content = dvc.api.read(str(PREDICTIONS), rev=revision)
-        except SCMError as error:
-            raise FacegenderError(f"{revision}: {error}; see: git log, git tag, git fetch") from error
-        except (DvcException, OSError) as error:
-            raise FacegenderError(
-                f"{revision}: its {PREDICTIONS} is neither in DVC's cache here nor in a remote; where it was made, "
-                f"run: dvc push; or check it out and run: dvc repro ({' '.join(str(error).split())})"
-            ) from error
-    return parse_predictions(content, f"{revision or 'this folder'}: {PREDICTIONS}")
+    names = asked or list(CHECKS)
+    unknown = set(names) - set(CHECKS)
+    if unknown:
+        raise FacegenderError(f"{min(unknown)}: no such check; known: {', '.join(CHECKS)}")
+    findings = run_checks(names, base, no_remote)
+    show(findings_markdown(findings, [name for name in CHECKS if name not in names]))
+    failed = [finding.check for finding in findings if finding.verdict == "fail"]
+    if failed:
+        raise FacegenderError(f"not to be merged: {', '.join(failed)}; the table says what to do")
 
 
 @one_line_errors()

@@ -1,0 +1,148 @@
+"""What Git and DVC know of this folder and of other revisions, for the command line; the pipeline does not use it."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from facegender.errors import FacegenderError
+
+PREDICTIONS = Path("data/predictions.csv")
+
+
+def predictions_of(revision: str | None) -> pd.DataFrame:
+    """Read a revision's predictions, from DVC's cache or remote; those of this folder for None.
+
+    Raises:
+        FacegenderError: they are not to be had, or are something else.
+    """
+    from facegender.evaluation import parse_predictions
+
+    if revision is None:
+        try:
+            content = PREDICTIONS.read_text(encoding="utf-8")
+        except OSError as error:
+            raise FacegenderError(f"{PREDICTIONS}: {error.strerror}; run: dvc repro, or: dvc pull") from error
+    else:
+        import dvc.api
+        from dvc.exceptions import DvcException
+        from dvc.scm import SCMError
+
+        try:
+            content = dvc.api.read(str(PREDICTIONS), rev=revision)
+        except SCMError as error:
+            raise FacegenderError(f"{revision}: {error}; see: git log, git tag, git fetch") from error
+        except (DvcException, OSError) as error:
+            raise FacegenderError(
+                f"{revision}: its {PREDICTIONS} is neither in DVC's cache here nor in a remote; where it was made, "
+                f"run: dvc push; or check it out and run: dvc repro ({' '.join(str(error).split())})"
+            ) from error
+    return parse_predictions(content, f"{revision or 'this folder'}: {PREDICTIONS}")
+
+
+def stale_stages() -> dict[str, list[str]]:
+    """Name the stages that `dvc repro` would run were all data here, each with what differs as far as DVC says.
+
+    Raises:
+        FacegenderError: DVC cannot tell.
+    """
+    command = ("repro", "--dry", "--allow-missing")
+    planned = _run_dvc(*command)
+    # It ends with 0 even when a stage is stale, and without the data perhaps with an error, so its words decide.
+    stages = re.findall(r"^Running stage '(.+)':", planned.stdout, flags=re.MULTILINE)
+    if not stages:
+        _checked(planned, command)
+        return {}
+    differing = {stage: _differing(changes) for stage, changes in json.loads(_dvc("status", "--json")).items()}
+    stages += [stage for stage, names in differing.items() if names and stage not in stages]
+    return {stage: differing.get(stage, []) for stage in stages}
+
+
+def _differing(changes: list[Any]) -> list[str]:
+    """Flatten one stage's part of `dvc status --json`, without data that is merely not here."""
+    names = []
+    for change in changes:
+        if isinstance(change, str):
+            names.append(change)
+            continue
+        for files in change.values():
+            for name, state in files.items():
+                if isinstance(state, Mapping):
+                    names += list(state)
+                elif state != "deleted":
+                    names.append(name)
+    return names
+
+
+def recorded_md5(path: str) -> str | None:
+    """Look up which MD5 sum dvc.lock has of an out; None where it has no such out."""
+    try:
+        return _md5_in(Path("dvc.lock").read_text(encoding="utf-8"), path)
+    except OSError as error:
+        raise FacegenderError(f"dvc.lock: {error.strerror}; run: dvc repro, and commit it") from error
+
+
+def md5_of(path: str) -> str:
+    """Give a file's MD5 sum."""
+    try:
+        return hashlib.md5(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise FacegenderError(f"{path}: {error.strerror}; run: dvc pull {path}") from error
+
+
+def has_out(revision: str, path: str) -> bool:
+    """Say whether a revision's dvc.lock has an out.
+
+    Raises:
+        FacegenderError: there is no such revision.
+    """
+    known = subprocess.run(["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"], capture_output=True)
+    if known.returncode:
+        raise FacegenderError(f"{revision}: unknown Git revision; see: git log, git tag, git fetch")
+    lock = subprocess.run(["git", "show", f"{revision}:./dvc.lock"], capture_output=True, text=True)
+    return lock.returncode == 0 and _md5_in(lock.stdout, path) is not None
+
+
+def _md5_in(lock: str, path: str) -> str | None:
+    stages = (yaml.safe_load(lock) or {}).get("stages", {}).values()
+    return next((out["md5"] for stage in stages for out in stage.get("outs", []) if out["path"] == path), None)
+
+
+def not_in_remote() -> list[str]:
+    """Name this folder's outs that are not in the remote, but for those that are not to be pushed.
+
+    Raises:
+        FacegenderError: no remote is set, or it cannot be asked.
+    """
+    if not _dvc("config", "core.remote").strip():
+        raise FacegenderError(
+            "no remote is set, so nobody else can get this revision's data; run: dvc remote add --default NAME URL, "
+            "and: dvc push; where none is wanted, give --no-remote"
+        )
+    status = json.loads(_dvc("data", "status", "--not-in-remote", "--json"))
+    missing: list[str] = status.get("not_in_remote", [])
+    return missing
+
+
+def _dvc(*arguments: str) -> str:
+    """Run a command of DVC in this folder and give what it printed."""
+    return _checked(_run_dvc(*arguments), arguments)
+
+
+def _run_dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)
+
+
+def _checked(done: subprocess.CompletedProcess[str], arguments: Iterable[str]) -> str:
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("ERROR: ")]
+        message = " ".join(said or ["it ended with an error"]).removeprefix("ERROR: ")
+        raise FacegenderError(f"dvc {' '.join(arguments)}: {message}; run it by itself to see more")
+    return done.stdout
