@@ -72,8 +72,10 @@ def gate_command(
     asked: Annotated[
         list[str] | None, typer.Argument(metavar="[CHECK]...", help="lock, floors, base, model, remote; without, all.")
     ] = None,
-    base: Annotated[str | None, typer.Option(metavar="REV", help="Git revision that must not be better.")] = None,
-    no_remote: Annotated[bool, typer.Option("--no-remote", help="Let the data be here alone.")] = False,
+    base: Annotated[
+        str | None, typer.Option(metavar="REV", help="Git revision to compare with, such as origin/main.")
+    ] = None,
+    no_remote: Annotated[bool, typer.Option("--no-remote", help="Declare that the data stays here.")] = False,
 ) -> None:
     """Decide whether this folder's model may be merged: exit 0 only if every check passes.
 

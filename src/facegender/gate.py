@@ -203,7 +203,7 @@ def check_model(
     if called.any():
         wrong.append(f"{int(called.sum()):,} images of data/predictions.csv are not called as the threshold says")
     accuracy = metrics_of(fresh)["accuracy"]
-    found = f"accuracy {accuracy:.4f} here, {figures.get('accuracy')} committed; P(Male) differs by at most "
+    found = f"accuracy {accuracy} here, {figures.get('accuracy')} committed; P(Male) differs by at most "
     found += f"{differences[largest]:.4f}"
     if wrong:
         return Finding(

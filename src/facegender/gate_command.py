@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from facegender import gate, repository
 from facegender.errors import FacegenderError
 from facegender.gate import Finding
@@ -69,6 +71,20 @@ def _base(base: str | None) -> Finding:
 
 
 def _model() -> Finding:
+    params = load_params()
+    found, recorded = repository.md5_of(MODEL), repository.recorded_md5(MODEL)
+    if found != recorded:
+        raise FacegenderError(
+            f"{MODEL} has the MD5 sum {found}, and dvc.lock says {recorded}: it is another file; compare the remote's "
+            "with one that is known to be good, and push that; or run: dvc repro --force calibrate"
+        )
+    committed, figures = repository.predictions_of(None), _figures(FIGURES)
+    fresh, judgement = _predict()
+    return gate.check_model(fresh, committed, figures, judgement, params.gate.tolerance)
+
+
+def _predict() -> tuple[pd.DataFrame, dict[str, float]]:
+    """Give what the model says here of the test images, and its threshold and temperature."""
     import keras
     import tensorflow as tf
 
@@ -78,25 +94,20 @@ def _model() -> Finding:
     from facegender.prediction import predict_images
     from facegender.shards import read_records
 
-    params = load_params()
-    found, recorded = repository.md5_of(MODEL), repository.recorded_md5(MODEL)
-    if found != recorded:
-        raise FacegenderError(
-            f"{MODEL} has the MD5 sum {found}, and dvc.lock says {recorded}: it is another file; compare the remote's "
-            "with one that is known to be good, and push that; or run: dvc repro --force calibrate"
-        )
-    committed, figures = repository.predictions_of(None), _figures(FIGURES)
     names = [record.image_id for record in read_records(TEST_IMAGES)]
     labels = [record.label for record in read_records(TEST_IMAGES)]
     if not names:
         raise FacegenderError(f"{TEST_IMAGES}: holds no images; run: dvc pull {TEST_IMAGES}")
     # As the stage evaluate does: GPUs round float32 to TensorFloat-32.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    model = keras.saving.load_model(MODEL, compile=False)
-    images = (decode_image(record.jpeg, record.image_id) for record in read_records(TEST_IMAGES))
     judgement = read_judgement(MODEL)
-    fresh = predictions_table(names, labels, predict_images(model, images), judgement["threshold"])
-    return gate.check_model(fresh, committed, figures, judgement, params.gate.tolerance)
+    images = (decode_image(record.jpeg, record.image_id) for record in read_records(TEST_IMAGES))
+    try:
+        probabilities = predict_images(keras.saving.load_model(MODEL, compile=False), images)
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise FacegenderError(f"{MODEL}: cannot be run here ({said}); run: dvc repro --force calibrate") from error
+    return predictions_table(names, labels, probabilities, judgement["threshold"]), judgement
 
 
 def _remote(without_remote: bool) -> Finding:

@@ -57,11 +57,12 @@ def stale_stages() -> dict[str, list[str]]:
     planned = _run_dvc(*command)
     # It ends with 0 even when a stage is stale, and without the data perhaps with an error, so its words decide.
     stages = re.findall(r"^Running stage '(.+)':", planned.stdout, flags=re.MULTILINE)
-    if not stages:
-        _checked(planned, command)
+    if not stages and not planned.returncode:
         return {}
     differing = {stage: _differing(changes) for stage, changes in json.loads(_dvc("status", "--json")).items()}
     stages += [stage for stage, names in differing.items() if names and stage not in stages]
+    if not stages:
+        _checked(planned, command)
     return {stage: differing.get(stage, []) for stage in stages}
 
 
@@ -75,8 +76,8 @@ def _differing(changes: list[Any]) -> list[str]:
         for files in change.values():
             for name, state in files.items():
                 if isinstance(state, Mapping):
-                    names += list(state)
-                elif state != "deleted":
+                    names += [f"{name}:{key}" for key in state]
+                elif state not in ("deleted", "not in cache"):
                     names.append(name)
     return names
 

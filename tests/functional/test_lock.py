@@ -35,7 +35,10 @@ def check(folder: Path) -> tuple[int, str]:
 
 
 def test_the_lock_file_of_this_commit_is_fresh(clone: Path) -> None:
-    assert check(clone) == (0, "")
+    status, printed = check(clone)
+
+    assert status == 0, printed
+    assert "| lock | pass |" in printed
 
 
 def test_a_surplus_key_is_told_though_nothing_is_stale(clone: Path) -> None:
@@ -45,7 +48,7 @@ def test_a_surplus_key_is_told_though_nothing_is_stale(clone: Path) -> None:
     status, printed = check(clone)
 
     assert status != 0
-    assert "error: params.yaml: trian is unknown; did you mean train?" in printed
+    assert "| lock | fail | params.yaml: trian is unknown | did you mean train? |" in printed
 
 
 @pytest.mark.parametrize(
@@ -69,4 +72,5 @@ def test_a_stale_one_is_found(clone: Path, name: str, old: str, new: str) -> Non
     status, printed = check(clone)
 
     assert status != 0
-    assert "error: dvc.lock is stale; run 'make repro'" in printed or "did you mean epochs?" in printed
+    assert "| lock | fail | dvc.lock is stale at " in printed or "did you mean epochs?" in printed
+    assert "What to do" in printed

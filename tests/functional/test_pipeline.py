@@ -103,6 +103,13 @@ def test_the_model_takes_bytes_and_gives_two_probabilities_in_a_fresh_process(pr
     run(project, "python", "-c", program)
 
 
+def test_the_gate_finds_the_model_to_say_what_the_figures_say(project: Path) -> None:
+    printed = run(project, "facegender", "gate", "lock", "model")
+
+    assert "| lock | pass |" in printed
+    assert "| model | pass |" in printed
+
+
 def test_dvc_shows_metrics_and_plots(project: Path) -> None:
     shown = json.loads(run(project, "dvc", "metrics", "show", "--json").split("\n")[0])
     data = shown[""]["data"]

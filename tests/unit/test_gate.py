@@ -101,7 +101,7 @@ def test_a_margin_of_no_figure_is_told() -> None:
 def test_a_model_that_says_the_same_within_the_tolerance_passes() -> None:
     fresh = GOOD.assign(probability=GOOD["probability"] + 0.015)[::-1]
     finding = gate.check_model(fresh, GOOD, metrics_of(GOOD), JUDGEMENT, 0.02)
-    assert finding[:3] == ("model", "pass", "accuracy 0.9500 here, 0.95 committed; P(Male) differs by at most 0.0150")
+    assert finding[:3] == ("model", "pass", "accuracy 0.95 here, 0.95 committed; P(Male) differs by at most 0.0150")
 
 
 def test_one_image_beyond_the_tolerance_fails() -> None:
