@@ -1,0 +1,51 @@
+"""The CI of GitHub and GitLab says what these take, and runs nothing that cannot be run by hand."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.imports import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+GITLAB = ROOT / ".gitlab-ci.yml"
+
+
+def commands() -> list[str]:
+    jobs = [yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values() for path in WORKFLOWS]
+    found = [step["run"] for of_file in jobs for job in of_file for step in job["steps"] if "run" in step]
+    gitlab: dict[str, Any] = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))
+    for job in gitlab.values():
+        found += [line for key in ("before_script", "script", "after_script") for line in job.get(key, [])]
+    return found
+
+
+def test_every_command_is_a_target_of_make_and_both_forges_run_the_same() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+    assert sorted(commands()) == sorted(2 * ["make test", "make validate-model"])
+    assert {"test", "validate-model"} <= set(targets)
+
+
+@pytest.mark.parametrize(
+    ("schema", "paths"), [("vendor.github-workflows", WORKFLOWS), ("vendor.gitlab-ci", [GITLAB])], ids=str
+)
+def test_the_files_follow_the_forge_s_schema(schema: str, paths: list[Path]) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema]
+    transform = ["--data-transform", "gitlab-ci"] if schema == "vendor.gitlab-ci" else []
+    done = subprocess.run([*command, *transform, *map(str, paths)], capture_output=True, text=True)
+
+    assert paths
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("actionlint") is None, reason="no actionlint on this machine")
+def test_actionlint_finds_nothing() -> None:
+    done = subprocess.run(["actionlint", *map(str, WORKFLOWS)], capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout + done.stderr
