@@ -1,0 +1,89 @@
+"""Stages that take the place of train, calibrate and evaluate where InceptionV3 would take too long.
+
+The network is logistic regression on mean pixels; `train.batch_size` is how many images it learns from, half of each
+class, so that a small number gives a bad model.
+"""
+
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from facegender.files import write_json
+from facegender.images import Pixels, decode_image
+from facegender.params import load_params
+from facegender.shards import read_records
+
+BLOCK = 8
+
+
+def train() -> None:
+    """Write models/uncalibrated.keras and what else dvc.yaml says of train."""
+    import keras
+    from sklearn.linear_model import LogisticRegression
+
+    from facegender.model_file import save_model
+
+    count = load_params().train.batch_size
+    records = list(read_records("data/preprocessed/train"))
+    classes = [[record for record in records if record.label == label] for label in (0, 1)]
+    chosen = [record for of_class in classes for record in of_class[: count // 2]]
+    images = np.stack([decode_image(record.jpeg, record.image_id) for record in chosen])
+    fitted = LogisticRegression(C=0.1, max_iter=1000).fit(blocks(images), [record.label for record in chosen])
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential(
+        [
+            keras.Input(images.shape[1:], dtype="uint8"),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.AveragePooling2D(BLOCK),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2, "softmax", name="probabilities"),
+        ]
+    )
+    weights = np.stack([np.zeros(fitted.coef_.shape[1]), fitted.coef_[0]], axis=1)
+    network.layers[-1].set_weights([weights, np.array([0, fitted.intercept_[0]])])
+    save_model(network, "models/uncalibrated.keras")
+    write_json("metrics/train/metrics.json", {"images": len(chosen)})
+    write_json("metrics/train/plots/metrics/none.json", {})
+
+
+def blocks(images: Pixels) -> np.ndarray:
+    """Give the mean of each colour in each block, (images, blocks * 3), from 0 to 1."""
+    count, height, width, _ = images.shape
+    cut = images[:, : height // BLOCK * BLOCK, : width // BLOCK * BLOCK] / 255
+    return np.asarray(
+        cut.reshape(count, height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3).mean((2, 4)).reshape(count, -1)
+    )
+
+
+def calibrate() -> None:
+    """Write models/gender.keras, which is models/uncalibrated.keras with the threshold 0.5."""
+    shutil.copyfile("models/uncalibrated.keras", "models/gender.keras")
+    with zipfile.ZipFile("models/gender.keras", "a") as archive:
+        archive.writestr(zipfile.ZipInfo("facegender.json"), '{"temperature": 1.0, "threshold": 0.5}')
+    write_json("metrics/calibrate.json", {"temperature": 1.0, "threshold": 0.5})
+
+
+def evaluate() -> None:
+    """Run the real stage, which lies in stages/judge.py, by way of the whole network in place of features."""
+    import keras
+
+    from facegender.prediction import predict_images
+    from stages import judge  # type: ignore[attr-defined]
+
+    def predict_split(model: keras.Model, _: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+        records = list(read_records("data/preprocessed/test"))
+        images = (decode_image(record.jpeg, record.image_id) for record in records)
+        labels = np.array([record.label for record in records])
+        return [record.image_id for record in records], labels, predict_images(model, images)
+
+    judge.tail_of = lambda model, _: model
+    judge.predict_split = predict_split
+    judge.check_agreement = lambda *_: None
+    judge.main()
+
+
+if __name__ == "__main__":
+    {"train": train, "calibrate": calibrate, "evaluate": evaluate}[Path(sys.argv[0]).stem]()

@@ -1,0 +1,286 @@
+"""Pull requests, judged as CI does, in clones of a repository that has a remote.
+
+The pipeline is the real one but for the network, which is a small one.
+"""
+
+import json
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.functional.project import change_params, make_project, metrics, repro, run
+from tests.imports import ROOT
+
+pytestmark = pytest.mark.slow
+
+HERE = Path(__file__).parent
+GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
+CHANGES = {
+    "sample_data.images": 800,
+    "partition.train": 400,
+    "partition.val": 20,
+    "partition.test": 100,
+    "preprocess.height": 96,
+    "preprocess.width": 80,
+    "augment.copies": 0,
+    "train.batch_size": 200,
+    "evaluate.resamples": 200,
+    "gate.floors": {"accuracy": 0.6, "worst_recall": 0.3},
+    "gate.ceilings": {"expected_calibration_error": 0.3},
+    "gate.margins": {"accuracy": 0.02},
+}
+NEEDED = ("models/gender.keras", "data/predictions.csv", "data/preprocessed/test")
+
+
+@pytest.fixture(scope="module")
+def author(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the author's folder: `empty` is a revision without a model, `main` one with, all of it pushed."""
+    folder = make_author(tmp_path_factory.mktemp("pull_requests"))
+    repro(folder)
+    publish(folder, "first model")
+    return folder
+
+
+def make_author(home: Path) -> Path:
+    """Make the author's folder, and the remote beside it, without a model."""
+    folder = make_project(home / "author", CHANGES)
+    for name in (".gitignore", "Makefile", "pyproject.toml", "requirements.lock"):
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "scripts", folder / "scripts")
+    stages = folder / "stages"
+    (stages / "evaluate.py").rename(stages / "judge.py")
+    for name in ("eda", "pretrained", "features", "mistakes", "report"):
+        shutil.copy(HERE / "stand_in.py", stages / f"{name}.py")
+    for name in ("train", "calibrate", "evaluate"):
+        shutil.copy(HERE / "small_network.py", stages / f"{name}.py")
+    run(folder, "dvc", "remote", "add", "--quiet", "--default", "storage", str(home / "storage"))
+    run(folder, "git", "branch", "--move", "main")
+    commit(folder, "start")
+    run(folder, "git", "tag", "empty")
+    return folder
+
+
+def commit(folder: Path, message: str) -> None:
+    run(folder, "git", "add", "--all")
+    run(folder, *GIT, "commit", "--quiet", "--message", message)
+
+
+def publish(folder: Path, message: str) -> None:
+    commit(folder, message)
+    run(folder, "dvc", "push", "--quiet")
+
+
+@pytest.fixture
+def branch(author: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Give the author's folder on a branch from main, and clear up after it."""
+    run(author, "git", "switch", "--quiet", "--create", re.sub(r"\W", "-", request.node.name), "main")
+    yield author
+    run(author, "git", "switch", "--quiet", "--force", "main")
+    run(author, "dvc", "checkout", "--quiet", "--force")
+
+
+def clone(author: Path, folder: Path) -> Path:
+    """Clone the author's branch, with nothing in DVC's cache."""
+    run(author, "git", "clone", "--quiet", str(author), str(folder))
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "installed").touch()
+    return folder
+
+
+def review(folder: Path, *checks: str, status: int) -> dict[str, tuple[str, str, str]]:
+    """Run the gate, and give by check the verdict, what was found and what to do."""
+    printed = run(folder, "facegender", "gate", *checks, "--base", "origin/main", status=status)
+    rows = re.findall(r"^\| (\w+) \| (pass|fail|skipped) \| (.*) \| (.*) \|$", printed, flags=re.MULTILINE)
+    return {check: (verdict, found, remedy) for check, verdict, found, remedy in rows}
+
+
+def verdicts(table: dict[str, tuple[str, str, str]]) -> dict[str, str]:
+    return {check: row[0] for check, row in table.items()}
+
+
+def test_the_first_pull_request_is_judged_and_commented_on(
+    author: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received = []
+
+    class Forge(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append((self.path, self.headers["Authorization"], json.loads(body)["body"]))
+            self.send_response(201)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Forge)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name, value in {
+        "GITHUB_REF": "refs/pull/7/merge",
+        "GITHUB_REPOSITORY": "owner/name",
+        "GITHUB_API_URL": f"http://127.0.0.1:{server.server_port}",
+        "GITHUB_TOKEN": "secret",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        "BASE": "empty",
+    }.items():
+        monkeypatch.setenv(name, value)
+    folder = clone(author, tmp_path / "clone")
+
+    printed = run(folder, "make", "validate-model")
+
+    server.shutdown()
+    assert "Running stage" not in printed
+    ((path, authorization, page),) = received
+    assert (path, authorization) == ("/repos/owner/name/issues/7/comments", "Bearer secret")
+    assert page == (folder / "pull_request" / "page.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (\w+) \| (\w+) \|", page.partition("###")[0], flags=re.MULTILINE)[1:] == [
+        ("lock", "pass"),
+        ("floors", "pass"),
+        ("base", "skipped"),
+        ("model", "pass"),
+        ("remote", "pass"),
+    ]
+    assert f"| {metrics(author, 'evaluate')['accuracy']}" in page.partition("### Metrics")[2]
+    assert (folder / "pull_request" / "plots" / "index.html").is_file()
+    assert (tmp_path / "summary.md").read_text(encoding="utf-8").startswith("| Check | Verdict |")
+    # Only what is needed was pulled.
+    assert not (folder / "data" / "preprocessed" / "train").exists()
+
+
+def test_a_better_model_passes_and_says_what_changed(branch: Path, tmp_path: Path) -> None:
+    change_params(branch, {"train.batch_size": 400})
+    repro(branch)
+    publish(branch, "more images")
+    folder = clone(branch, tmp_path / "clone")
+    run(folder, "dvc", "pull", "--quiet", *NEEDED)
+
+    table = review(folder, status=0)
+
+    assert set(verdicts(table).values()) == {"pass"}
+    assert "On the same 100 images" in table["base"][1]
+
+
+def test_a_worse_model_fails_by_floor_and_base(branch: Path, tmp_path: Path) -> None:
+    change_params(branch, {"train.batch_size": 6, "gate.floors": {"accuracy": 0.75}})
+    repro(branch)
+    publish(branch, "few images")
+    folder = clone(branch, tmp_path / "clone")
+    run(folder, "dvc", "pull", "--quiet", *NEEDED)
+
+    table = review(folder, status=1)
+
+    passed = ("lock", "model", "remote")
+    assert verdicts(table) == dict.fromkeys(passed, "pass") | {"floors": "fail", "base": "fail"}
+    assert "is below 0.75" in table["floors"][1]
+    assert "worse by more than 0.02" in table["base"][1]
+    assert all(table[check][2] for check in ("floors", "base"))
+
+
+def test_a_stale_lock_file_fails(branch: Path, tmp_path: Path) -> None:
+    change_params(branch, {"train.dropout": 0.4})
+    commit(branch, "another dropout, and no repro")
+
+    table = review(clone(branch, tmp_path / "clone"), "lock", "floors", status=1)
+
+    assert verdicts(table) == {"lock": "fail", "floors": "pass"}
+    assert table["lock"][1:] == (
+        "dvc.lock is stale at train (params.yaml:train), report (params.yaml:train)",
+        "run: dvc repro, then commit dvc.lock and metrics/",
+    )
+
+
+def test_a_metric_edited_by_hand_fails_even_when_dvc_was_told_to_take_it(branch: Path, tmp_path: Path) -> None:
+    path = branch / "metrics" / "evaluate.json"
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(figures | {"accuracy": 0.99}), encoding="utf-8")
+    commit(branch, "better")
+
+    table = review(clone(branch, tmp_path / "clone"), "lock", "floors", status=1)
+
+    assert table["lock"][:2] == (
+        "fail",
+        "dvc.lock is stale at evaluate (metrics/evaluate.json), report (metrics/evaluate.json)",
+    )
+
+    run(branch, "dvc", "commit", "--quiet", "--force")
+    publish(branch, "even better")
+    folder = clone(branch, tmp_path / "second")
+    run(folder, "dvc", "pull", "--quiet", *NEEDED)
+
+    table = review(folder, status=1)
+
+    assert verdicts(table) == dict.fromkeys(("lock", "floors", "base", "remote"), "pass") | {"model": "fail"}
+    assert f"accuracy is {figures['accuracy']}, not 0.99" in table["model"][1]
+
+
+def test_data_that_was_not_pushed_or_not_pulled_fails(branch: Path, tmp_path: Path) -> None:
+    change_params(branch, {"mistakes.images": 3})
+    repro(branch)
+    commit(branch, "not pushed")
+    folder = clone(branch, tmp_path / "clone")
+
+    table = review(folder, "lock", "model", "remote", status=1)
+
+    assert verdicts(table) == {"lock": "pass", "model": "fail", "remote": "fail"}
+    assert table["model"][1:] == (
+        "models/gender.keras: No such file or directory",
+        "run: dvc pull models/gender.keras",
+    )
+    assert table["remote"][1:] == ("not in the remote: data/label_errors.csv, metrics/report.html", "run: dvc push")
+
+
+def test_a_model_that_was_replaced_in_the_remote_fails(author: Path, tmp_path: Path) -> None:
+    folder = clone(author, tmp_path / "clone")
+    shutil.copytree(author.parent / "storage", tmp_path / "storage")
+    run(folder, "dvc", "remote", "modify", "--local", "storage", "url", str(tmp_path / "storage"))
+    found = re.search(r"path: models/gender.keras\n\s+hash: md5\n\s+md5: (\w+)", (folder / "dvc.lock").read_text())
+    assert found
+    stored = tmp_path / "storage" / "files" / "md5" / found[1][:2] / found[1][2:]
+    stored.unlink()
+    shutil.copyfile(author / "models" / "uncalibrated.keras", stored)
+    # DVC takes what is read-only for whole, and what an object store gives.
+    stored.chmod(0o444)
+    run(folder, "dvc", "pull", "--quiet", *NEEDED)
+
+    table = review(folder, "model", status=1)
+
+    assert f"and dvc.lock says {found[1]}: it is another file" in table["model"][1]
+
+
+def test_a_model_that_was_swapped_under_the_figures_fails(branch: Path, tmp_path: Path) -> None:
+    # The figures stay, and DVC is told to take the model.
+    program = (
+        "import keras; from facegender.model_file import read_judgement, save_model\n"
+        "path = 'models/gender.keras'; model = keras.saving.load_model(path); last = model.layers[-1]\n"
+        "last.set_weights([0.9 * weight for weight in last.get_weights()])\n"
+        "save_model(model, path, read_judgement(path))\n"
+    )
+    run(branch, "dvc", "unprotect", "--quiet", "models/gender.keras")
+    run(branch, "python", "-c", program)
+    run(branch, "dvc", "commit", "--quiet", "--force")
+    publish(branch, "same figures")
+    folder = clone(branch, tmp_path / "clone")
+    run(folder, "dvc", "pull", "--quiet", *NEEDED)
+
+    table = review(folder, status=1)
+
+    assert verdicts(table) == dict.fromkeys(("lock", "floors", "base", "remote"), "pass") | {"model": "fail"}
+    assert "images get another P(Male) here" in table["model"][1]
+    assert "trust neither" in table["model"][2]
+
+
+def test_what_is_missing_is_said_and_what_is_declared_is_left_out(author: Path, tmp_path: Path) -> None:
+    folder = clone(author, tmp_path / "clone")
+    run(folder, "dvc", "remote", "remove", "storage")
+
+    assert review(folder, "remote", status=1)["remote"][1].startswith("no remote is set")
+    printed = run(folder, "facegender", "gate", "remote", "base", "--no-remote", "--base", "nowhere", status=1)
+    assert "| remote | skipped | --no-remote was given" in printed
+    assert "| base | fail | nowhere: unknown Git revision | see: git log, git tag, git fetch |" in printed
+    assert "Not checked: lock, floors, model." in printed
+    assert printed.rstrip().endswith("error: not to be merged: base; the table says what to do")
