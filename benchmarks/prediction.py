@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
+import numpy as np
 import pandas as pd
 
 from benchmarks.measure import DATASET, measured, megabytes, say, table
@@ -94,7 +94,8 @@ def start_rows(faces: Path, folder: Path, models: tuple[Path, ...], starts: int)
     aligned = next(iter(sorted(faces.iterdir())))
     face = decode_image(aligned.read_bytes(), aligned.name)
     canvas = folder / "canvas.jpg"
-    canvas.write_bytes(encode_jpeg(cv2.copyMakeBorder(face, 200, 300, 100, 400, cv2.BORDER_REPLICATE)))
+    larger = np.pad(face, ((200, 300), (100, 400), (0, 0)), mode="edge")
+    canvas.write_bytes(encode_jpeg(larger))
     rows: list[tuple[str, ...]] = []
     for model in models:
         for name, picture in (("aligned", aligned), ("to be aligned", canvas)):
