@@ -22,7 +22,7 @@ from facegender.files import write_csv
 from facegender.images import decode_image, encode_jpeg
 from facegender.import_sources import KINDS, Found, celeba_lists, find_kind, list_files, open_zip, read_source
 from facegender.partition import drop_shared_identities
-from facegender.raw import IMAGE_SUFFIXES, ImageSource, known_identities, open_images, read_annotations, read_attributes
+from facegender.raw import ImageSource, known_identities, open_images, read_annotations, read_attributes
 
 SHARES = (0.8, 0.1, 0.1)
 
@@ -30,6 +30,15 @@ IMAGES = "img_align_celeba.zip"
 ATTRIBUTE_LIST, PARTITION_LIST, IDENTITY_LIST = "list_attr_celeba.csv", "list_eval_partition.csv", "identity_CelebA.txt"
 SOURCES = "sources.csv"
 OUTPUTS = (IMAGES, ATTRIBUTE_LIST, PARTITION_LIST, IDENTITY_LIST, SOURCES)
+
+_SUFFIXES = {
+    b"\xff\xd8": ".jpg",
+    b"\x89PNG": ".png",
+    b"BM": ".bmp",
+    b"RIFF": ".webp",
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+}
 
 
 class Imported(NamedTuple):
@@ -164,7 +173,7 @@ def picture_bytes(data: bytes, name: str, align: str = "never") -> bytes:
 
     Args:
         data: the file's bytes.
-        name: of the file, and what an error calls it.
+        name: what an error calls the picture.
         align: `never`, or how `facegender.alignment.aligned_faces` is to look for the one face.
 
     Raises:
@@ -179,19 +188,14 @@ def picture_bytes(data: bytes, name: str, align: str = "never") -> bytes:
             found = f"{len(faces)} faces" if faces else "no face"
             raise FacegenderError(f"{name}: {found} found, but its label is of one; crop or remove it")
         aligned = faces[0][1]
-        if not np.array_equal(aligned, image):
+        if stored_suffix(data) != ".jpg" or not np.array_equal(aligned, image):
             return encode_jpeg(aligned)
-    return data if stored_suffix(data, name) == _suffix(data, name) else encode_jpeg(image)
+    return data if stored_suffix(data) else encode_jpeg(image)
 
 
-def _suffix(data: bytes, name: str) -> str:
-    return ".jpg" if data.startswith(b"\xff\xd8") else Path(name).suffix.lower()
-
-
-def stored_suffix(data: bytes, name: str, align: str = "never") -> str:
-    """Give the suffix under which the pipeline reads what `picture_bytes` gives."""
-    suffix = _suffix(data, name)
-    return suffix if align == "never" and suffix in IMAGE_SUFFIXES else ".jpg"
+def stored_suffix(data: bytes) -> str:
+    """Give the suffix of a kind of picture that the pipeline reads, by its first bytes; blank for any other."""
+    return next((suffix for start, suffix in _SUFFIXES.items() if data.startswith(start)), "")
 
 
 def identify(pictures: pd.DataFrame, align: str = "never") -> tuple[pd.DataFrame, list[str]]:
@@ -204,12 +208,13 @@ def identify(pictures: pd.DataFrame, align: str = "never") -> tuple[pd.DataFrame
     for path, source in tqdm(_paths(pictures), "identify", len(pictures), disable=None):
         try:
             data = Path(path).read_bytes()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a path with a zero byte.
             image_ids.append("")
-            problems.append(f"{source}: {error.strerror}")
+            problems.append(f"{source}: {error.strerror if isinstance(error, OSError) else error}")
         else:
             digest = hashlib.blake2b(data, digest_size=8).hexdigest()
-            image_ids.append(digest + stored_suffix(data, source, align))
+            suffix = stored_suffix(data) if align == "never" else ""
+            image_ids.append(digest + (suffix or ".jpg"))
     pictures = pictures.assign(image_id=image_ids)
     return pictures[pictures["image_id"] != ""], problems
 
@@ -231,18 +236,17 @@ def check_copies(pictures: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     problems = []
     bad: set[str] = set()
     copies = pictures[pictures["image_id"].duplicated(keep=False)]
-    if "person" in copies:
-        copies = copies.assign(person=copies["person"].replace("", None))
-    for image_id, group in copies.groupby("image_id"):
-        for column in (LABEL, "person"):
-            if column in group and group[column].nunique() > 1:
-                first, second = group.dropna(subset=column).drop_duplicates(column).head(2).to_dict("records")
-                shown = [CLASSES[row[column]] if column == LABEL else repr(row[column]) for row in (first, second)]
+    for column in (LABEL, "person"):
+        if column in copies:
+            different = copies[copies[column] != ""].drop_duplicates(["image_id", column])
+            different = different[different["image_id"].duplicated(keep=False) & ~different["image_id"].isin(bad)]
+            for _, group in different.groupby("image_id"):
+                first, second = group.head(2).to_dict("records")
+                values = [CLASSES[row[column]] if column == LABEL else repr(row[column]) for row in (first, second)]
                 problems.append(
-                    f"{first['source']} and {second['source']}: the same picture, once {shown[0]}, once {shown[1]}"
+                    f"{first['source']} and {second['source']}: the same picture, once {values[0]}, once {values[1]}"
                 )
-                bad.add(str(image_id))
-                break
+            bad.update(different["image_id"])
     pictures = pictures[~pictures["image_id"].isin(bad)]
     groups = pictures.groupby("image_id")
     if "partition" in pictures:

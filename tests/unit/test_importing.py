@@ -113,9 +113,9 @@ def test_utkface_and_kept_kinds_of_pictures(tmp_path: Path) -> None:
     table = read(tmp_path / "out").sort_values("source")
     assert table["Male"].tolist() == [1, 0, 0]
     images = stored(tmp_path / "out")
-    # A name that does not fit its content: JPEG is told by its bytes, and what is called .jpg stays readable.
+    # The bytes tell the kind, whatever the name says.
     assert [images[image_id] for image_id in table.index] == [jpeg(1), png, jpeg(2)]
-    assert [image_id.split(".")[1] for image_id in table.index] == ["jpg", "jpg", "jpg"]
+    assert [image_id.split(".")[1] for image_id in table.index] == ["jpg", "png", "jpg"]
 
 
 def test_a_csv_with_persons_partitions_and_attributes(tmp_path: Path) -> None:
@@ -187,9 +187,9 @@ def test_copies_under_two_labels_are_an_error_that_names_both(classes: Path, tmp
 
 
 def test_of_copies_under_one_label_one_is_kept_in_one_partition(tmp_path: Path) -> None:
-    source = write(tmp_path / "in", {"a.jpg": jpeg(1), "b.jpg": jpeg(1), "c.jpg": jpeg(2)})
+    source = write(tmp_path / "in", {"a.jpg": jpeg(1), "b.png": jpeg(1), "c.jpg": jpeg(2)})
     (source / "l.csv").write_text(
-        "path,label,split,person\na.jpg,1,test,\nb.jpg,1,train,Bob\nc.jpg,0,val,Ann\n", encoding="utf-8"
+        "path,label,split,person\na.jpg,1,test,\nb.png,1,train,Bob\nc.jpg,0,val,Ann\n", encoding="utf-8"
     )
 
     imported = import_data(source, tmp_path / "out")
