@@ -153,7 +153,7 @@ def _listed(source: Path) -> tuple[list[str], str]:
     files = list_files(source)
     pictures = [name for name in files if name.lower().endswith(IMAGE_SUFFIXES)]
     others = {Path(name).suffix.lower() or "no suffix" for name in set(files) - set(pictures)}
-    remark = f"; {len(files) - len(pictures)} other files passed over ({', '.join(sorted(others))})" if others else ""
+    remark = f"; other files passed over: {len(files) - len(pictures)} ({', '.join(sorted(others))})" if others else ""
     return pictures, remark
 
 

@@ -109,7 +109,7 @@ def import_data(
                 annotations["partition"] = assign_partitions(annotations[LABEL], persons, shares, seed)
                 unit = "picture" if persons is None else "person"
                 notes.append(
-                    f"partitions: drawn by {unit}, shares {' '.join(f'{share:g}' for share in shares)}, {seed=}"
+                    f"partitions: drawn by {unit}, shares {' '.join(f'{share:g}' for share in shares)}, seed {seed}"
                 )
             annotations = annotations.drop(columns="person", errors="ignore")
             write_lists(partial, annotations)
@@ -238,15 +238,12 @@ def check_copies(pictures: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     copies = pictures[pictures["image_id"].duplicated(keep=False)]
     for column in (LABEL, "person"):
         if column in copies:
-            different = copies[copies[column] != ""].drop_duplicates(["image_id", column])
-            different = different[different["image_id"].duplicated(keep=False) & ~different["image_id"].isin(bad)]
-            for _, group in different.groupby("image_id"):
-                first, second = group.head(2).to_dict("records")
-                values = [CLASSES[row[column]] if column == LABEL else repr(row[column]) for row in (first, second)]
-                problems.append(
-                    f"{first['source']} and {second['source']}: the same picture, once {values[0]}, once {values[1]}"
-                )
-            bad.update(different["image_id"])
+            known = copies[(copies[column] != "") & ~copies["image_id"].isin(bad)]
+            values = known.groupby("image_id")[column].nunique()
+            different = values.index[values > 1]
+            for _, group in copies[copies["image_id"].isin(different)].groupby("image_id"):
+                problems += _contradictions(list(zip(group["source"], group[column].tolist(), strict=True)))
+            bad.update(different)
     pictures = pictures[~pictures["image_id"].isin(bad)]
     groups = pictures.groupby("image_id")
     if "partition" in pictures:
@@ -254,6 +251,16 @@ def check_copies(pictures: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if "person" in pictures:
         pictures = pictures.assign(person=groups["person"].transform("max"))
     return pictures, problems
+
+
+def _contradictions(copies: Sequence[tuple[str, int | str]]) -> list[str]:
+    """Give a line for each copy of a picture, by its source and its label or person, that names one that is not so."""
+    lines = []
+    for source, value in copies:
+        other, otherwise = next(copy for copy in copies if copy[1] not in (value, ""))
+        what = repr(otherwise) if isinstance(otherwise, str) else CLASSES[otherwise]
+        lines.append(f"{source}: the same picture as {other}, which is {what}")
+    return lines
 
 
 def _lay_out_pictures(
@@ -271,17 +278,20 @@ def _lay_out_pictures(
             try:
                 data = picture_bytes(Path(path).read_bytes(), name, align)
             except FacegenderError as error:
-                bad[image_id] = str(error)
+                bad[image_id] = str(error).removeprefix(f"{name}: ")
             else:
                 yield image_id, data
 
     write_images(folder / IMAGES, members(), len(kept))
-    problems = found.problems + unreadable + contradictions + sorted(bad.values())
+    useless = pictures[pictures["image_id"].isin(list(bad))].sort_values("source")
+    problems = found.problems + unreadable + contradictions
+    problems += [
+        f"{name}: {bad[image_id]}" for name, image_id in zip(useless["source"], useless["image_id"], strict=True)
+    ]
     if problems and not skip_bad:
         listing = "\n".join(f"  {problem}" for problem in problems)
         raise FacegenderError(
-            f"{source}: {len(problems)} pictures cannot be used; mend them, or leave them out with --skip-bad:"
-            f"\n{listing}"
+            f"{source}: bad pictures: {len(problems)}; mend them, or leave them out with --skip-bad:\n{listing}"
         )
     kept = kept.drop(index=list(bad))
     pictures = pictures[pictures["image_id"].isin(kept.index)]
@@ -290,8 +300,8 @@ def _lay_out_pictures(
     notes = [f"kind: {found.description}"]
     if len(pictures) > len(kept):
         notes.append(
-            f"copies: {len(pictures) - len(kept)} files have the very bytes of another; one of each is kept, in the "
-            f"earliest of their partitions ({SOURCES} names them all)"
+            f"copies left out: {len(pictures) - len(kept)}, with the very bytes of another, which is in the earliest "
+            f"of their partitions ({SOURCES} names them all)"
         )
     annotations = kept.drop(columns=["path", "source"])
     if "person" in annotations:

@@ -50,7 +50,7 @@ def test_a_folder_per_class(tmp_path: Path, male: str, other: str) -> None:
 
     assert labels(found) == {f"{male}/1.jpg": 1, f"{other}/1.jpg": 0, f"{other}/deep/2.PNG": 0}
     assert found.problems == []
-    assert found.description.endswith("1 other files passed over (.txt)")
+    assert found.description.endswith("other files passed over: 1 (.txt)")
     assert find_kind(tmp_path) == "classes"
     assert "partition" not in found.pictures
 

@@ -150,12 +150,15 @@ def test_a_gif_that_a_csv_names_becomes_a_jpeg(tmp_path: Path) -> None:
 
 def test_bad_pictures_are_all_listed_and_nothing_is_written(classes: Path, tmp_path: Path) -> None:
     write(classes, {"male/bad.jpg": jpeg(500)[:-9], "female/empty.jpg": b"", "other/x.jpg": jpeg(501)})
+    write(classes, {"male/empty.jpg": b""})
 
     with pytest.raises(FacegenderError) as raised:
         import_data(classes, tmp_path / "out")
     lines = str(raised.value).split("\n")
-    assert lines[0] == (f"{classes}: 3 pictures cannot be used; mend them, or leave them out with --skip-bad:")
-    assert {line.split(":")[0].strip() for line in lines[1:]} == {"male/bad.jpg", "female/empty.jpg", "other/x.jpg"}
+    assert lines[0] == (f"{classes}: bad pictures: 4; mend them, or leave them out with --skip-bad:")
+    assert {line.split(":")[0].strip() for line in lines[1:]} == {
+        "female/empty.jpg", "male/bad.jpg", "male/empty.jpg", "other/x.jpg",
+    }  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["faces"]
 
     imported = import_data(classes, tmp_path / "out", skip_bad=True)
@@ -163,7 +166,7 @@ def test_bad_pictures_are_all_listed_and_nothing_is_written(classes: Path, tmp_p
     with zipfile.ZipFile(tmp_path / "out" / "img_align_celeba.zip") as archive:
         assert len(archive.namelist()) == 40
     printed = describe(imported)
-    assert "left out: 3\n" in printed
+    assert "left out: 4\n" in printed
     assert "male/bad.jpg: a JPEG that is cut short" in printed
 
 
@@ -175,15 +178,32 @@ def test_a_csv_row_without_its_file_is_a_bad_picture(tmp_path: Path) -> None:
 
 
 def test_copies_under_two_labels_are_an_error_that_names_both(classes: Path, tmp_path: Path) -> None:
-    write(classes, {"female/copy.jpg": jpeg(3)})
+    write(classes, {"female/copy.jpg": jpeg(3), "male/again.jpg": jpeg(3)})
 
-    line = "female/copy.jpg and male/3.jpg: the same picture, once No male, once Male"
-    with pytest.raises(FacegenderError, match=line):
+    lines = [
+        "female/copy.jpg: the same picture as male/3.jpg, which is Male",
+        "male/3.jpg: the same picture as female/copy.jpg, which is No male",
+        "male/again.jpg: the same picture as female/copy.jpg, which is No male",
+    ]
+    with pytest.raises(FacegenderError, match="bad pictures: 3;.*\n  " + "\n  ".join(lines)):
         import_data(classes, tmp_path / "out")
     imported = import_data(classes, tmp_path / "out", skip_bad=True)
 
-    assert imported.problems == [line]
+    assert imported.problems == lines
     assert len(stored(tmp_path / "out")) == 39
+
+
+def test_copies_of_two_persons_are_an_error(tmp_path: Path) -> None:
+    source = write(tmp_path / "in", {name: jpeg(1) for name in ("a.jpg", "b.jpg", "c.jpg")})
+    (source / "l.csv").write_text("path,label,person\na.jpg,1,Bob\nb.jpg,1,\nc.jpg,1,Tom\n", encoding="utf-8")
+
+    with pytest.raises(FacegenderError, match=r"bad pictures: 3;") as raised:
+        import_data(source, tmp_path / "out")
+    assert str(raised.value).split("\n")[1:] == [
+        "  a.jpg: the same picture as c.jpg, which is 'Tom'",
+        "  b.jpg: the same picture as a.jpg, which is 'Bob'",
+        "  c.jpg: the same picture as a.jpg, which is 'Bob'",
+    ]
 
 
 def test_of_copies_under_one_label_one_is_kept_in_one_partition(tmp_path: Path) -> None:
@@ -198,7 +218,7 @@ def test_of_copies_under_one_label_one_is_kept_in_one_partition(tmp_path: Path) 
     assert table.sort_values("Male")["partition"].tolist() == [1, 0]
     assert table["source"].tolist().count("a.jpg") == 1
     assert (tmp_path / "out" / "sources.csv").read_text(encoding="utf-8").count("Bob") == 2
-    assert "copies: 1 files have the very bytes of another" in describe(imported)
+    assert "copies left out: 1, with the very bytes of another" in describe(imported)
 
 
 @pytest.mark.parametrize("form", ["kaggle", "original", "zip"])
@@ -322,7 +342,7 @@ def test_a_failed_import_leaves_the_old_files(classes: Path, tmp_path: Path) -> 
         ("out", {"kind": "utkface", "male": "x"}, "leave --male out"),
         ("out", {"kind": "csv"}, "holds 0 csv files"),
         ("out", {"kind": "celeba"}, "no list_attr_celeba.csv or .txt"),
-        ("out", {"kind": "utkface"}, "40 pictures cannot be used"),
+        ("out", {"kind": "utkface"}, "bad pictures: 40"),
         ("out", {"kind": "utkface", "skip_bad": True}, "no picture is No male"),
     ],
 )
@@ -380,7 +400,7 @@ def test_the_command_passes_all_on(
     arguments = ["l.csv", "out", "--images", "in", "--male", "y", "--path-column", "p", "--label-column", "l"]
     arguments += ["--person-column", "w", "--split-column", "s"]
 
-    assert "1 pictures cannot be used" in command(monkeypatch, *arguments)
+    assert "bad pictures: 1" in command(monkeypatch, *arguments)
     assert not Path("out").exists()
     assert command(monkeypatch, *arguments, "--skip-bad") == 0
     assert read(tmp_path / "out").sort_values("source")["Male"].tolist() == [0, 1]
@@ -424,7 +444,7 @@ def test_none_or_several_faces_are_a_bad_picture(
 ) -> None:
     stand_in(monkeypatch, faces)
 
-    with pytest.raises(FacegenderError, match=f"40 pictures cannot be used(.|\n)*male/0.jpg: {found} found, but its"):
+    with pytest.raises(FacegenderError, match=f"bad pictures: 40(.|\n)*male/0.jpg: {found} found, but its"):
         import_data(classes, tmp_path / "out", align="auto")
 
 
