@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ from facegender.images import decode_image, encode_jpeg
 from facegender.import_sources import KINDS, Found, celeba_lists, find_kind, list_files, open_zip, read_source
 from facegender.partition import drop_shared_identities
 from facegender.raw import ImageSource, known_identities, open_images, read_annotations, read_attributes
+
+Align = Literal["never", "auto", "always"]
 
 SHARES = (0.8, 0.1, 0.1)
 
@@ -57,7 +59,7 @@ def import_data(
     male: str | None = None,
     columns: Mapping[str, str] | None = None,
     images: Path | None = None,
-    align: str = "never",
+    align: Align = "never",
     skip_bad: bool = False,
     shares: Sequence[float] | None = None,
     seed: int = 120,
@@ -168,7 +170,7 @@ def _whole_outputs(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def picture_bytes(data: bytes, name: str, align: str = "never") -> bytes:
+def picture_bytes(data: bytes, name: str, align: Align = "never") -> bytes:
     """Check a picture and give the bytes to store: its own where the pipeline reads them, or a JPEG.
 
     Args:
@@ -198,7 +200,7 @@ def stored_suffix(data: bytes) -> str:
     return next((suffix for start, suffix in _SUFFIXES.items() if data.startswith(start)), "")
 
 
-def identify(pictures: pd.DataFrame, align: str = "never") -> tuple[pd.DataFrame, list[str]]:
+def identify(pictures: pd.DataFrame, align: Align = "never") -> tuple[pd.DataFrame, list[str]]:
     """Add the column `image_id`, which a picture's bytes alone decide, and neither its name nor other pictures.
 
     Returns:
@@ -264,7 +266,7 @@ def _contradictions(copies: Sequence[tuple[str, int | str]]) -> list[str]:
 
 
 def _lay_out_pictures(
-    source: Path, found: Found, folder: Path, align: str, skip_bad: bool
+    source: Path, found: Found, folder: Path, align: Align, skip_bad: bool
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
     """Write the pictures and where they are from; give their annotations, the problems and remarks."""
     pictures, unreadable = identify(found.pictures, align)
