@@ -172,6 +172,53 @@ def compare_command(
         print(comparison_markdown(comparison, old, new or "this folder"), end="")
 
 
+@app.command("import")
+def import_command(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="A folder, a csv, or the zip of CelebA from Kaggle; it is only read."),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DEST", help="Folder to write CelebA's files to.")],
+    kind: Annotated[
+        Literal["celeba", "classes", "utkface", "csv"] | None,
+        typer.Option(help="What SOURCE is, if it cannot be seen."),
+    ] = None,
+    male: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The folder or label that is Male, where its name does not tell.")
+    ] = None,
+    path_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
+    label_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
+    person_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
+    split_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the csv's paths start; without it, beside the csv.")
+    ] = None,
+    align: Annotated[
+        Literal["never", "auto", "always"],
+        typer.Option(
+            help="Find the one face and align it as CelebA's are. never, unless asked for: it takes far longer, and "
+            "changes pictures that may be aligned."
+        ),
+    ] = "never",
+    shares: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            metavar="TRAIN VAL TEST",
+            help="Draw partitions of these shares; without it the source's, or 0.8 0.1 0.1 where it has none.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Of the partitions that are drawn.")] = 120,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out, and list, what cannot be used.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files in DEST.")] = False,
+) -> None:
+    """Lay your own pictures and labels out in CelebA's format; docs/your-own-data.md has examples."""
+    from facegender.importing import describe, import_data
+
+    named = {"path": path_column, "label": label_column, "person": person_column, "split": split_column}
+    columns = {role: name for role, name in named.items() if name is not None}
+    print(describe(import_data(source, folder, kind, male, columns, images, align, skip_bad, shares, seed, force)))
+
+
 def _predictions(revision: str | None) -> "pd.DataFrame":
     """Read a revision's predictions, from DVC's cache or remote; those of this folder for None."""
     import dvc.api
