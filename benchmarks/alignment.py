@@ -53,7 +53,9 @@ def thrown(image: Pixels, random: np.random.Generator) -> Pixels:
     colours = cv2.resize(random.integers(0, 256, (4, 5, 3), np.uint8), (CANVAS_WIDTH, CANVAS_HEIGHT))
     background = np.clip(colours + random.normal(0, 8, colours.shape), 0, 255).astype(np.uint8)
     scale = random.uniform(*SCALES)
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(-MAX_TURN, MAX_TURN), scale)
+    matrix = np.asarray(
+        cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(-MAX_TURN, MAX_TURN), scale), np.float64
+    )
     centre = random.uniform(0.25, 0.75, 2) * (CANVAS_WIDTH, CANVAS_HEIGHT)
     matrix[:, 2] += centre - (width / 2, height / 2)
     size = (CANVAS_WIDTH, CANVAS_HEIGHT)

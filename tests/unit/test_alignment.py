@@ -127,7 +127,7 @@ def on_grey(height: int, width: int, *laid: tuple[Pixels, Any]) -> Pixels:
 
 def turned(degrees: float, scale: float, x: float, y: float) -> Any:
     """Give the matrix that brings the middle of 178 x 218 pixels to x, y."""
-    matrix = cv2.getRotationMatrix2D((89, 109), degrees, scale)
+    matrix = np.asarray(cv2.getRotationMatrix2D((89, 109), degrees, scale), np.float64)
     matrix[:, 2] += (x - 89, y - 109)
     return matrix
 
