@@ -17,7 +17,8 @@ Points = npt.NDArray[np.float64]
 
 CELEBA_HEIGHT, CELEBA_WIDTH = 218, 178
 CELEBA_EYES: tuple[Point, Point] = ((69.0, 112.0), (108.0, 112.0))
-"""Where `detect_faces` sees the eyes in CelebA's aligned pictures, x and y in pixels: the median of 200 of them."""
+"""Where `detect_faces` sees the eyes in CelebA's aligned pictures, x and y in pixels: the medians over 200 of them are
+(69.1, 112.1) and (108.3, 111.7)."""
 
 _SEARCH_SIDES = (1280, 320)
 """Longer sides, pixels, of the copies that are searched: YuNet is trained for faces of 10 to 300 pixels."""
@@ -26,7 +27,9 @@ _SMALLEST_SIDE = 32
 _SCORE = 0.7
 _OVERLAP = 0.3
 """Intersection over union from which two boxes are of one face."""
-_REFINING_SCALE = 2.0
+_CLOSE_SCALE, _CLOSE_LOOKS = 2, 2
+"""At a single look YuNet takes a turned head for a straighter one; against MTCNN's eyes on 40 portraits turned by up to
+30 degrees the angle's standard deviation was 14.5 degrees at one look, 4.4 with one closer look and 3.0 with two."""
 
 _lock = Lock()
 
@@ -51,9 +54,10 @@ def detect_faces(image: Pixels) -> list[Face]:
     """Find faces with YuNet (Wu, Peng and Yu 2023, Machine Intelligence Research), which comes with this package.
 
     A picture is searched on a copy whose longer side is at most 1280 pixels, so faces of less than about 1/100 of it
-    are not found, and for large faces on one of 320. Each face found is then turned upright and looked at once more,
-    which makes its eye points more exact. Faces from the side are found less often than those from the front, heads
-    turned by more than about 45 degrees seldom; a face that the border cuts is found while most of it is there.
+    are not found, and for large faces on one of 320. Each face found is then turned upright and looked at twice more,
+    which makes its eye points more exact. Of 40 portraits turned by 45 degrees 39 were found, by 60 degrees 29, by 90
+    degrees 13; cut above the eyes or below the mouth all, cut down the middle of the face 32. A face from the side
+    that is found is aligned by the eye points that YuNet guesses, which lie too close together: it comes out larger.
 
     Args:
         image: uint8 RGB (any height, any width, 3).
@@ -148,18 +152,21 @@ def _overlap(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> fl
 
 
 def _refined(image: Pixels, row: npt.NDArray[np.float64]) -> Face:
-    """Make a face of a row, its eyes taken from a second look at it turned upright."""
+    """Make a face of a row, its eyes taken from further looks at it turned upright by those of the look before."""
     eyes = row[4:8].reshape(2, 2)
-    height, width = round(CELEBA_HEIGHT * _REFINING_SCALE), round(CELEBA_WIDTH * _REFINING_SCALE)
+    height, width = _CLOSE_SCALE * CELEBA_HEIGHT, _CLOSE_SCALE * CELEBA_WIDTH
     layout = _layout(height, width)
-    matrix = _similarity(eyes, layout)
-    seen = _search(_warped(image, matrix, height, width), 1.0)
-    if len(seen):
+    for _ in range(_CLOSE_LOOKS):
+        matrix = _similarity(eyes, layout)
+        seen = _search(_warped(image, matrix, height, width), 1.0)
+        if not len(seen):
+            break
         points = seen[:, 4:8].reshape(-1, 2, 2)
         distances = np.linalg.norm(points - layout, axis=2).max(axis=1)
-        # Another face beside this one is no second look.
-        if distances.min() < np.linalg.norm(layout[1] - layout[0]) / 2:
-            eyes = (points[distances.argmin()] - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+        # Another face beside this one is no further look at it.
+        if distances.min() > np.linalg.norm(layout[1] - layout[0]) / 2:
+            break
+        eyes = (points[distances.argmin()] - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
     left, top, box_width, box_height = row[:4].tolist()
     (x1, y1), (x2, y2) = eyes.tolist()
     return Face((left, top, left + box_width, top + box_height), float(row[14]), (x1, y1), (x2, y2))
