@@ -13,15 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 import pandas as pd
 
 from benchmarks.measure import say, table
 from facegender.alignment import Align, aligned_faces
+from facegender.classifier import load_classifier
 from facegender.images import Pixels, decode_image, fit_image
-from facegender.model_file import read_judgement
-from facegender.prediction import predict_images
+from facegender.streams import batched
 
 CANVAS_HEIGHT, CANVAS_WIDTH = 480, 640
 MAX_TURN = 30
@@ -65,15 +64,14 @@ def thrown(image: Pixels, random: np.random.Generator) -> Pixels:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="a calibrated .keras file")
+    parser.add_argument("--model", type=Path, required=True, help="a calibrated .keras file, or .onnx")
     parser.add_argument("--data", type=Path, action="append", required=True, help="folder; may be given again")
     parser.add_argument("--per-class", type=int, default=100, help="pictures of each class and folder")
     parser.add_argument("--all-rows", action="store_true", help="for data that the model was not trained on")
     parser.add_argument("--seed", type=int, default=120)
     arguments = parser.parse_args()
-    threshold = read_judgement(arguments.model)["threshold"]
-    model = keras.models.load_model(arguments.model)
-    height, width = model.input_shape[1:3]
+    classifier = load_classifier(arguments.model)
+    height, width = classifier.height, classifier.width
     sources: dict[str, Callable[[Pixels, np.random.Generator], Pixels]] = {
         "as they are": lambda image, _: image,
         "turned, scaled, shifted": thrown,
@@ -112,7 +110,8 @@ def main() -> None:
                         ]
                         yield faces[int(np.argmax(areas))][1] if faces else fit_image(image, height, width)
 
-                male = predict_images(model, judged()) >= threshold
+                probabilities = np.concatenate([classifier.predict(np.stack(batch)) for batch in batched(judged(), 32)])
+                male = probabilities >= classifier.threshold
                 right = (male == (labels == 1).to_numpy()) & np.array(found)
                 rows.append(
                     (
