@@ -66,7 +66,7 @@ def _base(base: str | None) -> Finding:
         return Finding(
             "base", "skipped", f"the dvc.lock of {base} has no {path}: there is no model to compare with yet"
         )
-    tables = (repository.predictions_of(base), repository.predictions_of(None))
+    tables = (repository.predictions_of(base), repository.predictions_here())
     return gate.check_base(*tables, params.gate.margins, params.evaluate.resamples, params.evaluate.seed)
 
 
@@ -78,19 +78,18 @@ def _model() -> Finding:
             f"{MODEL} has the MD5 sum {found}, and dvc.lock says {recorded}: it is another file; compare the remote's "
             "with one that is known to be good, and push that; or run: dvc repro --force calibrate"
         )
-    committed, figures = repository.predictions_of(None), _figures(FIGURES)
+    committed, figures = repository.predictions_here(), _figures(FIGURES)
     fresh, judgement = _predict()
     return gate.check_model(fresh, committed, figures, judgement, params.gate.tolerance)
 
 
 def _predict() -> tuple[pd.DataFrame, dict[str, float]]:
     """Give what the model says here of the test images, and its threshold and temperature."""
-    import keras
     import tensorflow as tf
 
     from facegender.evaluation import predictions_table
     from facegender.images import decode_image
-    from facegender.model_file import read_judgement
+    from facegender.model_file import load_calibrated
     from facegender.prediction import predict_images
     from facegender.shards import read_records
 
@@ -100,14 +99,9 @@ def _predict() -> tuple[pd.DataFrame, dict[str, float]]:
         raise FacegenderError(f"{TEST_IMAGES}: holds no images; run: dvc pull {TEST_IMAGES}")
     # As the stage evaluate does: GPUs round float32 to TensorFloat-32.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    judgement = read_judgement(MODEL)
+    model, judgement = load_calibrated(MODEL)
     images = (decode_image(record.jpeg, record.image_id) for record in read_records(TEST_IMAGES))
-    try:
-        probabilities = predict_images(keras.saving.load_model(MODEL, compile=False), images)
-    except (OSError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise FacegenderError(f"{MODEL}: cannot be run here ({said}); run: dvc repro --force calibrate") from error
-    return predictions_table(names, labels, probabilities, judgement["threshold"]), judgement
+    return predictions_table(names, labels, predict_images(model, images), judgement["threshold"]), judgement
 
 
 def _remote(without_remote: bool) -> Finding:

@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,49 @@ from facegender.errors import FacegenderError
 PREDICTIONS = Path("data/predictions.csv")
 
 
+def predictions_here() -> pd.DataFrame:
+    """Read this folder's predictions.
+
+    Raises:
+        FacegenderError: there are none, or they are something else.
+    """
+    from facegender.evaluation import parse_predictions
+
+    try:
+        content = PREDICTIONS.read_text(encoding="utf-8")
+    except OSError as error:
+        raise FacegenderError(f"{PREDICTIONS}: {error.strerror}; run: dvc repro, or: dvc pull") from error
+    return parse_predictions(content, f"this folder: {PREDICTIONS}")
+
+
 def predictions_of(revision: str | None) -> pd.DataFrame:
-    """Read a revision's predictions, from DVC's cache or remote; those of this folder for None.
+    """Read a revision's predictions, from DVC's cache or remote; those of this folder, if still true, for None.
 
     Raises:
         FacegenderError: they are not to be had, or are something else.
     """
+    import dvc.api
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc.scm import SCMError
+
     from facegender.evaluation import parse_predictions
 
     if revision is None:
         try:
-            content = PREDICTIONS.read_text(encoding="utf-8")
+            repository = Repo()
+            path = Path(repository.root_dir, PREDICTIONS)
+            content = path.read_text(encoding="utf-8")
+        except DvcException as error:
+            raise FacegenderError(f"{Path.cwd()}: {error}; run it in the project's folder") from error
         except OSError as error:
             raise FacegenderError(f"{PREDICTIONS}: {error.strerror}; run: dvc repro, or: dvc pull") from error
+        makers = [out.stage.addressing for out in repository.find_outs_by_path(str(path))]
+        for place in _changed(repository.status(targets=makers, with_deps=True)):
+            raise FacegenderError(
+                f"{PREDICTIONS}: {place} has changed since it was made; run: dvc repro, or compare revisions"
+            )
     else:
-        import dvc.api
-        from dvc.exceptions import DvcException
-        from dvc.scm import SCMError
-
         try:
             content = dvc.api.read(str(PREDICTIONS), rev=revision)
         except SCMError as error:
@@ -45,6 +70,21 @@ def predictions_of(revision: str | None) -> pd.DataFrame:
                 f"run: dvc push; or check it out and run: dvc repro ({' '.join(str(error).split())})"
             ) from error
     return parse_predictions(content, f"{revision or 'this folder'}: {PREDICTIONS}")
+
+
+def _changed(status: dict[str, Any]) -> Iterator[str]:
+    """Name what DVC's status finds changed; what is merely not here, as in a clone, is passed over."""
+    for stage, findings in status.items():
+        for finding in findings:
+            if isinstance(finding, str):  # Its command.
+                yield f"the stage {stage}"
+                continue
+            for paths in finding.values():
+                for path, state in paths.items():
+                    if isinstance(state, dict):  # Of parameters, by key.
+                        yield from (f"{path}: {key}" for key, value in state.items() if value != "deleted")
+                    elif state not in ("deleted", "not in cache"):
+                        yield str(path)
 
 
 def stale_stages() -> dict[str, list[str]]:
@@ -59,27 +99,12 @@ def stale_stages() -> dict[str, list[str]]:
     stages = re.findall(r"^Running stage '(.+)':", planned.stdout, flags=re.MULTILINE)
     if not stages and not planned.returncode:
         return {}
-    differing = {stage: _differing(changes) for stage, changes in json.loads(_dvc("status", "--json")).items()}
+    status = json.loads(_dvc("status", "--json"))
+    differing = {stage: list(_changed({stage: findings})) for stage, findings in status.items()}
     stages += [stage for stage, names in differing.items() if names and stage not in stages]
     if not stages:
         _checked(planned, command)
     return {stage: differing.get(stage, []) for stage in stages}
-
-
-def _differing(changes: list[Any]) -> list[str]:
-    """Flatten one stage's part of `dvc status --json`, without data that is merely not here."""
-    names = []
-    for change in changes:
-        if isinstance(change, str):
-            names.append(change)
-            continue
-        for files in change.values():
-            for name, state in files.items():
-                if isinstance(state, Mapping):
-                    names += [f"{name}:{key}" for key in state]
-                elif state not in ("deleted", "not in cache"):
-                    names.append(name)
-    return names
 
 
 def recorded_md5(path: str) -> str | None:

@@ -189,7 +189,7 @@ def test_a_stale_lock_file_fails(branch: Path, tmp_path: Path) -> None:
 
     assert verdicts(table) == {"lock": "fail", "floors": "pass"}
     assert table["lock"][1:] == (
-        "dvc.lock is stale at train (params.yaml:train), report (params.yaml:train)",
+        "dvc.lock is stale at train (params.yaml: train), report (params.yaml: train)",
         "run: dvc repro, then commit dvc.lock and metrics/",
     )
 
