@@ -54,7 +54,7 @@ def decode_image(data: bytes, name: str) -> Pixels:
 
 
 def _reaches_its_end(jpeg: bytes) -> bool:
-    """Follow a JPEG's markers (ITU-T T.81, B.1.1) to its end; what comes after, such as a phone's film, is not its own."""
+    """Follow a JPEG's markers (ITU-T T.81, B.1.1) to its end; a phone's film after it is not its own."""
     place = 2
     while found := _JPEG_MARKER.search(jpeg, place):
         if found[1] == _END_OF_IMAGE:
