@@ -9,7 +9,7 @@ from tqdm import tqdm
 from facegender.bootstrap import metrics_with_interval
 from facegender.celeba import LABEL
 from facegender.costs import recorded_cost
-from facegender.errors import one_line_errors
+from facegender.errors import FacegenderError, one_line_errors
 from facegender.evaluation import predictions_table
 from facegender.files import write_csv, write_json
 from facegender.images import decode_image, standard_jpeg
@@ -28,16 +28,20 @@ def main(dataset_name: str) -> None:
     params = load_params()
     group, size = params.evaluate, (params.preprocess.height, params.preprocess.width)
     dataset, threshold = group.datasets[dataset_name], read_judgement(MODEL)["threshold"]
-    labels = read_attributes(dataset.attributes)[LABEL]
     model = keras.saving.load_model(MODEL, compile=False)
-    with open_images(dataset.images) as images:
-        # As the stage preprocess does it.
-        jpegs = ((standard_jpeg(images.read(name), name, *size)[0], name) for name in labels.index)
-        decoded = (decode_image(jpeg, name) for jpeg, name in jpegs)
-        probabilities = predict_images(model, tqdm(decoded, f"evaluate {dataset_name}", len(labels), disable=None))
-    predictions = predictions_table(list(labels.index), labels, probabilities, threshold)
+    try:
+        labels = read_attributes(dataset.attributes)[LABEL]
+        with open_images(dataset.images) as images:
+            # As the stage preprocess does it.
+            jpegs = ((standard_jpeg(images.read(name), name, *size)[0], name) for name in labels.index)
+            decoded = (decode_image(jpeg, name) for jpeg, name in jpegs)
+            probabilities = predict_images(model, tqdm(decoded, f"evaluate {dataset_name}", len(labels), disable=None))
+        predictions = predictions_table(list(labels.index), labels, probabilities, threshold)
+        judged = metrics_with_interval(predictions, group.resamples, group.seed)
+    except FacegenderError as error:
+        raise FacegenderError(f"evaluate.datasets.{dataset_name}: {error}") from error
     write_csv(f"data/datasets/{dataset_name}.csv", predictions)
-    for suffix, content in metrics_with_interval(predictions, group.resamples, group.seed).items():
+    for suffix, content in judged.items():
         write_json(f"metrics/datasets/{dataset_name}{suffix}.json", content)
 
 

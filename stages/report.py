@@ -3,7 +3,6 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
@@ -13,7 +12,7 @@ from facegender.errors import one_line_errors
 from facegender.evaluation import parse_predictions
 from facegender.files import whole_file
 from facegender.params import load_params
-from facegender.report import Judged, Picture, curve_charts, render_report
+from facegender.report import Picture, curve_charts, read_judged, read_logs, render_report
 
 METRICS, PLOTS = Path("metrics"), Path("metrics/plots")
 PREDICTIONS = Path("data/predictions.csv")
@@ -30,9 +29,9 @@ EXPLORATION = {
 def main() -> None:
     """Write metrics/report.html."""
     params = load_params()
-    calibration = read_json(METRICS / "calibrate.json")
+    calibration = json.loads((METRICS / "calibrate.json").read_text(encoding="utf-8"))
     datasets = params.evaluate.datasets
-    further = [judged(name, METRICS / "datasets" / name) for name in datasets]
+    further = [read_judged(name, METRICS / "datasets" / name) for name in datasets]
     names = ("roc", "precision_recall", "reliability", "histogram")
     predictions = parse_predictions(PREDICTIONS.read_text(encoding="utf-8"), str(PREDICTIONS))
     mistakes = min(params.mistakes.images, int((predictions["predicted"] != predictions["label"]).sum()))
@@ -42,12 +41,14 @@ def main() -> None:
         drawn="persons" if "identity" in predictions else "images",
         params=params.model_dump(),
         hashes=hashes({path for group in (params.dataset, *datasets.values()) for path in group.model_dump().values()}),
-        judged=[judged("test", METRICS / "evaluate"), *further],
-        baseline=read_json(METRICS / "baseline.json"),
+        judged=[read_judged("test", METRICS / "evaluate"), *further],
+        baseline=json.loads((METRICS / "baseline.json").read_text(encoding="utf-8")),
         calibration=calibration,
         confusion=pd.read_csv(PLOTS / "confusion.csv"),
         charts=curve_charts(
-            logs(), {name: pd.read_csv(PLOTS / f"{name}.csv") for name in names}, calibration["threshold"]
+            read_logs(METRICS / "train/plots/metrics"),
+            {name: pd.read_csv(PLOTS / f"{name}.csv") for name in names},
+            calibration["threshold"],
         ),
         slices=pd.read_csv("data/slices.csv"),
         pictures=[Picture("Worst mistakes", described, PLOTS / "mistakes.png")],
@@ -60,28 +61,6 @@ def main() -> None:
         partial.write_text(page, encoding="utf-8", newline="\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a metrics file."""
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
-def judged(name: str, stem: Path) -> Judged:
-    """Read figures and the ends of their intervals."""
-    return Judged(name, *(read_json(stem.with_name(f"{stem.name}{end}.json")) for end in ("", "_low", "_high")))
-
-
-def logs() -> dict[str, pd.DataFrame]:
-    """Read loss and accuracy by epoch, of training and validation."""
-    folder = METRICS / "train/plots/metrics"
-    return {
-        part: pd.concat(
-            [pd.read_csv(folder / name / f"{key}.tsv", sep="\t")[key] for key in ("loss", "accuracy")], axis=1
-        )
-        for part, name in (("training", "train"), ("validation", "eval"))
-    }
-
-
 def revision() -> str:
     """Ask Git for the commit, and whether what decides the outs differs from it."""
     try:
@@ -89,7 +68,7 @@ def revision() -> str:
         changed = _git("status", "--porcelain", "--", "dvc.yaml", "params.yaml", "src", "stages")
     except (OSError, subprocess.CalledProcessError):
         return "not in Git"
-    return f"{commit}, changed" if changed else commit
+    return f"{commit}, with changes that were not committed then" if changed else commit
 
 
 def _git(*arguments: str) -> str:

@@ -69,7 +69,8 @@ def histogram_chart(table: pd.DataFrame, threshold: float) -> str:
         axes.axvline(threshold, linestyle="--", linewidth=1, color="0.5", label="threshold")
         axes.set_yscale("symlog", linthresh=1)
         axes.set_ylim(0)
-        axes.legend(loc="upper center")
+        # Above the axes, where no bar is.
+        figure.legend(loc="outside upper center", ncols=3)
         return _svg(figure)
 
 

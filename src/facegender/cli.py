@@ -1,8 +1,9 @@
 """The command line `facegender`. What takes seconds to load is imported by the commands that need it."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -70,18 +71,28 @@ def compare_command(
 
 def _predictions(revision: str | None) -> pd.DataFrame:
     """Read a revision's predictions, from DVC's cache or remote; those of this folder for None."""
+    import dvc.api
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc.scm import SCMError
+
     from facegender.evaluation import parse_predictions
 
     if revision is None:
         try:
-            content = PREDICTIONS.read_text(encoding="utf-8")
+            repository = Repo()
+            path = Path(repository.root_dir, PREDICTIONS)
+            content = path.read_text(encoding="utf-8")
+        except DvcException as error:
+            raise FacegenderError(f"{Path.cwd()}: {error}; run it in the project's folder") from error
         except OSError as error:
             raise FacegenderError(f"{PREDICTIONS}: {error.strerror}; run: dvc repro, or: dvc pull") from error
+        makers = [out.stage.addressing for out in repository.find_outs_by_path(str(path))]
+        for place in _changed(repository.status(targets=makers, with_deps=True)):
+            raise FacegenderError(
+                f"{PREDICTIONS}: {place} has changed since it was made; run: dvc repro, or compare revisions"
+            )
     else:
-        import dvc.api
-        from dvc.exceptions import DvcException
-        from dvc.scm import SCMError
-
         try:
             content = dvc.api.read(str(PREDICTIONS), rev=revision)
         except SCMError as error:
@@ -92,6 +103,21 @@ def _predictions(revision: str | None) -> pd.DataFrame:
                 f"run: dvc push; or check it out and run: dvc repro ({' '.join(str(error).split())})"
             ) from error
     return parse_predictions(content, f"{revision or 'this folder'}: {PREDICTIONS}")
+
+
+def _changed(status: dict[str, Any]) -> Iterator[str]:
+    """Name what DVC's status finds changed; what is merely not here, as in a clone, is passed over."""
+    for stage, findings in status.items():
+        for finding in findings:
+            if isinstance(finding, str):  # Its command.
+                yield f"the stage {stage}"
+                continue
+            for paths in finding.values():
+                for path, state in paths.items():
+                    if isinstance(state, dict):  # Of parameters, by key.
+                        yield from (f"{path}: {key}" for key, value in state.items() if value != "deleted")
+                    elif state not in ("deleted", "not in cache"):
+                        yield str(path)
 
 
 @one_line_errors()

@@ -99,6 +99,9 @@ def comparison_markdown(comparison: dict[str, Any], old_name: str, new_name: str
         f"{old_name} alone is right on {mcnemar['only_old_right']:,} images, {new_name} alone on "
         f"{mcnemar['only_new_right']:,}; were they equally good, so uneven a split would come with probability "
         f"{mcnemar['p_value']:.4f} (McNemar's exact test{caution}).",
+        "",
+        "The verdict is on accuracy, which was chosen beforehand. Of the other figures, one in twenty would be called "
+        "better or worse by chance alone.",
     ]
     return "\n".join(lines) + "\n"
 

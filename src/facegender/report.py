@@ -1,6 +1,7 @@
 """One self-contained page about a model: what it was made of, how good it is, and where it is weak."""
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,6 +61,22 @@ class Judged(NamedTuple):
     high: Mapping[str, float]
 
 
+def read_judged(name: str, stem: str | Path) -> Judged:
+    """Read the figures of a test set from `stem`.json, and the ends of their intervals from `stem`_low and _high."""
+    texts = (Path(f"{stem}{end}.json").read_text(encoding="utf-8") for end in ("", "_low", "_high"))
+    return Judged(name, *map(json.loads, texts))
+
+
+def read_logs(folder: str | Path) -> dict[str, pd.DataFrame]:
+    """Read loss and accuracy by epoch, of training and validation, from a folder that DVCLive wrote."""
+    return {
+        part: pd.concat(
+            [pd.read_csv(Path(folder, name, f"{key}.tsv"), sep="\t")[key] for key in ("loss", "accuracy")], axis=1
+        )
+        for part, name in (("training", "train"), ("validation", "eval"))
+    }
+
+
 def render_report(
     *,
     revision: str,
@@ -114,6 +131,7 @@ def render_report(
         hashes=hashes,
         judged=judged,
         baseline=baseline,
+        against_yardstick=against_yardstick(judged[0], baseline),
         calibration=calibration,
         classes=CLASSES,
         confusion=counts.to_numpy().tolist(),
@@ -126,6 +144,16 @@ def render_report(
         model_card=MarkdownIt().render(model_card.replace("# ", "## ", 1)),
         names=FIGURES,
     )
+
+
+def against_yardstick(judged: Judged, baseline: Mapping[str, float]) -> str:
+    """Say in one sentence whether the accuracy differs from the yardstick's by more than chance explains."""
+    accuracy = baseline["accuracy"]
+    if judged.low["accuracy"] > accuracy:
+        return f"More accurate than the yardstick, whose {accuracy:.4f} lies below its interval."
+    if judged.high["accuracy"] < accuracy:
+        return f"Less accurate than the yardstick, whose {accuracy:.4f} lies above its interval: not a model to use."
+    return f"Not shown to be more accurate than the yardstick, whose {accuracy:.4f} lies in its interval."
 
 
 def curve_charts(logs: Mapping[str, pd.DataFrame], tables: Mapping[str, pd.DataFrame], threshold: float) -> list[Chart]:

@@ -1,6 +1,7 @@
 """`facegender compare` in a repository of its own, of Git and DVC."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -18,8 +19,7 @@ def write_predictions(folder: Path, right: int) -> None:
     predicted = [label if number < right else 1 - label for number, label in enumerate(labels)]
     table = pd.DataFrame({"image_id": [f"{number:03}.jpg" for number in range(100)], "label": labels})
     table["probability"], table["predicted"] = [0.25 + 0.5 * one for one in predicted], predicted
-    (folder / "data").mkdir(exist_ok=True)
-    table.to_csv(folder / "data" / "predictions.csv", index=False)
+    table.to_csv(folder / "made.csv", index=False)
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compare")
     run(folder, "git", "init", "--quiet", "--initial-branch", "main")
     run(folder, "dvc", "init", "--quiet")
+    (folder / "data").mkdir()
+    (folder / "params.yaml").write_text("threshold: 0.5\n", encoding="utf-8")
+    command = ("--params", "threshold", "--deps", "made.csv", "--outs", "data/predictions.csv")
+    run(folder, "dvc", "stage", "add", "--quiet", "--name", "evaluate", *command, "cp made.csv data/predictions.csv")
     for tag, right in (("old", 60), ("new", 95)):
         write_predictions(folder, right)
-        run(folder, "dvc", "add", "--quiet", "data/predictions.csv")
+        run(folder, "dvc", "repro", "--quiet")
         run(folder, "git", "add", "--all")
         run(folder, *GIT, "commit", "--quiet", "-m", tag)
         run(folder, "git", "tag", tag)
@@ -48,6 +52,35 @@ def test_two_revisions(repository: Path) -> None:
 
 def test_a_revision_and_this_folder(repository: Path) -> None:
     assert run(repository, "facegender", "compare", "new").startswith("Both models predict the same of all 100 images.")
+
+
+def test_predictions_of_this_folder_are_found_from_below_it(repository: Path) -> None:
+    printed = run(repository / "data", "facegender", "compare", "new")
+    assert printed.startswith("Both models predict the same of all 100 images.")
+
+
+@pytest.mark.parametrize(
+    ("changed", "content", "named"),
+    [
+        ("params.yaml", "threshold: 0.4\n", "params.yaml: threshold"),
+        ("made.csv", "another\n", "made.csv"),
+        (
+            "data/predictions.csv",
+            "image_id,label,probability,predicted\na,1,0.9,1\nb,0,0.1,0\n",
+            "data/predictions.csv",
+        ),
+    ],
+)
+def test_predictions_that_a_change_has_outdated_are_not_compared(
+    repository: Path, tmp_path: Path, changed: str, content: str, named: str
+) -> None:
+    folder = tmp_path / "changed"
+    shutil.copytree(repository, folder)
+    (folder / changed).unlink()
+    (folder / changed).write_text(content, encoding="utf-8")
+    printed = run(folder, "facegender", "compare", "new", status=1)
+    assert printed.startswith(f"error: data/predictions.csv: {named} has changed since it was made; run: dvc repro")
+    assert len(printed.splitlines()) == 1
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "HEAD~5"])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from facegender.raw import read_attributes
 from tests.functional.project import TINY, change_params, make_project, metrics, repro, run
 
 pytestmark = pytest.mark.slow
@@ -89,6 +91,21 @@ def test_a_further_data_set_is_judged_by_the_same_model(project: Path) -> None:
     joined = further.loc[predictions.index]
     assert joined["probability"].to_numpy() == pytest.approx(predictions["probability"].to_numpy(), abs=0.05)
     assert (joined["label"] == predictions["label"]).all()
+
+
+def test_a_further_data_set_of_one_class_is_named_in_one_line(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder)
+    attributes = read_attributes(folder / "data" / "sample" / "list_attr_celeba.csv")["Male"]
+    lines = [f"{image_id},1\n" for image_id in attributes.index[attributes == 1]]
+    (folder / "men.csv").write_text("".join(["image_id,Male\n", *lines]), encoding="utf-8")
+    dataset = {"images": "data/sample/img_align_celeba.zip", "attributes": "men.csv"}
+    change_params(folder, {"evaluate.datasets": {"men": dataset}})
+
+    printed = run(folder, "python", "-m", "stages.evaluate_dataset", "men", status=1)
+
+    assert printed.splitlines()[-1].startswith("error: evaluate.datasets.men: only Male images to judge by")
+    assert "Traceback" not in printed
 
 
 def test_the_model_takes_bytes_and_gives_two_probabilities_in_a_fresh_process(project: Path) -> None:

@@ -40,6 +40,7 @@ def test_a_better_and_a_worse_model_are_called_so() -> None:
     assert verdict(compare_predictions(GOOD, BAD, 200, 0)).startswith("The new model is less accurate")
     page = comparison_markdown(compare_predictions(BAD, GOOD, 200, 0), "main", "this folder")
     assert "| log_loss |" in page
+    assert "one in twenty would be called better or worse by chance alone" in page
     better = [line.split(" | ")[0] for line in page.splitlines() if line.endswith("| better |")]
     assert "| accuracy" in better
     # Where less is better.

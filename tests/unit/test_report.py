@@ -132,6 +132,15 @@ def test_the_page_says_what_a_reader_decides_by(tmp_path: Path) -> None:
     assert "nan" not in text
 
 
+@pytest.mark.parametrize(
+    ("of_yardstick", "words"),
+    [(0.79, "More accurate than the yardstick"), (0.85, "Not shown"), (0.91, "Less accurate than the yardstick")],
+)
+def test_the_page_says_whether_the_model_beats_the_yardstick(tmp_path: Path, of_yardstick: float, words: str) -> None:
+    # The interval of the test set's figures is 0.8 to 0.9.
+    assert words in render(tmp_path, baseline=dict.fromkeys(FIGURES, of_yardstick) | {"images": 60})
+
+
 def test_a_threshold_that_was_given_is_not_said_to_be_found(tmp_path: Path) -> None:
     assert "Both were found on validation" in render(tmp_path)
     assert "the threshold was given" in render(tmp_path, params={"calibrate": {"threshold": 0.4567}})
