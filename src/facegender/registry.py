@@ -96,8 +96,7 @@ def _resolve(revision: str, repo: str) -> tuple[str, str]:
 
 
 def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def _line(error: Exception) -> str:
