@@ -8,12 +8,11 @@ import yaml
 
 from facegender.errors import FacegenderError
 from facegender.registry import KEPT, fetch_model
-from tests.functional.project import run
+from tests.functional.project import GIT, commit_all, run
 from tests.imports import ROOT
 
 pytestmark = pytest.mark.slow
 
-GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
 MODEL = Path("models/gender.keras")
 
 
@@ -45,8 +44,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (repository / MODEL).write_text(f"model {version}")
         run(repository, "dvc", "add", "--quiet", str(MODEL))
         run(repository, "dvc", "push", "--quiet")
-        run(repository, "git", "add", "--all")
-        run(repository, *GIT, "commit", "--quiet", "-m", version)
+        commit_all(repository, version)
         tag(repository, f"gender@{version}", "HEAD", second)
     tag(repository, "gender#prod#1", "HEAD~1", 2)
     return folder
@@ -119,8 +117,8 @@ def test_what_is_withdrawn_unknown_or_damaged_is_one_line(repository: Path, user
         assert "\n" not in str(raised.value)
     assert not list(user_cache.rglob("*.keras"))
 
-    run(repository, "git", "rm", "--quiet", "models/gender.keras.dvc")
-    run(repository, *GIT, "commit", "--quiet", "-m", "no model")
+    (repository / "models" / "gender.keras.dvc").unlink()
+    commit_all(repository, "no model")
     with pytest.raises(FacegenderError, match="name no model gender under artifacts"):
         fetch_model("HEAD", str(repository))
 
