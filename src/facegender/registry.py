@@ -64,7 +64,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
                 ) from error
             if _md5(fetched) != md5:
                 raise FacegenderError(
-                    f"{revision}: its {path} in DVC's cache or remote is damaged: it has not the MD5 {md5} of dvc.lock; "
+                    f"{revision}: its {path} in DVC's cache or remote is damaged: its MD5 is not dvc.lock's {md5}; "
                     "docs/remotes.md says how to replace it"
                 )
             os.replace(fetched, model)

@@ -14,7 +14,7 @@ STAGES = (
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the pipeline as far as evaluate, of stand-ins, finished and committed. Not to be changed: copy it, or clone it."""
+    """Give the pipeline as far as evaluate, of stand-ins, finished and committed. Copy or clone it to change it."""
     folder = make_project(tmp_path_factory.mktemp("finished") / "project", {})
     keep_stages(folder, STAGES)
     put_stand_ins(folder, STAGES)

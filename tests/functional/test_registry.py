@@ -36,7 +36,9 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (repository / MODEL.parent).mkdir(parents=True)
     run(repository, "git", "init", "--quiet", "--initial-branch", "main")
     run(repository, "dvc", "init", "--quiet")
-    (repository / ".dvc" / "config").write_text("[core]\n    remote = store\n['remote \"store\"']\n    url = ../../store\n")
+    (repository / ".dvc" / "config").write_text(
+        "[core]\n    remote = store\n['remote \"store\"']\n    url = ../../store\n"
+    )
     artifacts = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]
     assert artifacts["gender"]["path"] == str(MODEL)
     (repository / "dvc.yaml").write_text(yaml.safe_dump({"artifacts": artifacts}), encoding="utf-8")

@@ -85,7 +85,7 @@ def test_a_folder(finished: Path, tmp_path: Path) -> None:
 
 
 def failing(folder: Path, *command: str) -> str:
-    """Run a command that must fail, and give what it printed: DVC ends with 1, or 255 where it did not foresee the error."""
+    """Run a command that must fail, with 1, or 255 where DVC did not foresee the error, and give what it printed."""
     done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
     assert done.returncode in (1, 255), done.stderr
     assert "Traceback" not in done.stderr
