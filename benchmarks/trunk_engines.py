@@ -6,13 +6,10 @@ as they are and once for transformed copies of them. All take turns, round by ro
 does hits all alike. Networks are translated, compiled and used once before. Prints a Markdown table; bfloat16 is in it
 to show what it costs in likeness.
 
-    pip install --no-deps --requirement benchmarks/requirements.txt     # for onnxruntime; what it needs is there
     python -m benchmarks.trunk_engines --celeba data/celeba --weights inception_v3_notop.h5
 """
 
 import argparse
-import importlib
-import importlib.util
 import statistics
 import tempfile
 import time
@@ -22,6 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 import openvino
 import pandas as pd
 import tensorflow as tf
@@ -51,8 +49,7 @@ SAME = 0.9999
 RANGES = Ranges(10, 0.2, True, False, 0, 0, 0)
 """As in params.yaml."""
 
-ONNX_MODULES = ("onnx", "onnxruntime", "tf2onnx")
-PREDICT, ONNX = "Keras model.predict", "onnxruntime float32"
+PREDICT = "Keras model.predict"
 STAGE, STAGE_OF_COPIES = "features stage, whole", "features stage, whole, transformed copies"
 
 
@@ -109,7 +106,7 @@ def prepare_images(celeba: Path, count: int, folder: Path) -> Pixels:
 
 
 def make_engines(weights: Path, trainable_from: str, folder: Path) -> dict[str, Engine]:
-    """Give the engines by name; onnxruntime is left out where it is not installed."""
+    """Give the engines by name."""
     model = build_model(HEIGHT, WIDTH)
     load_body(model, weights)
     trunk = trunk_of(model, trainable_from)
@@ -117,9 +114,8 @@ def make_engines(weights: Path, trainable_from: str, folder: Path) -> dict[str, 
     engines: dict[str, Engine] = {
         PREDICT: lambda images: trunk.predict(images, batch_size=BATCH, verbose=0),
         "TensorFlow tf.function": graph_engine(trunk),
+        "onnxruntime float32": onnx_engine(trunk, folder / "trunk.onnx"),
     }
-    if all(importlib.util.find_spec(name) for name in ONNX_MODULES):
-        engines[ONNX] = onnx_engine(trunk, folder / "trunk.onnx")
     for precision in ("f32", "bf16"):
         engines[f"OpenVINO {precision}"] = openvino_engine(folder / "trunk", precision)
     return engines
@@ -137,7 +133,7 @@ def onnx_engine(trunk: keras.Model, path: Path) -> Engine:
     # Keras refuses to export to ONNX what was never called.
     trunk(np.zeros((1, HEIGHT, WIDTH, 3), np.uint8))
     trunk.export(path, format="onnx", verbose=False)
-    session = importlib.import_module("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: np.concatenate([session.run(None, {name: batch})[0] for batch in batches(images, BATCH)])
 
@@ -227,8 +223,6 @@ def report(seconds: Mapping[str, list[float]], agreement: Mapping[str, tuple[flo
                 "" if cosine is None else f"{cosine:.7f}",
             )
         )
-    if ONNX not in rates:
-        rows.append((ONNX, "not installed", "", "", "", ""))
     header = ("", "images/s", "all rounds", "of the fastest", "largest difference", "least cosine")
     return table(header, rows)
 

@@ -3,7 +3,6 @@
 from itertools import islice
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from facegender import evaluation
@@ -13,7 +12,7 @@ from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.files import write_csv, write_json
 from facegender.images import decode_image
-from facegender.model_file import read_judgement
+from facegender.model_file import load_calibrated
 from facegender.params import load_params
 from facegender.prediction import check_agreement, predict_split
 from facegender.raw import known_identities
@@ -28,8 +27,8 @@ MODEL, PLOTS = Path("models/gender.keras"), Path("metrics/plots")
 def main() -> None:
     """Write data/predictions.csv, metrics/evaluate.json, its interval and the curves of the test set."""
     params = load_params()
-    group, judgement = params.evaluate, read_judgement(MODEL)
-    model = keras.saving.load_model(MODEL, compile=False)
+    group = params.evaluate
+    model, judgement = load_calibrated(MODEL)
     image_ids, labels, probabilities = predict_split(
         tail_of(model, params.backbone.trainable_from), "data/features/test"
     )

@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import keras
 from tqdm import tqdm
 
 from facegender.bootstrap import metrics_with_interval
@@ -13,7 +12,7 @@ from facegender.errors import FacegenderError, one_line_errors
 from facegender.evaluation import predictions_table
 from facegender.files import write_csv, write_json
 from facegender.images import decode_image, standard_jpeg
-from facegender.model_file import read_judgement
+from facegender.model_file import load_calibrated
 from facegender.params import load_params
 from facegender.prediction import predict_images
 from facegender.raw import open_images, read_attributes
@@ -27,8 +26,8 @@ def main(dataset_name: str) -> None:
     """Write data/datasets/`dataset_name`.csv and metrics/datasets/`dataset_name`.json with its interval."""
     params = load_params()
     group, size = params.evaluate, (params.preprocess.height, params.preprocess.width)
-    dataset, threshold = group.datasets[dataset_name], read_judgement(MODEL)["threshold"]
-    model = keras.saving.load_model(MODEL, compile=False)
+    dataset = group.datasets[dataset_name]
+    model, judgement = load_calibrated(MODEL)
     try:
         labels = read_attributes(dataset.attributes)[LABEL]
         with open_images(dataset.images) as images:
@@ -36,7 +35,7 @@ def main(dataset_name: str) -> None:
             jpegs = ((standard_jpeg(images.read(name), name, *size)[0], name) for name in labels.index)
             decoded = (decode_image(jpeg, name) for jpeg, name in jpegs)
             probabilities = predict_images(model, tqdm(decoded, f"evaluate {dataset_name}", len(labels), disable=None))
-        predictions = predictions_table(list(labels.index), labels, probabilities, threshold)
+        predictions = predictions_table(list(labels.index), labels, probabilities, judgement["threshold"])
         judged = metrics_with_interval(predictions, group.resamples, group.seed)
     except FacegenderError as error:
         raise FacegenderError(f"evaluate.datasets.{dataset_name}: {error}") from error

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from facegender import evaluation, figures
@@ -12,6 +11,7 @@ from facegender.explanation import class_heat, overlay
 from facegender.files import write_csv
 from facegender.images import decode_image
 from facegender.label_errors import likely_label_errors
+from facegender.model_file import load_calibrated
 from facegender.params import load_params
 from facegender.shards import read_records
 
@@ -33,7 +33,7 @@ def main() -> None:
     images = [faces[name] for name in captions]
     heated = []
     if images:
-        model = keras.saving.load_model("models/gender.keras", compile=False)
+        model, _ = load_calibrated("models/gender.keras")
         heat = class_heat(model, np.stack(images), mistakes["predicted"].to_numpy())
         heated = [overlay(image, one) for image, one in zip(images, heat, strict=True)]
     figures.image_grid(

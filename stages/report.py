@@ -39,7 +39,8 @@ def main() -> None:
     page = render_report(
         revision=revision(),
         drawn="persons" if "identity" in predictions else "images",
-        params=params.model_dump(),
+        # Without what does not run the stage anew.
+        params=params.model_dump(exclude={"cache", "gate"}),
         hashes=hashes({path for group in (params.dataset, *datasets.values()) for path in group.model_dump().values()}),
         judged=[read_judged("test", METRICS / "evaluate"), *further],
         baseline=json.loads((METRICS / "baseline.json").read_text(encoding="utf-8")),

@@ -1,17 +1,22 @@
 """The command line `facegender`. What takes seconds to load is imported by the commands that need it."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pandas as pd
 import typer
 
 from facegender import cache
 from facegender.errors import FacegenderError, one_line_errors
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+
 CACHE = Path(".cache")
+MODEL = Path("models/gender.keras")
 PREDICTIONS = Path("data/predictions.csv")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -49,6 +54,104 @@ def cache_command(
         print(f"{CACHE / part}: {cache.describe(entries)}")
 
 
+Model = Annotated[Path, typer.Option(metavar="FILE", help="Model to use: .keras, or .onnx without TensorFlow.")]
+Align = Annotated[
+    Literal["auto", "never", "always"],
+    typer.Option(help="Find and align faces: in what is not aligned yet, never (each picture is a face), or always."),
+]
+
+
+@app.command("predict")
+def predict_command(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Files, folders, patterns, or - for a list.")],
+    model: Model = MODEL,
+    align: Align = "auto",
+    unsure: Annotated[
+        float, typer.Option(min=0, max=1, help="Call unsure what is nearer to the threshold than this.")
+    ] = 0.1,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell Male from No male on photographs: a row for each face.
+
+    A file that cannot be judged is a row with the reason, and the exit status is 1 at the end.
+    """
+    from tqdm import tqdm
+
+    from facegender.classifier import load_classifier
+    from facegender.listing import print_csv, print_json, print_table
+    from facegender.photographs import find_photographs, judge_photographs
+
+    if as_csv and as_json:
+        raise FacegenderError("--csv and --json: give one of them")
+    files = list(find_photographs(paths, sys.stdin))
+    classifier = load_classifier(model)
+    # On a terminal the rows themselves show how far it is.
+    quiet = sys.stdout.isatty() or not sys.stderr.isatty()
+    judgements = judge_photographs(tqdm(files, "predict", disable=quiet), classifier, align, unsure)
+    bad = (print_csv if as_csv else print_json if as_json else print_table)(judgements, sys.stdout)
+    if not (as_csv or as_json):
+        print(
+            f"Male from P(Male) = {classifier.threshold:g} on, unsure within {unsure:g} of it; what this cannot tell: "
+            "docs/model-card.md",
+            file=sys.stderr,
+        )
+    if bad:
+        raise FacegenderError(f"{bad} of the files could not be judged; the rows above say why")
+
+
+@app.command("explain")
+def explain_command(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A photograph.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.png", help="Picture to write.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="Model to explain: .keras.")] = MODEL,
+    align: Align = "auto",
+) -> None:
+    """Show where on each face the network saw what speaks for Male, and for No male (Grad-CAM)."""
+    if output.suffix.lower() != ".png":
+        raise FacegenderError(f"{output}: a PNG is written; let its name end in .png")
+    if not output.resolve().parent.is_dir():
+        raise FacegenderError(f"{output}: its folder is not there; make it first")
+    import numpy as np
+
+    from facegender.celeba import CLASSES
+    from facegender.explanation import class_overlays
+    from facegender.figures import image_grid
+    from facegender.model_file import load_calibrated
+    from facegender.photographs import read_faces
+    from facegender.prediction import predict
+
+    network, _ = load_calibrated(model)
+    _, height, width, _ = network.input_shape
+    images = np.stack([face for _, face in read_faces(image, height, width, align)])
+    pictures, captions = [], []
+    for face, probability, overlays in zip(
+        images, predict(network, images), class_overlays(network, images), strict=True
+    ):
+        pictures += [face, *overlays]
+        captions += [f"P(Male) = {probability:.3f}", *(f"red: speaks for {name}" for name in CLASSES)]
+    image_grid(output, pictures, captions, Path(image).name, columns=3)
+
+
+@app.command("export")
+def export_command(
+    form: Annotated[Literal["onnx", "saved_model", "tflite"], typer.Option("--format", help="Of the file.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="Model to export: .keras.")] = MODEL,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="To write; beside the model without it.")
+    ] = None,
+    check: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Faces to compare on: images, or shards of the stage preprocess.")
+    ] = Path("data/preprocessed/test"),
+) -> None:
+    """Write the model for other programs, if it says of real faces what Keras says, to 0.0001 of P(Male)."""
+    from facegender.export import SUFFIXES, export_model
+
+    target = output or model.with_name(model.stem + SUFFIXES[form])
+    difference, images = export_model(model, target, form, check)
+    print(f"{target}: P(Male) of {images} faces differs from Keras's by {difference:.1e} at most")
+
+
 @app.command("compare")
 def compare_command(
     old: Annotated[str, typer.Argument(metavar="REV", help="Git revision of the model to compare with.")],
@@ -69,7 +172,54 @@ def compare_command(
         print(comparison_markdown(comparison, old, new or "this folder"), end="")
 
 
-def _predictions(revision: str | None) -> pd.DataFrame:
+@app.command("import")
+def import_command(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="A folder, a csv, or the zip of CelebA from Kaggle; it is only read."),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DEST", help="Folder to write CelebA's files to.")],
+    kind: Annotated[
+        Literal["celeba", "classes", "utkface", "csv"] | None,
+        typer.Option(help="What SOURCE is, if it cannot be seen."),
+    ] = None,
+    male: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The folder or label that is Male, where its name does not tell.")
+    ] = None,
+    path_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
+    label_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
+    person_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
+    split_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the csv's paths start; without it, beside the csv.")
+    ] = None,
+    align: Annotated[
+        Literal["never", "auto", "always"],
+        typer.Option(
+            help="Find the one face and align it as CelebA's are. never, unless asked for: it takes far longer, and "
+            "changes pictures that may be aligned."
+        ),
+    ] = "never",
+    shares: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            metavar="TRAIN VAL TEST",
+            help="Draw partitions of these shares; without it the source's, or 0.8 0.1 0.1 where it has none.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Of the partitions that are drawn.")] = 120,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out, and list, what cannot be used.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files in DEST.")] = False,
+) -> None:
+    """Lay your own pictures and labels out in CelebA's format; docs/your-own-data.md has examples."""
+    from facegender.importing import describe, import_data
+
+    named = {"path": path_column, "label": label_column, "person": person_column, "split": split_column}
+    columns = {role: name for role, name in named.items() if name is not None}
+    print(describe(import_data(source, folder, kind, male, columns, images, align, skip_bad, shares, seed, force)))
+
+
+def _predictions(revision: str | None) -> "pd.DataFrame":
     """Read a revision's predictions, from DVC's cache or remote; those of this folder for None."""
     import dvc.api
     from dvc.exceptions import DvcException

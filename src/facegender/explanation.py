@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from facegender.celeba import CLASSES
 from facegender.images import Pixels
 
 _LAST_BLOCK = "mixed10"
@@ -36,6 +37,14 @@ def class_heat(model: keras.Model, images: Pixels, labels: npt.NDArray[np.intege
     heat /= np.maximum(heat.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
     height, width = images.shape[1:3]
     return np.stack([cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in heat])
+
+
+def class_overlays(model: keras.Model, images: Pixels) -> list[tuple[Pixels, Pixels]]:
+    """Lay over each image of `class_heat` what speaks for No male, and what speaks for Male."""
+    heats = [class_heat(model, images, np.full(len(images), label)) for label in range(len(CLASSES))]
+    return [
+        (overlay(image, no_male), overlay(image, male)) for image, no_male, male in zip(images, *heats, strict=True)
+    ]
 
 
 def overlay(image: Pixels, heat: npt.NDArray[np.float32]) -> Pixels:

@@ -12,6 +12,9 @@ from facegender.errors import FacegenderError
 
 Pixels = npt.NDArray[np.uint8]
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+"""In a folder or zip, only files with these suffixes, in either case, count as images."""
+
 JPEG_QUALITY = 95
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*")

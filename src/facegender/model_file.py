@@ -11,7 +11,7 @@ import keras
 from facegender.errors import FacegenderError
 from facegender.files import whole_file
 
-_JUDGEMENT = "facegender.json"
+JUDGEMENT = "facegender.json"
 """A member of the zip that Keras passes over."""
 
 
@@ -35,7 +35,20 @@ def save_model(model: keras.Model, path: str | Path, judgement: dict[str, float]
                     content = _json(_renumber(json.loads(content), {}))
                 target.writestr(zipfile.ZipInfo(name), content)
             if judgement is not None:
-                target.writestr(zipfile.ZipInfo(_JUDGEMENT), _json(judgement))
+                target.writestr(zipfile.ZipInfo(JUDGEMENT), _json(judgement))
+
+
+def load_calibrated(path: str | Path) -> tuple[keras.Model, dict[str, float]]:
+    """Load the whole network and the numbers that are kept beside its weights.
+
+    Raises:
+        FacegenderError: as `read_judgement`, or the file is damaged.
+    """
+    judgement = read_judgement(path)
+    try:
+        return keras.saving.load_model(path, compile=False), judgement
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise FacegenderError(f"{path}: damaged, or of another Keras; run: dvc checkout, or: dvc pull") from error
 
 
 def read_judgement(path: str | Path) -> dict[str, float]:
@@ -46,7 +59,7 @@ def read_judgement(path: str | Path) -> dict[str, float]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            judgement: dict[str, float] = json.loads(archive.read(_JUDGEMENT))
+            judgement: dict[str, float] = json.loads(archive.read(JUDGEMENT))
     except OSError as error:
         raise FacegenderError(f"{path}: {error.strerror}; run: dvc repro, or: dvc pull") from error
     except (zipfile.BadZipFile, KeyError, ValueError) as error:

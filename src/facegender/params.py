@@ -40,6 +40,8 @@ Count = Annotated[int, Field(ge=2), AfterValidator(_even)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 PathText = Annotated[str, Field(min_length=1)]
+FigureName = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 class _Group(BaseModel):
@@ -154,6 +156,15 @@ class Cache(_Group):
     gigabytes: Annotated[float, Field(gt=0)]
 
 
+class Gate(_Group):
+    """What `facegender gate` demands of a model; no stage reads it."""
+
+    floors: dict[FigureName, float]
+    ceilings: dict[FigureName, NotNegative]
+    margins: dict[FigureName, NotNegative]
+    tolerance: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Params(_Group):
     """All of params.yaml."""
 
@@ -169,6 +180,7 @@ class Params(_Group):
     evaluate: Evaluate
     mistakes: Mistakes
     cache: Cache
+    gate: Gate
 
 
 class _Yaml12Loader(yaml.SafeLoader):

@@ -18,10 +18,9 @@ import pandas as pd
 
 from facegender.celeba import ATTRIBUTES, LABEL
 from facegender.errors import FacegenderError
+from facegender.images import IMAGE_SUFFIXES
 
 IMAGE_ID = "image_id"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-"""Only files with these suffixes, in either case, count as images."""
 
 _RESERVED = (IMAGE_ID, "partition", "identity", "label")
 _FOLDER_DEPTH = 4

@@ -8,9 +8,11 @@ import keras
 import numpy as np
 import pytest
 
+from facegender import cli
 from facegender.backbone import build_model
 from facegender.errors import FacegenderError
-from facegender.explanation import class_heat, overlay
+from facegender.explanation import class_heat, class_overlays, overlay
+from facegender.images import decode_image, encode_jpeg
 from facegender.model_file import read_judgement, save_model
 from facegender.prediction import divide_logits, predict, predict_images, predict_logits
 
@@ -107,6 +109,36 @@ def test_an_overlay_keeps_size_and_shows_the_hottest_place_red() -> None:
     assert red > blue
     red, _, blue = shown[0, 0].astype(int)
     assert blue >= red
+
+
+def test_the_command_explains_a_face_for_both_classes(
+    model: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(model, tmp_path / "gender.keras", {"temperature": 1.0, "threshold": 0.5})
+    (tmp_path / "face.jpg").write_bytes(encode_jpeg(IMAGES[0]))
+    monkeypatch.chdir(tmp_path)
+    explain = ["facegender", "explain", "face.jpg", "--model", "gender.keras", "--align", "never", "-o"]
+
+    monkeypatch.setattr(sys, "argv", [*explain, "out.png"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == 0
+    picture = decode_image((tmp_path / "out.png").read_bytes(), "out.png")
+    # Three pictures side by side: the face, and both classes.
+    assert picture.shape[1] > 2 * picture.shape[0] * 0.8
+    for output in ("out.jpg", "nowhere/out.png"):
+        monkeypatch.setattr(sys, "argv", [*explain, output])
+        with pytest.raises(SystemExit, match=f"error: {output}: "):
+            cli.main()
+
+
+def test_the_overlays_of_both_classes_are_of_what_speaks_for_each(model: keras.Model) -> None:
+    heats = [class_heat(model, IMAGES, np.full(len(IMAGES), label)) for label in (0, 1)]
+    for number, (no_male, male) in enumerate(class_overlays(model, IMAGES)):
+        assert (no_male == overlay(IMAGES[number], heats[0][number])).all()
+        assert (male == overlay(IMAGES[number], heats[1][number])).all()
+        assert (no_male != male).any()
 
 
 def test_images_are_judged_one_by_one_as_many_at_a_time(model: keras.Model) -> None:

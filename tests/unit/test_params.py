@@ -94,6 +94,8 @@ def test_an_unknown_key_is_named_with_its_nearest(tmp_path: Path, key: str, near
         ("evaluate__datasets", 3),
         ("dataset__images", ""),
         ("dataset__attributes", None),
+        ("gate__floors", 0.5),
+        ("gate__tolerance", 0),
         ("eda", 3),
     ],
 )
@@ -187,4 +189,19 @@ def test_a_mistake_in_a_further_test_set_is_named(tmp_path: Path, dataset: dict[
         load_params(write(tmp_path, evaluate__datasets={"other": dataset}))
 
     assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: {words}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("gate__floors", {"accuracy": "high"}, "gate.floors.accuracy is 'high': "),
+        ("gate__ceilings", {"expected_calibration_error": -0.1}, "gate.ceilings.expected_calibration_error is -0.1: "),
+        ("gate__margins", {"roc auc": 0.1}, "gate.margins.roc auc.* is 'roc auc': "),
+    ],
+)
+def test_a_mistake_in_what_the_gate_demands_is_named(tmp_path: Path, key: str, value: Any, words: str) -> None:
+    with pytest.raises(FacegenderError, match=words) as caught:
+        load_params(write(tmp_path, **{key: value}))
+
     assert "\n" not in str(caught.value)

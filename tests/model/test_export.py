@@ -1,0 +1,109 @@
+"""A model in other formats. A small network stands in for InceptionV3, whose export takes half a minute."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from facegender import cli, export
+from facegender.classifier import load_classifier
+from facegender.errors import FacegenderError
+from facegender.export import export_model
+from facegender.images import encode_jpeg
+from facegender.model_file import save_model
+from facegender.shards import Record, write_shards
+
+pytestmark = pytest.mark.slow
+
+HEIGHT, WIDTH = 24, 20
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, HEIGHT, WIDTH, 3), dtype=np.uint8)
+JUDGEMENT = {"temperature": 1.5, "threshold": 0.25}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export")
+    keras.utils.set_random_seed(3)
+    image = keras.Input((HEIGHT, WIDTH, 3), dtype="uint8", name="image")
+    scaled = keras.layers.Rescaling(1 / 127.5, -1)(image)
+    features = keras.layers.Conv2D(8, 3, activation="relu")(scaled)
+    pooled = keras.layers.GlobalAveragePooling2D()(features)
+    model = keras.Model(image, keras.layers.Dense(2, activation="softmax", name="probabilities")(pooled))
+    save_model(model, folder / "gender.keras", JUDGEMENT)
+    np.save(folder / "expected.npy", np.asarray(model.predict_on_batch(IMAGES))[:, 1])
+    (folder / "faces").mkdir()
+    for number, pixels in enumerate(IMAGES):
+        (folder / "faces" / f"{number}.jpg").write_bytes(encode_jpeg(pixels))
+    return folder
+
+
+def predict(path: Path, form: str) -> tuple[Any, dict[str, float]]:
+    """Load what was exported as another program would."""
+    if form == "onnx":
+        classifier = load_classifier(path)
+        return classifier.predict(IMAGES), {"threshold": classifier.threshold}
+    if form == "saved_model":
+        judgement = json.loads((path / "assets.extra" / "facegender.json").read_text())
+        loaded = tf.saved_model.load(str(path))
+        return loaded.serve(IMAGES).numpy()[:, 1], judgement
+    with zipfile.ZipFile(path) as archive:
+        judgement = json.loads(archive.read("facegender.json"))
+    interpreter = tf.lite.Interpreter(str(path))
+    runner = interpreter.get_signature_runner()
+    [name] = runner.get_input_details()
+    [result] = runner(**{name: IMAGES}).values()
+    return result[:, 1], judgement
+
+
+@pytest.mark.parametrize("form", ["onnx", "saved_model", "tflite"])
+def test_every_format_says_what_keras_says(folder: Path, form: Any) -> None:
+    target = folder / f"out-{form}{export.SUFFIXES[form]}"
+    difference, images = export_model(folder / "gender.keras", target, form, folder / "faces")
+    assert images == 5
+    assert difference <= 1e-4
+
+    probabilities, judgement = predict(target, form)
+
+    assert probabilities == pytest.approx(np.load(folder / "expected.npy"), abs=1e-4)
+    assert judgement["threshold"] == 0.25
+
+
+def test_faces_may_be_shards(folder: Path, tmp_path: Path) -> None:
+    write_shards(tmp_path, [Record(f"{n}.jpg", n % 2, encode_jpeg(pixels)) for n, pixels in enumerate(IMAGES)])
+    _, images = export_model(folder / "gender.keras", tmp_path / "model.tflite", "tflite", tmp_path)
+    assert images == 5
+
+
+def test_what_differs_is_not_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(export._WRITERS, "onnx", lambda model, path, judgement: lambda images: np.zeros(len(images)))
+    (tmp_path / "model.onnx").write_text("a former one")
+    with pytest.raises(FacegenderError, match="differs from Keras's"):
+        export_model(folder / "gender.keras", tmp_path / "model.onnx", "onnx", folder / "faces")
+    assert (tmp_path / "model.onnx").read_text() == "a former one"
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("faces", ["nowhere", "empty", "text"])
+def test_no_faces_to_compare_on_is_one_line(folder: Path, tmp_path: Path, faces: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.txt").write_text("no picture")
+    with pytest.raises(FacegenderError, match="no faces to compare on"):
+        export_model(folder / "gender.keras", tmp_path / "model.onnx", "onnx", tmp_path / faces)
+
+
+def test_the_command_names_the_file_and_the_difference(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--format", "tflite", "--model", str(folder / "gender.keras"), "--check", str(folder / "faces")]
+    monkeypatch.setattr("sys.argv", ["facegender", "export", *options])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    assert "gender.tflite: P(Male) of 5 faces differs from Keras's by" in capsys.readouterr().out
+    assert (folder / "gender.tflite").is_file()
