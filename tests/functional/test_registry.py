@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from facegender.cli import predict_command
 from facegender.errors import FacegenderError
 from facegender.registry import KEPT, fetch_model
 from tests.functional.project import GIT, commit_all, run
@@ -137,3 +138,17 @@ def test_the_cache_keeps_what_was_used_last(repository: Path) -> None:
     fetch_model("HEAD~1", str(repository))
     assert first.exists()
     assert len(list(first.parent.glob("*.keras"))) == KEPT
+
+
+def test_predict_takes_the_model_of_a_revision(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(path: Path) -> None:
+        raise FacegenderError(path.read_text())
+
+    monkeypatch.setattr("facegender.classifier.load_classifier", load)
+    monkeypatch.chdir(repository)
+    (repository / "face.jpg").touch()
+
+    with pytest.raises(FacegenderError, match=r"^model v1\.0\.0$"):
+        predict_command(["face.jpg"], rev="gender#prod")
+    with pytest.raises(FacegenderError, match="--model and --rev: give one of them"):
+        predict_command(["face.jpg"], rev="main", model=Path("other.keras"))
