@@ -21,12 +21,14 @@ test-fast: $(VENV)/installed
 CUTS ?= mixed10 mixed9
 COPIES ?= 0 1
 RATES ?= 0.0001 0.0003
+SORT_BY ?= after.log_loss
 
 sweep: check-params
 	@for cut in $(CUTS); do for copies in $(COPIES); do for rate in $(RATES); do \
 		dvc exp run -S backbone.trainable_from=$$cut -S augment.copies=$$copies -S train.learning_rate=$$rate || exit 1; \
 	done; done; done
-	dvc exp show --hide-workspace --drop '.*' --keep 'trainable_from|copies|learning_rate|calibrate.json:after'
+	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|.*(trainable_from|copies|yaml:train.learning_rate|after)' \
+		--sort-by metrics/calibrate.json:$(SORT_BY)
 
 # DVC alone tells of no surplus key while nothing is to run.
 check-params: $(VENV)/installed
