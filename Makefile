@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: check-params repro test test-fast lint lock-fresh validate-model lock
+.PHONY: check-params repro sweep test test-fast lint lock-fresh validate-model lock
 
 repro: check-params
 	dvc repro
@@ -15,6 +15,20 @@ test: lint lock-fresh
 
 test-fast: $(VENV)/installed
 	pytest -m "not slow"
+
+# An experiment for every combination, one after the other in this folder, where .cache knows the features: for each cut
+# they are computed once, and for each number of copies only those of the copies that are new.
+CUTS ?= mixed10 mixed9
+COPIES ?= 0 1
+RATES ?= 0.0001 0.0003
+SORT_BY ?= after.log_loss
+
+sweep: check-params
+	@for cut in $(CUTS); do for copies in $(COPIES); do for rate in $(RATES); do \
+		dvc exp run -S backbone.trainable_from=$$cut -S augment.copies=$$copies -S train.learning_rate=$$rate || exit 1; \
+	done; done; done
+	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|.*(trainable_from|copies|yaml:train.learning_rate|after)' \
+		--sort-by metrics/calibrate.json:$(SORT_BY)
 
 # DVC alone tells of no surplus key while nothing is to run.
 check-params: $(VENV)/installed

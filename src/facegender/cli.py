@@ -59,6 +59,9 @@ Align = Annotated[
 def predict_command(
     paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Files, folders, patterns, or - for a list.")],
     model: Model = MODEL,
+    rev: Annotated[
+        str | None, typer.Option(metavar="REV", help="Use this release's or Git revision's model, as gender@v1.0.0.")
+    ] = None,
     align: Align = "auto",
     unsure: Annotated[
         float, typer.Option(min=0, max=1, help="Call unsure what is nearer to the threshold than this.")
@@ -78,7 +81,13 @@ def predict_command(
 
     if as_csv and as_json:
         raise FacegenderError("--csv and --json: give one of them")
+    if rev is not None and model != MODEL:
+        raise FacegenderError("--model and --rev: give one of them")
     files = list(find_photographs(paths, sys.stdin))
+    if rev is not None:
+        from facegender.registry import fetch_model
+
+        model = fetch_model(rev)
     classifier = load_classifier(model)
     # On a terminal the rows themselves show how far it is.
     quiet = sys.stdout.isatty() or not sys.stderr.isatty()

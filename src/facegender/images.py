@@ -16,7 +16,9 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """In a folder or zip, only files with these suffixes, in either case, count as images."""
 
 JPEG_QUALITY = 95
-_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+# In a scan, 0xFF comes before 0x00 where it is data, and before 0xD0 to 0xD7 where decoding may start anew.
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
+_END_OF_IMAGE = b"\xd9"
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*")
 _SIGNATURES_WITH_ALPHA = (b"\x89PNG", b"RIFF", b"GIF8", *_TIFF_SIGNATURES)
 
@@ -42,13 +44,24 @@ def decode_image(data: bytes, name: str) -> Pixels:
         if over_white is not None:
             return over_white
     # OpenCV's JPEG reader turns the picture as EXIF says and gives None for one that is cut short: but for the last
-    # few bytes, sometimes. Neither marker occurs inside a scan.
+    # few bytes, sometimes.
     image = _imdecode(buffer, cv2.IMREAD_COLOR_RGB)
     is_jpeg = data.startswith(b"\xff\xd8")
-    if image is None or (is_jpeg and data.rfind(_END_OF_IMAGE) < data.rfind(_START_OF_SCAN)):
+    if image is None or (is_jpeg and not _reaches_its_end(data)):
         kind = "a JPEG that is cut short or damaged" if is_jpeg else "no picture, a damaged or a far too large one"
         raise FacegenderError(f"{name}: {kind}; fetch it again")
     return np.asarray(image, np.uint8)
+
+
+def _reaches_its_end(jpeg: bytes) -> bool:
+    """Follow a JPEG's markers (ITU-T T.81, B.1.1) to its end; a phone's film after it is not its own."""
+    place = 2
+    while found := _JPEG_MARKER.search(jpeg, place):
+        if found[1] == _END_OF_IMAGE:
+            return True
+        # A segment has its length, of two bytes, behind its marker; a scan follows behind its header.
+        place = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2], "big")
+    return False
 
 
 def _imdecode(buffer: Pixels, flags: int) -> npt.NDArray[Any] | None:

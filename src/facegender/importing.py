@@ -183,7 +183,7 @@ def picture_bytes(data: bytes, name: str, align: Align = "never") -> bytes:
     """
     image = decode_image(data, name)
     if align != "never":
-        from facegender.alignment import aligned_faces  # type: ignore[import-not-found, unused-ignore]
+        from facegender.alignment import aligned_faces
 
         faces = aligned_faces(image, align, HEIGHT, WIDTH)
         if len(faces) != 1:

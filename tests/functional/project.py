@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 from tests.imports import ROOT
 
+GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
 COPIED = ("dvc.yaml", "params.yaml", "params", "stages", "src", "docs", "metrics/datasets", ".dvcignore")
 
 TINY = {
@@ -45,8 +47,29 @@ def make_project(folder: Path, changes: dict[str, Any]) -> Path:
     run(folder, "git", "init", "--quiet")
     run(folder, "dvc", "init", "--quiet")
     shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
-    run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "start")
+    run(folder, *GIT, "commit", "--quiet", "-m", "start")
     return folder
+
+
+def put_stand_ins(folder: Path, stages: Iterable[str]) -> None:
+    """Replace the scripts of stages by stand_in.py."""
+    for stage in stages:
+        shutil.copy(Path(__file__).with_name("stand_in.py"), folder / "stages" / f"{stage}.py")
+
+
+def keep_stages(folder: Path, stages: Iterable[str]) -> None:
+    """Take all other stages, and the plots of all, out of dvc.yaml."""
+    path = folder / "dvc.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["stages"] = {stage: content["stages"][stage] for stage in stages}
+    del content["plots"]
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def commit_all(folder: Path, message: str) -> None:
+    """Commit all that Git does not ignore."""
+    run(folder, "git", "add", "--all")
+    run(folder, *GIT, "commit", "--quiet", "-m", message)
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -16,8 +16,8 @@ NAME = Path(__file__).stem
 
 def fill(text: str, params: dict[str, Any], foreach: Any) -> str:
     """Put in what DVC puts in: the command's arguments, and what params.yaml has."""
-    for placeholder, argument in zip(("${key}", "${item}"), sys.argv[1:], strict=False):
-        text = text.replace(placeholder, argument)
+    if sys.argv[1:]:
+        text = text.replace("${key}", sys.argv[1]).replace("${item}", sys.argv[-1])
     for key in re.findall(r"\$\{item\.(\w+)\}", text):
         text = text.replace(f"${{item.{key}}}", value(params, foreach[2:-1])[sys.argv[1]][key])
     for key in re.findall(r"\$\{(\w+\.\w+)\}", text):
@@ -45,16 +45,18 @@ def main() -> None:
     digest = hashlib.sha256()
     for dependency in stage["deps"]:
         digest.update(content(Path(fill(dependency, params, foreach))))
-    for key in stage["params"]:
+    for key in stage.get("params", []):
         digest.update(repr(value(params, key)).encode())
-    for output in stage["outs"] + [
-        path for kind in ("metrics", "plots") for out in stage.get(kind, []) for path in out
-    ]:
+    outputs = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
+    # An out is a path, or a path with its settings.
+    for output in [out if isinstance(out, str) else next(iter(out)) for out in outputs]:
         path = Path(fill(output, params, foreach))
         if not path.suffix:
             path /= "content"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f'{{"digest": {int(digest.hexdigest()[:8], 16)}}}\n', encoding="utf-8")
+        own = digest.copy()
+        own.update(str(path).encode())
+        path.write_text(f'{{"digest": {int(own.hexdigest()[:8], 16)}}}\n', encoding="utf-8")
 
 
 if __name__ == "__main__":

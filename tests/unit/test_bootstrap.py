@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
@@ -20,7 +20,6 @@ def weighted_images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 # scikit-learn takes a while to load.
-@settings(deadline=None)
 @given(weighted_images())
 def test_weights_mean_what_scikit_learn_means_by_them(images: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     labels, probabilities, weights = images

@@ -68,7 +68,7 @@ def test_another_seed_draws_other_images() -> None:
     assert set(first["image_id"]) != set(other["image_id"])
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(shuffle=st.integers(0, 2**32 - 1), persons=st.sampled_from([None, 40]))
 def test_the_row_order_does_not_matter(shuffle: int, persons: int | None) -> None:
     annotations = annotations_of(persons=persons)
@@ -83,7 +83,7 @@ def test_the_row_order_does_not_matter(shuffle: int, persons: int | None) -> Non
 HALVES = st.integers(1, 10)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(halves=st.tuples(HALVES, HALVES, HALVES), more=st.integers(0, 8), persons=st.sampled_from([None, 40]))
 def test_a_larger_sample_begins_with_the_smaller_and_leaves_the_others_alone(
     halves: tuple[int, int, int], more: int, persons: int | None

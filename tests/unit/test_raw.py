@@ -228,7 +228,7 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
     return pd.DataFrame(values, pd.Index(image_ids, name="image_id"), names, dtype="int8")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     table=tables(),
     no=st.sampled_from([0, -1]),
@@ -257,7 +257,7 @@ def test_a_csv_reads_back_equal(
     pd.testing.assert_frame_equal(read_attributes(path), table)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     table=tables(),
     no=st.sampled_from([0, -1]),
@@ -287,7 +287,7 @@ def test_a_txt_reads_back_equal(
     pd.testing.assert_frame_equal(read_attributes(path), table)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     table=st.dictionaries(IMAGE_IDS, st.integers(0, 2), min_size=1, max_size=8),
     separator=st.sampled_from([",", " ", "   "]),

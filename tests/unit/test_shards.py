@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facegender import shards
@@ -30,7 +30,6 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @given(records=RECORDS)
-@settings(deadline=None)
 def test_a_shard_gives_back_its_records_in_order(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record]
 ) -> None:
@@ -45,7 +44,6 @@ def test_a_shard_gives_back_its_records_in_order(
 
 
 @given(records=RECORDS, size=st.integers(1, 4), surplus=RECORDS)
-@settings(deadline=None)
 def test_a_longer_split_starts_with_the_same_shards(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record], size: int, surplus: list[Record]
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facegender import features
@@ -38,7 +38,6 @@ def epoch_order(paths: list[Path], batch_size: int, seed: int, epoch: int) -> li
     seed=st.integers(0, 2**32 - 1),
     epoch=st.integers(0, 100),
 )
-@settings(deadline=None)
 def test_every_image_at_most_once_and_all_but_less_than_a_batch(
     sizes: list[int], batch_size: int, seed: int, epoch: int
 ) -> None:

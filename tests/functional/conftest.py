@@ -1,0 +1,23 @@
+"""What several files of tests share."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.functional.project import commit_all, keep_stages, make_project, put_stand_ins, repro
+
+STAGES = (
+    *("sample_data", "partition", "preprocess", "augment", "pretrained"),
+    *("features", "train", "calibrate", "evaluate"),
+)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the pipeline as far as evaluate, of stand-ins, finished and committed. Copy or clone it to change it."""
+    folder = make_project(tmp_path_factory.mktemp("finished") / "project", {})
+    keep_stages(folder, STAGES)
+    put_stand_ins(folder, STAGES)
+    assert len(repro(folder)) == 13
+    commit_all(folder, "finished")
+    return folder
