@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from facegender.errors import FacegenderError
 from facegender.images import Pixels
+from facegender.quiet import load_tensorflow
 
 
 class Classifier(NamedTuple):
@@ -46,6 +47,7 @@ def load_classifier(path: str | Path) -> Classifier:
 
 def _load_keras(path: Path) -> Classifier:
     # TensorFlow takes seconds to load.
+    load_tensorflow()
     from facegender.model_file import load_calibrated
     from facegender.prediction import predict
 

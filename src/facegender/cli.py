@@ -9,6 +9,7 @@ import typer
 
 from facegender import cache
 from facegender.errors import FacegenderError, one_line_errors
+from facegender.quiet import load_tensorflow
 
 CACHE = Path(".cache")
 MODEL = Path("models/gender.keras")
@@ -115,6 +116,7 @@ def explain_command(
         raise FacegenderError(f"{output}: a PNG is written; let its name end in .png")
     if not output.resolve().parent.is_dir():
         raise FacegenderError(f"{output}: its folder is not there; make it first")
+    load_tensorflow()
     import numpy as np
 
     from facegender.celeba import CLASSES
@@ -148,6 +150,7 @@ def export_command(
     ] = Path("data/preprocessed/test"),
 ) -> None:
     """Write the model for other programs, if it says of real faces what Keras says, to 0.0001 of P(Male)."""
+    load_tensorflow()
     from facegender.export import SUFFIXES, export_model
 
     target = output or model.with_name(model.stem + SUFFIXES[form])

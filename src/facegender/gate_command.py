@@ -12,6 +12,7 @@ from facegender import gate, repository
 from facegender.errors import FacegenderError
 from facegender.gate import Finding
 from facegender.params import load_params
+from facegender.quiet import load_tensorflow
 
 MODEL, TEST_IMAGES = "models/gender.keras", "data/preprocessed/test"
 FIGURES, SLICES = "metrics/evaluate.json", "metrics/slices.json"
@@ -85,6 +86,7 @@ def _model() -> Finding:
 
 def _predict() -> tuple[pd.DataFrame, dict[str, float]]:
     """Give what the model says here of the test images, and its threshold and temperature."""
+    load_tensorflow()
     import tensorflow as tf
 
     from facegender.evaluation import predictions_table

@@ -1,0 +1,22 @@
+"""TensorFlow without its talk."""
+
+import os
+import sys
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and Keras without what their libraries write to standard error of what this machine lacks.
+
+    They write past Python, and before any of their settings holds. What fails is raised all the same.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
