@@ -5,6 +5,7 @@ import base64
 import io
 import logging
 import socket
+import sys
 import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ from facegender.photographs import label_of
 
 MAX_BYTES = 32_000_000
 MAX_PIXELS = 50_000_000
+MAX_TRANSPARENT_PIXELS = 20_000_000
+"""Of a picture with alpha: laying it over white takes some 80 bytes a pixel."""
 MAX_PICTURES = 50
 """Of one drop; the page keeps to it."""
 UNSURE = 0.1
@@ -89,20 +92,23 @@ def check_header(data: bytes) -> None:
     """Refuse a picture by what its first bytes say, before any pixel is decoded.
 
     Raises:
-        FacegenderError: it is of no kind that the page takes, or has more than MAX_PIXELS pixels.
+        FacegenderError: it is of no kind that the page takes, or has more than MAX_PIXELS pixels, or
+            MAX_TRANSPARENT_PIXELS with alpha.
     """
-    limit = f"more than {MAX_PIXELS // 1_000_000} megapixels; scale it down"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Of what the limit below or the decoder judges.
             with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-                width, height = picture.size
+                (width, height), transparent = picture.size, picture.has_transparency_data
     except Image.DecompressionBombError as error:
-        raise FacegenderError(limit) from error
+        raise FacegenderError(f"more than {MAX_PIXELS // 1_000_000} megapixels; scale it down") from error
     except Exception as error:  # On a damaged header Pillow's readers raise nearly anything.
         raise FacegenderError(f"no picture of a kind that is read here ({', '.join(_FORMATS)})") from error
-    if width * height > MAX_PIXELS:
-        raise FacegenderError(f"{width} x {height} pixels are {limit}")
+    limit, kind = (MAX_TRANSPARENT_PIXELS, "with transparency ") if transparent else (MAX_PIXELS, "")
+    if width * height > limit:
+        raise FacegenderError(
+            f"{width} x {height} pixels {kind}are more than {limit // 1_000_000} megapixels; scale it down"
+        )
 
 
 def judge_picture(data: bytes, judge: Judge) -> dict[str, Any]:
@@ -184,6 +190,7 @@ def make_app(judge: Judge, model_card: str, port: int) -> web.Application:
         explains=judge.overlays is not None,
         max_bytes=MAX_BYTES,
         max_pixels=MAX_PIXELS,
+        max_transparent_pixels=MAX_TRANSPARENT_PIXELS,
         max_pictures=MAX_PICTURES,
     )
     templates = files("facegender") / "templates"
@@ -272,6 +279,7 @@ def serve(model: str | Path, model_card: str | Path, port: int) -> None:
     except (OSError, OverflowError) as error:
         raise FacegenderError(f"--port {port}: {error}; give another, or 0 for any that is free") from error
     with listener:
+        print(f"loading {model}", file=sys.stderr)
         judge = load_judge(model)
         port = listener.getsockname()[1]
         print(f"http://{_HOST}:{port} (Ctrl+C ends it)", flush=True)

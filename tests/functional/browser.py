@@ -82,7 +82,8 @@ class Page:
         self.send("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
     def resize(self, width: int, height: int = 900) -> None:
-        """Give the window another size, pixels."""
+        """Give the window another size, pixels, without a scroll bar."""
+        self.send("Emulation.setScrollbarsHidden", hidden=True)
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def screenshot(self, path: Path) -> None:

@@ -135,7 +135,7 @@ def test_a_group_photograph_shows_every_face_in_light_and_dark_wide_and_narrow(p
         page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         for width in (1400, 500, 360):
             page.resize(width)
-            assert page.run("document.documentElement.scrollWidth") == width
+            assert page.run("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
             page.screenshot(folder / f"{scheme}-{width}.png")
         paints.append(page.run("(paint => [paint.backgroundColor, paint.color])(getComputedStyle(document.body))"))
     assert paints == [["rgb(255, 255, 255)", "rgb(28, 31, 36)"], ["rgb(20, 23, 28)", "rgb(231, 234, 239)"]]

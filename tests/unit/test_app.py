@@ -21,7 +21,7 @@ from PIL import Image
 
 from facegender import app as module
 from facegender import cli
-from facegender.app import MAX_BYTES, MAX_PIXELS, Judge, check_header, judge_picture, make_app
+from facegender.app import MAX_BYTES, MAX_PIXELS, MAX_TRANSPARENT_PIXELS, Judge, check_header, judge_picture, make_app
 from facegender.classifier import Classifier
 from facegender.errors import FacegenderError
 from facegender.images import Pixels, decode_image, encode_jpeg
@@ -43,10 +43,10 @@ def picture(brightness: int) -> bytes:
     return encode_jpeg(np.full((HEIGHT, WIDTH, 3), brightness, np.uint8))
 
 
-def png(width: int, height: int) -> bytes:
+def png(width: int, height: int, mode: str = "1") -> bytes:
     """Give a picture of one colour: some kilobytes, whatever its size."""
     buffer = io.BytesIO()
-    Image.new("1", (width, height)).save(buffer, "PNG")
+    Image.new(mode, (width, height)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -105,8 +105,11 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatc
 
 def test_the_limit_itself_is_allowed() -> None:
     check_header(png(MAX_PIXELS // 5000, 5000))
-    with pytest.raises(FacegenderError, match="10001 x 5000"):
+    with pytest.raises(FacegenderError, match="10001 x 5000 pixels are more than 50 megapixels"):
         check_header(png(MAX_PIXELS // 5000 + 1, 5000))
+    check_header(png(MAX_TRANSPARENT_PIXELS // 5000, 5000, "LA"))
+    with pytest.raises(FacegenderError, match="4001 x 5000 pixels with transparency are more than 20 megapixels"):
+        check_header(png(MAX_TRANSPARENT_PIXELS // 5000 + 1, 5000, "LA"))
 
 
 def test_what_is_no_picture_is_one_line() -> None:
