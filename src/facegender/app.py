@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import logging
+import os
 import socket
 import sys
 import warnings
@@ -276,8 +277,9 @@ def serve(model: str | Path, model_card: str | Path, port: int) -> None:
         raise FacegenderError(f"{model_card}: {error.strerror}; run it in the project's folder") from error
     try:
         listener = socket.create_server((_HOST, port))
-    except (OSError, OverflowError) as error:
-        raise FacegenderError(f"--port {port}: {error}; give another, or 0 for any that is free") from error
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise FacegenderError(f"--port {port}: {reason}; give another, or 0 for any that is free") from error
     with listener:
         print(f"loading {model}", file=sys.stderr)
         judge = load_judge(model)

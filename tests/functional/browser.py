@@ -64,6 +64,16 @@ class Page:
             time.sleep(0.1)
         return value
 
+    def wait_for_event(self, method: str, seconds: float = 60) -> dict[str, Any]:
+        """Give the parameters of the first event of a kind as soon as it has come."""
+        end = time.monotonic() + seconds
+        while not (found := [event["params"] for event in self.events if event["method"] == method]):
+            assert time.monotonic() < end, f"no {method} within {seconds} s"
+            self.run("0")
+            time.sleep(0.1)
+        params: dict[str, Any] = found[0]
+        return params
+
     def open(self, url: str) -> None:
         """Go to a page and wait until it is loaded."""
         self.send("Page.navigate", url=url)

@@ -249,4 +249,4 @@ def test_a_port_that_is_taken_a_missing_model_and_a_missing_card_are_one_line(
     assert run("--port", "0").startswith("error: models/gender.keras: no such file; run: dvc repro")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = str(listener.getsockname()[1])
-        assert run("--port", taken).startswith(f"error: --port {taken}: ")
+        assert run("--port", taken).startswith(f"error: --port {taken}: Address already in use; ")

@@ -75,7 +75,13 @@ async function work() {
 
 async function ask(file, signal) {
   if (file.size > limits.maxBytes) return { error: `larger than ${limits.maxBytes / 1e6} MB; scale it down` };
-  const answer = await fetch("judge", { method: "POST", body: file, signal, headers: { "Content-Type": "application/octet-stream" } });
+  let body;
+  try {
+    body = await file.arrayBuffer();
+  } catch {
+    return { error: "cannot be read: a folder, or a file that has changed since" };
+  }
+  const answer = await fetch("judge", { method: "POST", body, signal, headers: { "Content-Type": "application/octet-stream" } });
   return answer.json();
 }
 
