@@ -4,11 +4,15 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: check-params repro sweep test test-fast lint lock-fresh validate-model lock
+.PHONY: app check-params repro sweep test test-fast lint lock-fresh validate-model lock
 
 repro: check-params
 	dvc repro
 	dvc metrics show metrics/evaluate.json metrics/evaluate_low.json metrics/evaluate_high.json metrics/baseline.json
+
+# A page to try the model on, on this machine alone.
+app: $(VENV)/installed
+	facegender app
 
 test: lint lock-fresh
 	pytest --numprocesses 2 --dist loadfile

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from facegender.errors import FacegenderError
 from facegender.images import Pixels
 from facegender.quiet import load_tensorflow
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Classifier(NamedTuple):
@@ -41,17 +44,18 @@ def load_classifier(path: str | Path) -> Classifier:
     if path.suffix == ".onnx":
         return _load_onnx(path)
     if path.suffix == ".keras":
-        return _load_keras(path)
+        # TensorFlow takes seconds to load.
+        load_tensorflow()
+        from facegender.model_file import load_calibrated
+
+        return keras_classifier(*load_calibrated(path))
     raise FacegenderError(f"{path}: neither .keras nor .onnx; other formats are for other programs to load")
 
 
-def _load_keras(path: Path) -> Classifier:
-    # TensorFlow takes seconds to load.
-    load_tensorflow()
-    from facegender.model_file import load_calibrated
+def keras_classifier(model: "keras.Model", judgement: dict[str, float]) -> Classifier:
+    """Make a classifier of what `facegender.model_file.load_calibrated` gives."""
     from facegender.prediction import predict
 
-    model, judgement = load_calibrated(path)
     _, height, width, _ = model.input_shape
     return Classifier(lambda images: predict(model, images), height, width, judgement["threshold"])
 

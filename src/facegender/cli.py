@@ -13,6 +13,7 @@ from facegender.quiet import load_tensorflow
 
 CACHE = Path(".cache")
 MODEL = Path("models/gender.keras")
+MODEL_CARD = Path("docs/model-card.md")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -156,6 +157,17 @@ def export_command(
     target = output or model.with_name(model.stem + SUFFIXES[form])
     difference, images = export_model(model, target, form, check)
     print(f"{target}: P(Male) of {images} faces differs from Keras's by {difference:.1e} at most")
+
+
+@app.command("app")
+def app_command(
+    model: Model = MODEL,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of 127.0.0.1 to listen on; 0: any free one.")] = 8765,
+) -> None:
+    """Serve a page, on this machine alone, to try the model on pictures; nothing is stored."""
+    from facegender.app import serve
+
+    serve(model, MODEL_CARD, port)
 
 
 @app.command("compare")

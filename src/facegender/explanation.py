@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from facegender.celeba import CLASSES
 from facegender.images import Pixels
 
 _LAST_BLOCK = "mixed10"
@@ -26,14 +25,23 @@ def class_heat(model: keras.Model, images: Pixels, labels: npt.NDArray[np.intege
         (n, height, width) from 0 to 1, the highest place of each image 1; all 0 where no place speaks for the class.
         Coarse: InceptionV3's last block has 5 by 4 places of an aligned image.
     """
+    signs = np.where(np.asarray(labels) == 1, 1, -1)
+    return _heat(signs[:, None, None] * _relief(model, images), images)
+
+
+def _relief(model: keras.Model, images: Pixels) -> npt.NDArray[np.float32]:
+    """Give how much each place of the last block speaks for Male, below 0 for No male."""
     block = keras.Model(model.input, [model.get_layer(_LAST_BLOCK).output, model.output])
     with tf.GradientTape() as tape:
         activations, probabilities = block(images, training=False)
         logarithms = tf.math.log(tf.maximum(probabilities, np.finfo(np.float32).tiny))
-        signs = np.where(np.asarray(labels) == 1, 1.0, -1.0).astype(np.float32)
-        scores = signs * (logarithms[:, 1] - logarithms[:, 0])
+        scores = logarithms[:, 1] - logarithms[:, 0]
     weights = tf.reduce_mean(tape.gradient(scores, activations), axis=(1, 2), keepdims=True)
-    heat = tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1)).numpy()
+    return np.asarray(tf.reduce_sum(weights * activations, axis=-1))
+
+
+def _heat(relief: npt.NDArray[np.float32], images: Pixels) -> npt.NDArray[np.float32]:
+    heat = np.maximum(relief, 0).astype(np.float32)
     heat /= np.maximum(heat.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
     height, width = images.shape[1:3]
     return np.stack([cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in heat])
@@ -41,10 +49,9 @@ def class_heat(model: keras.Model, images: Pixels, labels: npt.NDArray[np.intege
 
 def class_overlays(model: keras.Model, images: Pixels) -> list[tuple[Pixels, Pixels]]:
     """Lay over each image of `class_heat` what speaks for No male, and what speaks for Male."""
-    heats = [class_heat(model, images, np.full(len(images), label)) for label in range(len(CLASSES))]
-    return [
-        (overlay(image, no_male), overlay(image, male)) for image, no_male, male in zip(images, *heats, strict=True)
-    ]
+    relief = _relief(model, images)
+    heats = zip(images, _heat(-relief, images), _heat(relief, images), strict=True)
+    return [(overlay(image, no_male), overlay(image, male)) for image, no_male, male in heats]
 
 
 def overlay(image: Pixels, heat: npt.NDArray[np.float32]) -> Pixels:

@@ -1,25 +1,19 @@
 """The report in a real browser, where there is one."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.functional.browser import BROWSER, FLAGS
 from tests.unit.test_report import render
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"),
 ]
 
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
-)
 # Written into the page's title when all is drawn.
 PROBE = """<script>
 addEventListener("load", () => {

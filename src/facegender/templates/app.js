@@ -1,0 +1,203 @@
+"use strict";
+
+const limits = document.body.dataset;
+const find = (id) => document.getElementById(id);
+const queue = [];
+let total = 0, done = 0, failed = 0, faces = 0;
+let running = null; // The request that is under way.
+let stream = null; // Of the camera.
+
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+
+function say(text) {
+  find("status").textContent = text;
+}
+
+function add(files) {
+  if (!files.length) {
+    say("There was no picture in that.");
+    return;
+  }
+  if (!running && !queue.length) total = done = failed = faces = 0;
+  const taken = files.slice(0, limits.maxPictures);
+  const group = make("div");
+  for (const file of taken) {
+    const place = make("article", {}, make("h3", { textContent: file.name }), make("p", { className: "soft", textContent: "waiting" }));
+    group.append(place);
+    queue.push({ file, place });
+  }
+  if (files.length > taken.length) {
+    const left = `${files.length} pictures are more than ${limits.maxPictures} at a time: the last ${files.length - taken.length} were left out.`;
+    group.append(make("article", {}, make("p", { className: "bad", textContent: left })));
+  }
+  find("results").prepend(group);
+  find("clear").hidden = false;
+  total += taken.length;
+  if (!running) work();
+}
+
+async function work() {
+  while (queue.length) {
+    const { file, place } = queue.shift();
+    running = new AbortController();
+    say(`${file.name}: picture ${done + 1} of ${total} is being judged.`);
+    place.lastChild.textContent = "is being judged";
+    let result;
+    try {
+      result = await ask(file, running.signal);
+    } catch {
+      if (running.signal.aborted) continue;
+      result = { error: "the server does not answer; is it still running?" };
+    }
+    if (running.signal.aborted) continue;
+    done += 1;
+    place.lastChild.remove();
+    if (result.error) {
+      failed += 1;
+      place.append(make("p", { className: "bad", textContent: result.error }));
+    } else {
+      faces += result.faces.length;
+      show(place, file.name, result);
+    }
+    say(`${file.name}: ${result.error || summary(result.faces)}. ${done} of ${total} done.`);
+  }
+  running = null;
+  if (total > 1) {
+    say(`All done: ${count(total, "picture")}, ${count(faces, "face")}${failed ? `; ${failed} could not be judged, see below` : ""}.`);
+  }
+}
+
+async function ask(file, signal) {
+  if (file.size > limits.maxBytes) return { error: `larger than ${limits.maxBytes / 1e6} MB; scale it down` };
+  let body;
+  try {
+    body = await file.arrayBuffer();
+  } catch {
+    return { error: "cannot be read: a folder, or a file that has changed since" };
+  }
+  const answer = await fetch("judge", { method: "POST", body, signal, headers: { "Content-Type": "application/octet-stream" } });
+  return answer.json();
+}
+
+function summary(faces) {
+  const labels = faces.map((face) => face.label);
+  const parts = [...new Set(labels)].sort().map((label) => `${labels.filter((one) => one === label).length} ${label}`);
+  return faces.length === 1 ? `1 face, ${labels[0]}` : `${faces.length} faces, ${parts.join(", ")}`;
+}
+
+function show(place, name, result) {
+  const whole = !result.faces[0].box;
+  place.append(make("p", { textContent: `${summary(result.faces)}.${whole ? " Taken whole, as it has the size of CelebA's aligned faces." : ""}` }));
+  if (!whole) {
+    const photograph = make("div", { className: "photograph" });
+    photograph.append(make("img", { src: result.picture, alt: `${name} with ${count(result.faces.length, "face")} boxed and numbered from left to right` }));
+    result.faces.forEach((face, index) => photograph.append(box(face, index + 1)));
+    place.append(photograph);
+  }
+  const list = make("ul", { className: "faces" });
+  list.setAttribute("role", "list"); // Some readers drop it where there are no bullets.
+  result.faces.forEach((face, index) => list.append(card(face, index + 1)));
+  place.append(list);
+}
+
+function box(face, number) {
+  const [left, top, right, bottom] = face.box.map((share) => 100 * share);
+  const element = make("div", { className: `box ${face.label === "unsure" ? "unsure" : ""}` }, make("span", { textContent: number }));
+  element.setAttribute("aria-hidden", "true");
+  Object.assign(element.style, { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` });
+  return element;
+}
+
+function card(face, number) {
+  const heading = make("h4", {}, `Face ${number}: ${face.label} `, make("span", { textContent: `P(Male) = ${face.probability.toFixed(3)}` }));
+  const views = make("div", { className: face.speaks_for ? "views" : "views alone" }, view(face.image, `Face ${number}, aligned`, "aligned"));
+  for (const [label, picture] of Object.entries(face.speaks_for || {})) {
+    views.append(view(picture, `Face ${number}, red where the network saw what speaks for ${label}`, `speaks for ${label}`));
+  }
+  return make("li", {}, heading, scale(face.probability), views);
+}
+
+function view(picture, alt, caption) {
+  return make("figure", {}, make("img", { src: picture, alt }), make("figcaption", { textContent: caption }));
+}
+
+function scale(probability) {
+  const band = make("div", { className: "band" });
+  const low = Math.max(0, limits.threshold - limits.unsure), high = Math.min(1, Number(limits.threshold) + Number(limits.unsure));
+  Object.assign(band.style, { left: `${100 * low}%`, width: `${100 * (high - low)}%` });
+  const value = make("div", { className: "value" });
+  value.style.left = `${100 * probability}%`;
+  const element = make("div", { className: "scale", title: "P(Male) from 0 to 1; unsure in the shaded part" }, band, value);
+  element.setAttribute("aria-hidden", "true");
+  return element;
+}
+
+find("choose").addEventListener("click", () => find("files").click());
+find("files").addEventListener("change", (event) => {
+  add([...event.target.files]);
+  event.target.value = ""; // So that the same file can be chosen again.
+});
+
+addEventListener("paste", (event) => add([...event.clipboardData.files]));
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dragging");
+});
+addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) document.body.classList.remove("dragging");
+});
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dragging");
+  add([...event.dataTransfer.files]);
+});
+
+find("clear").addEventListener("click", () => {
+  queue.length = total = done = failed = faces = 0;
+  if (running) running.abort();
+  find("results").replaceChildren();
+  find("clear").hidden = true;
+  find("choose").focus();
+  say("Cleared.");
+});
+
+find("open-camera").addEventListener("click", async () => {
+  if (stream) return closeCamera();
+  find("open-camera").disabled = true; // While the user is asked.
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
+  } catch (error) {
+    say(`The camera cannot be used: ${error.message}.`);
+    return;
+  } finally {
+    find("open-camera").disabled = false;
+  }
+  find("video").srcObject = stream;
+  find("camera").hidden = false;
+  find("open-camera").setAttribute("aria-expanded", "true");
+  await find("video").play();
+  find("take").focus();
+});
+
+function closeCamera() {
+  stream.getTracks().forEach((track) => track.stop());
+  stream = null;
+  find("video").srcObject = null;
+  find("camera").hidden = true;
+  find("open-camera").setAttribute("aria-expanded", "false");
+  find("open-camera").focus();
+}
+
+find("close-camera").addEventListener("click", closeCamera);
+find("take").addEventListener("click", () => {
+  const video = find("video");
+  const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  canvas.toBlob((blob) => add([new File([blob], `Camera, ${new Date().toLocaleTimeString()}`)]), "image/jpeg", 0.95);
+});
