@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import keras
 
 
+ONNX_PROPERTY = "facegender"
+"""The metadata property of an ONNX file that holds threshold and temperature as JSON."""
+
+
 class Classifier(NamedTuple):
     """A model and how to judge by it.
 
@@ -42,7 +46,7 @@ def load_classifier(path: str | Path) -> Classifier:
     if not path.is_file():
         raise FacegenderError(f"{path}: no such file; run: dvc repro, or: dvc pull, or name another with --model")
     if path.suffix == ".onnx":
-        return _load_onnx(path)
+        return onnx_classifier(path)
     if path.suffix == ".keras":
         # TensorFlow takes seconds to load.
         load_tensorflow()
@@ -60,7 +64,12 @@ def keras_classifier(model: "keras.Model", judgement: dict[str, float]) -> Class
     return Classifier(lambda images: predict(model, images), height, width, judgement["threshold"])
 
 
-def _load_onnx(path: Path) -> Classifier:
+def onnx_classifier(path: Path) -> Classifier:
+    """Make a classifier of what `facegender export` wrote.
+
+    Raises:
+        FacegenderError: it is damaged, or something else.
+    """
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
@@ -70,7 +79,7 @@ def _load_onnx(path: Path) -> Classifier:
         raise FacegenderError(f"{path}: damaged; make it anew with: facegender export --format onnx") from error
     metadata = session.get_modelmeta().custom_metadata_map
     try:
-        threshold = json.loads(metadata["facegender"])["threshold"]
+        threshold = json.loads(metadata[ONNX_PROPERTY])["threshold"]
     except (KeyError, ValueError) as error:
         raise FacegenderError(f"{path}: holds no threshold, so facegender export did not make it") from error
     [entry] = session.get_inputs()

@@ -1,5 +1,6 @@
 """The command line `facegender`. What takes seconds to load is imported by the commands that need it."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -85,6 +86,10 @@ def predict_command(
         raise FacegenderError("--csv and --json: give one of them")
     if rev is not None and model != MODEL:
         raise FacegenderError("--model and --rev: give one of them")
+    # A file's name need not be text.
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     files = list(find_photographs(paths, sys.stdin))
     if rev is not None:
         from facegender.registry import fetch_model
@@ -117,6 +122,8 @@ def explain_command(
         raise FacegenderError(f"{output}: a PNG is written; let its name end in .png")
     if not output.resolve().parent.is_dir():
         raise FacegenderError(f"{output}: its folder is not there; make it first")
+    if output.resolve() == Path(image).resolve():
+        raise FacegenderError(f"{output}: the photograph itself; name another file with -o")
     load_tensorflow()
     import numpy as np
 
@@ -136,7 +143,7 @@ def explain_command(
     ):
         pictures += [face, *overlays]
         captions += [f"P(Male) = {probability:.3f}", *(f"red: speaks for {name}" for name in CLASSES)]
-    image_grid(output, pictures, captions, Path(image).name, columns=3)
+    image_grid(output, pictures, captions, "Where the network saw it", columns=3)
 
 
 @app.command("export")
@@ -150,7 +157,7 @@ def export_command(
         Path, typer.Option(metavar="FOLDER", help="Faces to compare on: images, or shards of the stage preprocess.")
     ] = Path("data/preprocessed/test"),
 ) -> None:
-    """Write the model for other programs, if it says of real faces what Keras says, to 0.0001 of P(Male)."""
+    """Write the model for other programs, if it says of up to 32 faces what Keras says, to 0.0001 of P(Male)."""
     load_tensorflow()
     from facegender.export import SUFFIXES, export_model
 
@@ -271,4 +278,9 @@ def import_command(
 @one_line_errors()
 def main() -> None:
     """Run the command that the arguments name."""
-    app()
+    try:
+        app()
+    except OSError as error:  # A disk that is full, a folder that may not be written, …
+        raise FacegenderError(
+            f"{error.filename or 'the system'}: {error.strerror or error}; mend that and try again"
+        ) from error

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import tensorflow as tf
 
+from facegender.classifier import ONNX_PROPERTY, onnx_classifier
 from facegender.errors import FacegenderError
 from facegender.files import whole_file, whole_folder
 from facegender.images import Pixels, decode_image, fit_image
@@ -50,8 +50,10 @@ def export_model(source: str | Path, target: str | Path, form: Format, faces: st
         The largest difference in P(Male), and of how many images.
 
     Raises:
-        FacegenderError: the source is no such model, there are no faces, or the difference is more than 1e-4.
+        FacegenderError: the source is no such model, the target is something that is not to be replaced, there are no
+            faces, or the difference is more than 1e-4.
     """
+    _check_target(Path(source), Path(target), form)
     model, judgement = load_calibrated(source)
     _, height, width, _ = model.input_shape
     images = np.stack([fit_image(image, height, width) for image in islice(_read_faces(faces), _CHECKED)])
@@ -67,6 +69,18 @@ def export_model(source: str | Path, target: str | Path, form: Format, faces: st
                 "another format, or other versions of the libraries"
             )
     return difference, len(images)
+
+
+def _check_target(source: Path, target: Path, form: Format) -> None:
+    if target.resolve() == source.resolve():
+        raise FacegenderError(f"{target}: the model itself; name another file with --output")
+    if form == "saved_model":
+        if target.exists() and not (target / "saved_model.pb").is_file():
+            raise FacegenderError(f"{target}: is there, and no SavedModel; name a new folder with --output")
+    elif target.is_dir():
+        raise FacegenderError(f"{target}: a folder; name a file in it with --output")
+    if not target.resolve().parent.is_dir():
+        raise FacegenderError(f"{target}: its folder is not there; make it first")
 
 
 def _read_faces(folder: str | Path) -> Iterator[Pixels]:
@@ -85,11 +99,9 @@ Predict = Callable[[Pixels], npt.NDArray[np.float32]]
 def _write_onnx(model: keras.Model, path: Path, judgement: str) -> Predict:
     model.export(path, format="onnx", verbose=False)
     network = onnx.load(path)
-    onnx.helper.set_model_props(network, {"facegender": judgement})
+    onnx.helper.set_model_props(network, {ONNX_PROPERTY: judgement})
     onnx.save(network, path)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda images: session.run(None, {name: images})[0][:, 1]
+    return onnx_classifier(path).predict
 
 
 def _write_saved_model(model: keras.Model, folder: Path, judgement: str) -> Predict:

@@ -18,6 +18,9 @@ from facegender.slices import LEAST_UNITS
 _LAST_DIGIT = 1.5e-6
 """Figures are written to 6 decimals; the last one may be rounded otherwise on another machine."""
 
+_NAMED = 5
+"""Files at most in a finding."""
+
 _CERTAIN = 1e-6
 """The last decimal of a written probability."""
 
@@ -71,7 +74,7 @@ def check_floors(
             if name not in figures:
                 near = difflib.get_close_matches(name, figures, n=1)
                 unknown.append(f"{name} is not in {' or '.join(known)}" + (f" (is {near[0]} meant?)" if near else ""))
-            elif figures[name] < limit if word == "below" else abs(figures[name]) > limit:
+            elif not (figures[name] >= limit if word == "below" else abs(figures[name]) <= limit):
                 low.append(f"{name} {figures[name]:.4f} is {word} {limit:g}")
             else:
                 held.append(f"{name} {figures[name]:.4f}")
@@ -196,7 +199,7 @@ def check_model(
         f"{name} is {of_predictions[name]:g}, not {figures.get(name)}"
         for name in of_predictions
         if not abs(figures.get(name, np.inf) - of_predictions[name]) <= _LAST_DIGIT
-    ]
+    ] + [f"{name} is no figure of predictions" for name in sorted(set(figures) - set(of_predictions))]
     if edited:
         wrong.append(f"metrics/evaluate.json is not of data/predictions.csv: {', '.join(edited)}")
     called = committed["predicted"] != (committed["probability"] >= judgement["threshold"])
@@ -229,7 +232,8 @@ def check_remote(missing: Sequence[str]) -> Finding:
     """
     if not missing:
         return Finding("remote", "pass", "all data of this revision is in the remote")
-    return Finding("remote", "fail", f"not in the remote: {', '.join(missing)}", "run: dvc push")
+    more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+    return Finding("remote", "fail", f"not in the remote: {', '.join(missing[:_NAMED])}{more}", "run: dvc push")
 
 
 def findings_markdown(findings: Sequence[Finding], unasked: Sequence[str]) -> str:

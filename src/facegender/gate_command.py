@@ -1,6 +1,7 @@
 """The checks of `facegender gate` on this folder: what each needs is read here, and gate.py judges it."""
 
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,7 @@ def _lock() -> Finding:
 
 def _floors() -> Finding:
     limits = load_params().gate
-    figures = _figures(SLICES) | _figures(FIGURES)
+    figures = _figures(FIGURES) | _figures(SLICES)
     return gate.check_floors(figures, limits.floors, limits.ceilings, (FIGURES, SLICES))
 
 
@@ -114,9 +115,11 @@ def _remote(without_remote: bool) -> Finding:
 
 def _figures(path: str) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not all(isinstance(value, int | float) and math.isfinite(value) for value in content.values()):
+            raise ValueError("a figure is no finite number")
     except OSError as error:
         raise FacegenderError(f"{path}: {error.strerror}; run: git restore {path}, or: dvc repro") from error
-    except ValueError as error:
-        raise FacegenderError(f"{path}: no valid JSON ({error}); run: dvc repro") from error
-    return content
+    except (ValueError, AttributeError) as error:
+        raise FacegenderError(f"{path}: no valid JSON of figures ({error}); run: dvc repro") from error
+    return dict(content)

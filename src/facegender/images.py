@@ -80,11 +80,13 @@ def _decode_over_white(data: bytes) -> Pixels | None:
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4 or stored.dtype not in (np.uint8, np.uint16):
         return None
     scale = 65535 if stored.dtype == np.uint16 else 255
-    colour, alpha = stored[..., :3] / scale, stored[..., 3:] / scale
     # libtiff multiplies 8 bit colour by alpha itself.
-    if not (data.startswith(_TIFF_SIGNATURES) and stored.dtype == np.uint8):
-        colour = colour * alpha
-    image = np.asarray(np.rint(255 * np.clip(colour + 1 - alpha, 0, 1)), np.uint8)
+    is_multiplied = data.startswith(_TIFF_SIGNATURES) and stored.dtype == np.uint8
+    image = np.empty((*stored.shape[:2], 3), np.uint8)
+    # By rows, as a float takes eight bytes.
+    for row in range(len(image)):
+        colour, alpha = stored[row, :, :3] / scale, stored[row, :, 3:] / scale
+        image[row] = np.rint(255 * np.clip((colour if is_multiplied else colour * alpha) + 1 - alpha, 0, 1))
     exif = [content for kind, content in zip(kinds, metadata, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
     # OpenCV turns a picture as EXIF says only where it decodes it without alpha.
     _, turnable = cv2.imencodeWithMetadata(".png", image, [cv2.IMAGE_METADATA_EXIF] * len(exif), exif)

@@ -15,7 +15,8 @@ import pandas as pd
 
 from facegender.celeba import ATTRIBUTES, CLASSES, LABEL
 from facegender.errors import FacegenderError
-from facegender.raw import IMAGE_SUFFIXES
+from facegender.folders import list_files
+from facegender.images import IMAGE_SUFFIXES
 
 KINDS = {
     "celeba": "CelebA's own lists and images",
@@ -48,7 +49,6 @@ COLUMNS = {
 _COLUMNS_WHERE_1_IS_MALE = ("male", "label")
 # [age]_[gender]_[race]_[date and time].jpg, as https://susanqq.github.io/UTKFace/ says; gender: 0 male, 1 female.
 _UTKFACE_NAME = re.compile(r"\d{1,3}_([01])_[0-4]_\d+(\D.*)?")
-_NOT_TO_READ = ("__MACOSX",)
 
 
 class Found(NamedTuple):
@@ -117,31 +117,6 @@ def read_source(source: Path, kind: str, male: str | None, columns: Mapping[str,
             raise FacegenderError(f"{source}: holds {len(paths)} csv files; give the path of the right one")
         source = paths[0]
     return read_csv(source, columns, male, images)
-
-
-def list_files(source: Path) -> list[str]:
-    """List the files of a folder and its subfolders, but hidden ones: sorted, relative, apart by `/`."""
-    files = []
-    seen = set()
-    for folder, subfolders, names in os.walk(source, onerror=_raise_unreadable, followlinks=True):
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:  # Links may go in circles.
-            subfolders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name))
-        prefix = Path(folder).relative_to(source).as_posix()
-        prefix = "" if prefix == "." else f"{prefix}/"
-        files += [prefix + name for name in names if not _is_hidden(name)]
-    return sorted(files)
-
-
-def _raise_unreadable(error: OSError) -> None:
-    raise FacegenderError(f"{error.filename}: {error.strerror}; give a folder that can be read") from error
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name in _NOT_TO_READ
 
 
 def _pictures(source: Path) -> list[str]:

@@ -9,22 +9,22 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import yaml
 from tqdm import tqdm
 
+from facegender.alignment import Align, aligned_faces
 from facegender.celeba import CLASSES, HEIGHT, LABEL, PARTITIONS, WIDTH
 from facegender.errors import FacegenderError
 from facegender.files import write_csv
+from facegender.folders import list_files
 from facegender.images import decode_image, encode_jpeg
-from facegender.import_sources import KINDS, Found, celeba_lists, find_kind, list_files, open_zip, read_source
+from facegender.import_sources import KINDS, Found, celeba_lists, find_kind, open_zip, read_source
 from facegender.partition import drop_shared_identities
 from facegender.raw import ImageSource, known_identities, open_images, read_annotations, read_attributes
-
-Align = Literal["never", "auto", "always"]
 
 SHARES = (0.8, 0.1, 0.1)
 
@@ -151,7 +151,9 @@ def _whole_outputs(folder: Path) -> Iterator[Path]:
 
     Unlike `whole_folder`, other files in `folder`, such as those of DVC, stay.
     """
-    near = next(parent for parent in folder.absolute().parents if parent.is_dir())
+    # On the same disk, though DEST be a link or a disk of its own.
+    folder = folder.resolve()
+    near = next(path for path in (folder, *folder.parents) if path.is_dir())
     partial = near / f".partial-{folder.name}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -183,8 +185,6 @@ def picture_bytes(data: bytes, name: str, align: Align = "never") -> bytes:
     """
     image = decode_image(data, name)
     if align != "never":
-        from facegender.alignment import aligned_faces
-
         faces = aligned_faces(image, align, HEIGHT, WIDTH)
         if len(faces) != 1:
             found = f"{len(faces)} faces" if faces else "no face"
@@ -334,8 +334,8 @@ def _lay_out_celeba(source: Path, folder: Path, skip_bad: bool) -> tuple[pd.Data
         if is_zip:
             with open_zip(source) as archive:
                 lists = celeba_lists(archive.namelist())
-                for member in lists.values():
-                    archive.extract(member, place)
+                # Where it was put, which is below `place` whatever the member's name.
+                lists = {stem: archive.extract(member, place) for stem, member in lists.items()}
             images = source
         else:
             files = list_files(source)

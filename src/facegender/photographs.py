@@ -12,6 +12,7 @@ from facegender.alignment import Align, Face, aligned_faces
 from facegender.celeba import CLASSES
 from facegender.classifier import Classifier
 from facegender.errors import FacegenderError
+from facegender.folders import list_files
 from facegender.images import IMAGE_SUFFIXES, Pixels, decode_image
 from facegender.streams import batched, read_ahead
 
@@ -61,8 +62,7 @@ def find_photographs(arguments: Iterable[str], listed: Iterable[str]) -> Iterato
         if argument == "-":
             yield from find_photographs((line.strip() for line in listed if line.strip()), ())
         elif os.path.isdir(argument):
-            reason = f"no image inside ({', '.join(IMAGE_SUFFIXES)})"
-            yield from sorted(_below(argument)) or (Judgement(argument, error=reason),)
+            yield from _below(argument)
         elif os.path.exists(argument) or not glob.has_magic(argument):
             yield argument
         else:
@@ -70,14 +70,15 @@ def find_photographs(arguments: Iterable[str], listed: Iterable[str]) -> Iterato
             yield from sorted(files) or (Judgement(argument, error="no file matches"),)
 
 
-def _below(folder: str) -> Iterator[str]:
-    for path, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (
-            os.path.join(path, name)
-            for name in names
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
-        )
+def _below(folder: str) -> Iterator[str | Judgement]:
+    try:
+        names = [name for name in list_files(Path(folder)) if name.lower().endswith(IMAGE_SUFFIXES)]
+    except FacegenderError as error:
+        yield Judgement(folder, error=str(error))
+        return
+    if not names:
+        yield Judgement(folder, error=f"no image inside ({', '.join(IMAGE_SUFFIXES)})")
+    yield from (os.path.join(folder, name) for name in names)
 
 
 def judge_photographs(
@@ -132,8 +133,9 @@ def read_faces(path: str, height: int, width: int, align: Align) -> Sequence[tup
     """
     try:
         data = Path(path).read_bytes()
-    except OSError as error:
-        raise FacegenderError(f"{path}: {error.strerror}; check the path") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise FacegenderError(f"{path}: {reason}; check the path") from error
     faces = aligned_faces(decode_image(data, path), align, height, width)
     if not faces:
         raise FacegenderError(

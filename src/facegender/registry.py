@@ -79,6 +79,7 @@ def _resolve(revision: str, repo: str) -> tuple[str, str]:
     import gto.api
     from gto.constants import parse_shortcut
     from gto.exceptions import GTOException
+    from scmrepo.exceptions import SCMError
 
     shortcut = parse_shortcut(revision)
     if not shortcut.shortcut:
@@ -86,7 +87,7 @@ def _resolve(revision: str, repo: str) -> tuple[str, str]:
     try:
         # DVC's own look-up would find versions and stages that were withdrawn.
         versions = gto.api.show(repo, revision)
-    except GTOException as error:
+    except (GTOException, SCMError) as error:
         raise FacegenderError(f"{revision}: {_line(error)}; see: gto show, git fetch --tags") from error
     if not versions:
         raise FacegenderError(

@@ -17,8 +17,8 @@ from facegender.errors import FacegenderError
 PREDICTIONS = Path("data/predictions.csv")
 
 
-def predictions_here() -> pd.DataFrame:
-    """Read this folder's predictions.
+def predictions_here(folder: Path = Path()) -> pd.DataFrame:
+    """Read a project's predictions.
 
     Raises:
         FacegenderError: there are none, or they are something else.
@@ -26,7 +26,7 @@ def predictions_here() -> pd.DataFrame:
     from facegender.evaluation import parse_predictions
 
     try:
-        content = PREDICTIONS.read_text(encoding="utf-8")
+        content = (folder / PREDICTIONS).read_text(encoding="utf-8")
     except OSError as error:
         raise FacegenderError(f"{PREDICTIONS}: {error.strerror}; run: dvc repro, or: dvc pull") from error
     return parse_predictions(content, f"this folder: {PREDICTIONS}")
@@ -48,28 +48,26 @@ def predictions_of(revision: str | None) -> pd.DataFrame:
     if revision is None:
         try:
             repository = Repo()
-            path = Path(repository.root_dir, PREDICTIONS)
-            content = path.read_text(encoding="utf-8")
+            outs = repository.find_outs_by_path(str(Path(repository.root_dir, PREDICTIONS)))
         except DvcException as error:
             raise FacegenderError(f"{Path.cwd()}: {error}; run it in the project's folder") from error
-        except OSError as error:
-            raise FacegenderError(f"{PREDICTIONS}: {error.strerror}; run: dvc repro, or: dvc pull") from error
-        makers = [out.stage.addressing for out in repository.find_outs_by_path(str(path))]
-        for place in _changed(repository.status(targets=makers, with_deps=True)):
+        predictions = predictions_here(Path(repository.root_dir))
+        for place in _changed(repository.status(targets=[out.stage.addressing for out in outs], with_deps=True)):
             raise FacegenderError(
                 f"{PREDICTIONS}: {place} has changed since it was made; run: dvc repro, or compare revisions"
             )
-    else:
-        try:
-            content = dvc.api.read(str(PREDICTIONS), rev=revision)
-        except SCMError as error:
-            raise FacegenderError(f"{revision}: {error}; see: git log, git tag, git fetch") from error
-        except (DvcException, OSError) as error:
-            raise FacegenderError(
-                f"{revision}: its {PREDICTIONS} is neither in DVC's cache here nor in a remote; where it was made, "
-                f"run: dvc push; or check it out and run: dvc repro ({' '.join(str(error).split())})"
-            ) from error
-    return parse_predictions(content, f"{revision or 'this folder'}: {PREDICTIONS}")
+        return predictions
+    try:
+        content = dvc.api.read(str(PREDICTIONS), rev=revision)
+    except SCMError as error:
+        raise FacegenderError(f"{revision}: {error}; see: git log, git tag, git fetch") from error
+    # A remote's library raises errors of its own.
+    except Exception as error:
+        raise FacegenderError(
+            f"{revision}: its {PREDICTIONS} is neither in DVC's cache here nor in a remote; where it was made, "
+            f"run: dvc push; or check it out and run: dvc repro ({' '.join(str(error).split())})"
+        ) from error
+    return parse_predictions(content, f"{revision}: {PREDICTIONS}")
 
 
 def _changed(status: dict[str, Any]) -> Iterator[str]:
@@ -97,6 +95,8 @@ def stale_stages() -> dict[str, list[str]]:
     planned = _run_dvc(*command)
     # It ends with 0 even when a stage is stale, and without the data perhaps with an error, so its words decide.
     stages = re.findall(r"^Running stage '(.+)':", planned.stdout, flags=re.MULTILINE)
+    # Where an input is not here, it stops there.
+    stages += re.findall(r"failed to reproduce '(.+?)'", planned.stderr)
     if not stages and not planned.returncode:
         return {}
     status = json.loads(_dvc("status", "--json"))
@@ -110,7 +110,7 @@ def stale_stages() -> dict[str, list[str]]:
 def recorded_md5(path: str) -> str | None:
     """Look up which MD5 sum dvc.lock has of an out; None where it has no such out."""
     try:
-        return _md5_in(Path("dvc.lock").read_text(encoding="utf-8"), path)
+        return _md5_in(Path("dvc.lock").read_text(encoding="utf-8"), path, "dvc.lock")
     except OSError as error:
         raise FacegenderError(f"dvc.lock: {error.strerror}; run: dvc repro, and commit it") from error
 
@@ -133,11 +133,16 @@ def has_out(revision: str, path: str) -> bool:
     if known.returncode:
         raise FacegenderError(f"{revision}: unknown Git revision; see: git log, git tag, git fetch")
     lock = subprocess.run(["git", "show", f"{revision}:./dvc.lock"], capture_output=True, text=True)
-    return lock.returncode == 0 and _md5_in(lock.stdout, path) is not None
+    return lock.returncode == 0 and _md5_in(lock.stdout, path, f"{revision}: dvc.lock") is not None
 
 
-def _md5_in(lock: str, path: str) -> str | None:
-    stages = (yaml.safe_load(lock) or {}).get("stages", {}).values()
+def _md5_in(lock: str, path: str, name: str) -> str | None:
+    try:
+        stages = (yaml.safe_load(lock) or {}).get("stages", {}).values()
+    except (yaml.YAMLError, AttributeError) as error:
+        raise FacegenderError(
+            f"{name}: no valid YAML, perhaps half merged; take either side and run: dvc repro"
+        ) from error
     return next((out["md5"] for stage in stages for out in stage.get("outs", []) if out["path"] == path), None)
 
 
@@ -152,7 +157,8 @@ def not_in_remote() -> list[str]:
             "no remote is set, so nobody else can get this revision's data; run: dvc remote add --default NAME URL, "
             "and: dvc push; where none is wanted, give --no-remote"
         )
-    status = json.loads(_dvc("data", "status", "--not-in-remote", "--json"))
+    # Without --granular, a folder counts as there when its list of files is.
+    status = json.loads(_dvc("data", "status", "--not-in-remote", "--granular", "--json"))
     missing: list[str] = status.get("not_in_remote", [])
     return missing
 

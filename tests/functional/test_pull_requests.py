@@ -147,7 +147,12 @@ def test_the_first_pull_request_is_judged_and_commented_on(
     ]
     assert f"| {metrics(author, 'evaluate')['accuracy']}" in page.partition("### Metrics")[2]
     assert (folder / "pull_request" / "plots" / "index.html").is_file()
-    assert (tmp_path / "summary.md").read_text(encoding="utf-8").startswith("| Check | Verdict |")
+    summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith("| Check | Verdict |")
+    assert "### Parameters" in summary
+    assert "### Metrics" in summary
+    # Pictures may show faces.
+    assert not list((folder / "pull_request").rglob("*.png"))
     # Only what is needed was pulled.
     assert not (folder / "data" / "preprocessed" / "train").exists()
 

@@ -88,6 +88,22 @@ def test_what_differs_is_not_written(folder: Path, tmp_path: Path, monkeypatch: 
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
+@pytest.mark.parametrize(
+    ("target", "form", "words"),
+    [
+        ("gender.keras", "onnx", "the model itself"),
+        ("faces", "saved_model", "is there, and no SavedModel"),
+        ("faces", "tflite", "a folder"),
+        ("nowhere/model.onnx", "onnx", "its folder is not there"),
+    ],
+)
+def test_nothing_else_is_replaced(folder: Path, target: str, form: Any, words: str) -> None:
+    before = sorted(path.name for path in folder.rglob("*"))
+    with pytest.raises(FacegenderError, match=words):
+        export_model(folder / "gender.keras", folder / target, form, folder / "faces")
+    assert sorted(path.name for path in folder.rglob("*")) == before
+
+
 @pytest.mark.parametrize("faces", ["nowhere", "empty", "text"])
 def test_no_faces_to_compare_on_is_one_line(folder: Path, tmp_path: Path, faces: str) -> None:
     (tmp_path / "empty").mkdir()

@@ -127,7 +127,9 @@ def test_the_command_explains_a_face_for_both_classes(
     picture = decode_image((tmp_path / "out.png").read_bytes(), "out.png")
     # Three pictures side by side: the face, and both classes.
     assert picture.shape[1] > 2 * picture.shape[0] * 0.8
-    for output in ("out.jpg", "nowhere/out.png"):
+    (tmp_path / "face.jpg").rename(tmp_path / "face.png")
+    for output in ("out.jpg", "nowhere/out.png", "face.png"):
+        explain[2] = "face.png"
         monkeypatch.setattr(sys, "argv", [*explain, output])
         with pytest.raises(SystemExit, match=f"error: {output}: "):
             cli.main()

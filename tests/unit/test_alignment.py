@@ -7,10 +7,32 @@ import numpy as np
 import pytest
 
 from facegender.alignment import Face, align_face, aligned_faces, detect_faces
+from facegender.celeba import ATTRIBUTES
+from facegender.faces import render_face
 from facegender.images import Pixels, decode_image, fit_image
 from tests.imports import ROOT
 
 PORTRAITS = ROOT.parent / "shared" / "data" / "faker_portraits_aligned" / "img_align_celeba"
+
+
+@pytest.mark.parametrize("turn", [0, 20])
+def test_drawn_faces_are_found_wherever_they_are_and_come_out_where_celeba_has_them(turn: int) -> None:
+    # Four on one picture, whose eyes are drawn where CelebA's are.
+    image = np.full((700, 800, 3), 90, np.uint8)
+    for number in range(4):
+        face = np.asarray(render_face(dict.fromkeys(ATTRIBUTES, 0) | {"Young": 1}, np.random.default_rng(number)))
+        top, left = 60 + 320 * (number // 2), 120 + 320 * (number % 2)
+        image[top : top + 218, left : left + 178] = face
+    image = np.asarray(cv2.warpAffine(image, cv2.getRotationMatrix2D((400, 350), turn, 0.9), (800, 700)), np.uint8)
+
+    found = aligned_faces(image, "auto", 218, 178)
+
+    assert len(found) == 4
+    for _, aligned in found:
+        [again] = detect_faces(aligned)
+        assert again.left_eye == pytest.approx((69, 112), abs=6)
+        assert again.right_eye == pytest.approx((108, 112), abs=6)
+
 
 needs_portraits = pytest.mark.skipif(not PORTRAITS.is_dir(), reason="the folder shared/ with portraits is not here")
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -5,6 +7,8 @@ from facegender import gate
 from facegender.errors import FacegenderError
 from facegender.evaluation import metrics_of
 from facegender.gate import Finding
+from facegender.gate_command import _figures
+from facegender.repository import recorded_md5
 
 JUDGEMENT = {"threshold": 0.5, "temperature": 1.0}
 
@@ -43,10 +47,14 @@ def test_a_lock_file_is_stale_at_each_stage_with_what_differs() -> None:
         ({"accuracy": 0.5}, {"gap": 0.1}, "fail", "gap -0.2000 is above 0.1"),
         ({"acuracy": 0.5}, {}, "fail", "acuracy is not in a.json or b.json (is accuracy meant?)"),
         ({}, {}, "pass", "none are set"),
+        ({"none": 0.5}, {}, "fail", "none nan is below 0.5"),
+        ({}, {"none": 0.5}, "fail", "none nan is above 0.5"),
     ],
 )
 def test_floors_and_ceilings(floors: dict[str, float], ceilings: dict[str, float], verdict: str, words: str) -> None:
-    finding = gate.check_floors({"accuracy": 0.9, "gap": -0.2}, floors, ceilings, ("a.json", "b.json"))
+    finding = gate.check_floors(
+        {"accuracy": 0.9, "gap": -0.2, "none": float("nan")}, floors, ceilings, ("a.json", "b.json")
+    )
     assert finding[1:3] == (verdict, words)
     assert bool(finding.remedy) == (verdict == "fail")
 
@@ -126,6 +134,34 @@ def test_figures_edited_by_hand_are_told() -> None:
     finding = gate.check_model(GOOD, GOOD, figures, JUDGEMENT, 0.02)
     assert finding.verdict == "fail"
     assert "metrics/evaluate.json is not of data/predictions.csv: accuracy is 0.95, not 0.97" in finding.found
+
+
+def test_a_figure_that_was_added_by_hand_is_told() -> None:
+    finding = gate.check_model(GOOD, GOOD, metrics_of(GOOD) | {"worst_recall": 1.0}, JUDGEMENT, 0.02)
+    assert finding.verdict == "fail"
+    assert "worst_recall is no figure of predictions" in finding.found
+
+
+@pytest.mark.parametrize("content", ['{"accuracy": NaN}', '{"accuracy": "high"}', '{"accuracy": null}', "[1]", "{"])
+def test_figures_that_are_no_finite_numbers_are_one_line(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(FacegenderError, match=r"^a\.json: no valid JSON of figures .*; run: dvc repro$"):
+        _figures("a.json")
+
+
+def test_a_lock_file_with_marks_of_a_conflict_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.lock").write_text("<<<<<<< HEAD\nstages:\n=======\nstages:\n>>>>>>> other\n")
+    with pytest.raises(FacegenderError, match=r"^dvc\.lock: no valid YAML"):
+        recorded_md5("models/gender.keras")
+
+
+def test_of_many_missing_files_the_first_are_named() -> None:
+    finding = gate.check_remote([f"data/{number}" for number in range(1200)])
+    assert finding.found == "not in the remote: data/0, data/1, data/2, data/3, data/4 and 1,195 more"
 
 
 def test_predictions_called_otherwise_than_the_threshold_says_are_told() -> None:

@@ -1,7 +1,7 @@
 """People's own data in CelebA's format, as the pipeline's own readers see it."""
 
 import sys
-import types
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facegender import importing
 from facegender.cli import main
 from facegender.errors import FacegenderError
 from facegender.images import Pixels, encode_jpeg
@@ -420,10 +421,30 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, faces: int) -> list[tuple[str, int
         asked.append((mode, height, width))
         return [(None, np.full((height, width, 3), 200, np.uint8))] * faces
 
-    module = types.ModuleType("facegender.alignment")
-    module.aligned_faces = aligned_faces  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "facegender.alignment", module)
+    monkeypatch.setattr(importing, "aligned_faces", aligned_faces)
     return asked
+
+
+def test_a_destination_may_be_a_link_to_another_disk(tmp_path: Path) -> None:
+    faces = write(tmp_path / "in", {"men/a.jpg": jpeg(1), "women/b.jpg": jpeg(2)})
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as disk:
+        (tmp_path / "out").symlink_to(disk)
+        import_data(faces, tmp_path / "out")
+        assert len(read(tmp_path / "out")) == 2
+        assert not [name for name in content(Path(disk)) if "partial" in name]
+
+
+def test_a_zip_whose_members_point_outside_is_read_from_within(tmp_path: Path) -> None:
+    (tmp_path / "list_attr_celeba.csv").write_text("no list", encoding="utf-8")
+    names = ["a.jpg", "b.jpg"]
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        outside = f"../../../../..{tmp_path}/list_attr_celeba.csv"
+        archive.writestr(outside, "image_id,Male\na.jpg,1\nb.jpg,-1\n")
+        archive.writestr("list_eval_partition.csv", "image_id,partition\na.jpg,0\nb.jpg,0\n")
+        for number, name in enumerate(names):
+            archive.writestr(f"img_align_celeba/{name}", jpeg(number))
+    import_data(tmp_path / "archive.zip", tmp_path / "out")
+    assert sorted(read(tmp_path / "out").index) == names
 
 
 def test_the_one_face_is_aligned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,10 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,38 @@ def test_the_command_judges_all_and_ends_with_1_when_a_file_was_bad(folder: Path
     rows = list(csv.DictReader(io.StringIO(bad.stdout)))
     assert [row["label"] for row in rows] == ["", "Male"]
     assert bad.stderr.splitlines()[-1].startswith("error: 1 of the files")
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]], ids=str)
+def test_names_that_are_no_text_and_no_names_do_not_end_it(folder: Path, form: list[str]) -> None:
+    save_mean_network(folder / "model.onnx", {"facegender": '{"threshold": 0.35}'})
+    name = os.fsdecode(os.fsencode(folder) + b"/\xff.jpg")
+    Path(name).write_bytes(picture(0))
+    listed = f"a\0b.jpg\n{name}\n{folder / 'b.jpg'}\n"
+    program = "from facegender import cli; import sys; sys.argv[0] = 'facegender'; cli.main()"
+    arguments = ["predict", "-", "--model", str(folder / "model.onnx"), "--align", "never", *form]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        input=os.fsencode(listed),
+        capture_output=True,
+        env=os.environ | {"PYTHONUTF8": "1"},
+    )
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert b"embedded null byte" in done.stdout
+    assert done.stdout.count(b"Male") >= 1
+    assert b"No male" in done.stdout
+
+
+def test_a_folder_that_cannot_be_read_is_said_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def walk(top: Path, onerror: Callable[[OSError], None], **_: object) -> Iterator[tuple[str, list[str], list[str]]]:
+        onerror(PermissionError(13, "Permission denied", str(top)))
+        yield from ()
+
+    monkeypatch.setattr(os, "walk", walk)
+    [judgement] = find_photographs([str(folder)], ())
+    assert isinstance(judgement, Judgement)
+    assert "Permission denied" in (judgement.error or "")
 
 
 def test_two_forms_at_once_are_one_line() -> None:

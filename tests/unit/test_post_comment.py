@@ -1,6 +1,14 @@
+import json
+import urllib.error
+import urllib.request
+from email.message import Message
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from scripts.post_comment import target_of
+from scripts.post_comment import LONGEST, main, target_of
 
 GITHUB = {
     "GITHUB_REF": "refs/pull/7/merge",
@@ -36,3 +44,45 @@ def test_gitlab_takes_notes() -> None:
 )
 def test_elsewhere_there_is_nothing_to_comment_on(environment: dict[str, str]) -> None:
     assert target_of(environment) is None
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, value in GITHUB.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "page.md").write_text("x" * (LONGEST + 1000), encoding="utf-8")
+    return tmp_path / "page.md"
+
+
+def test_a_page_is_posted_and_a_long_one_cut(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+
+    def answer(request: urllib.request.Request, timeout: int) -> BytesIO:
+        sent.append(request)
+        return BytesIO()
+
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    main(page)
+    assert sent[0].full_url.endswith("/issues/7/comments")
+    assert sent[0].get_header("Authorization") == "Bearer secret"
+    body = json.loads(sent[0].data)["body"]
+    assert LONGEST < len(body) < 65_536
+    assert body.endswith("the job has the whole page.\n")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_a_token_that_may_not_comment_ends_well_and_a_failure_does_not(
+    status: int, page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(request: urllib.request.Request, timeout: int) -> BytesIO:
+        raise urllib.error.HTTPError(request.full_url, status, "no", Message(), None)
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    if status == 500:
+        with pytest.raises(SystemExit, match="error: .*500 no; run the job again"):
+            main(page)
+        return
+    main(page)
+    printed = capsys.readouterr()
+    assert "the token may not comment" in printed.out
+    assert "secret" not in printed.out + printed.err
