@@ -18,7 +18,7 @@ PORTRAITS = ROOT.parent / "shared" / "data" / "faker_portraits_aligned" / "img_a
 @pytest.mark.parametrize("turn", [0, 20])
 def test_drawn_faces_are_found_wherever_they_are_and_come_out_where_celeba_has_them(turn: int) -> None:
     # Four on one picture, whose eyes are drawn where CelebA's are.
-    image = np.full((700, 800, 3), 90, np.uint8)
+    image: Pixels = np.full((700, 800, 3), 90, np.uint8)
     for number in range(4):
         face = np.asarray(render_face(dict.fromkeys(ATTRIBUTES, 0) | {"Young": 1}, np.random.default_rng(number)))
         top, left = 60 + 320 * (number // 2), 120 + 320 * (number % 2)

@@ -79,7 +79,7 @@ def test_a_token_that_may_not_comment_ends_well_and_a_failure_does_not(
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     if status == 500:
-        with pytest.raises(SystemExit, match="error: .*500 no; run the job again"):
+        with pytest.raises(SystemExit, match=r"error: .*500 no; run the job again"):
             main(page)
         return
     main(page)
