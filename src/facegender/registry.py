@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import yaml
 from platformdirs import user_cache_path
@@ -76,7 +77,10 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
 
 def _resolve(revision: str, repo: str) -> tuple[str, str]:
     """Give the artifact's name and a Git revision."""
-    import gto.api
+    # GTO configures logging when it is imported, and Python closes the handlers that are there before: absl's, which
+    # TensorFlow brings, closes standard error.
+    with mock.patch("logging.config.dictConfig"):
+        import gto.api
     from gto.constants import parse_shortcut
     from gto.exceptions import GTOException
     from scmrepo.exceptions import SCMError
