@@ -78,7 +78,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
 def _resolve(revision: str, repo: str) -> tuple[str, str]:
     """Give the artifact's name and a Git revision."""
     # GTO configures logging when it is imported, and Python closes the handlers that are there before: absl's, which
-    # TensorFlow brings, closes standard error.
+    # TensorFlow brings, closes what was standard error when it was made, as in a notebook.
     with mock.patch("logging.config.dictConfig"):
         import gto.api
     from gto.constants import parse_shortcut
