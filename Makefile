@@ -9,6 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 repro: check-params
 	dvc repro
 	dvc metrics show metrics/evaluate.json metrics/evaluate_low.json metrics/evaluate_high.json metrics/baseline.json
+	@echo "All of it on one page: metrics/report.html"
 
 # A page to try the model on, on this machine alone.
 app: $(VENV)/installed

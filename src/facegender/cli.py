@@ -138,11 +138,10 @@ def explain_command(
     _, height, width, _ = network.input_shape
     images = np.stack([face for _, face in read_faces(image, height, width, align)])
     pictures, captions = [], []
-    for face, probability, overlays in zip(
-        images, predict(network, images), class_overlays(network, images), strict=True
-    ):
+    faces = zip(images, predict(network, images), class_overlays(network, images), strict=True)
+    for number, (face, probability, overlays) in enumerate(faces, start=1):
         pictures += [face, *overlays]
-        captions += [f"P(Male) = {probability:.3f}", *(f"red: speaks for {name}" for name in CLASSES)]
+        captions += [f"face {number}: P(Male) = {probability:.3f}", *(f"red: speaks for {name}" for name in CLASSES)]
     image_grid(output, pictures, captions, "Where the network saw it", columns=3)
 
 

@@ -74,6 +74,8 @@ def export_model(source: str | Path, target: str | Path, form: Format, faces: st
 def _check_target(source: Path, target: Path, form: Format) -> None:
     if target.resolve() == source.resolve():
         raise FacegenderError(f"{target}: the model itself; name another file with --output")
+    if form != "saved_model" and target.suffix != SUFFIXES[form]:
+        raise FacegenderError(f"{target}: {form} is written; let its name end in {SUFFIXES[form]}")
     if form == "saved_model":
         if target.exists() and not (target / "saved_model.pb").is_file():
             raise FacegenderError(f"{target}: is there, and no SavedModel; name a new folder with --output")

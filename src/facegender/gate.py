@@ -39,7 +39,8 @@ def made(name: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except FacegenderError as error:
-        found, _, remedy = str(error).partition("; ")
+        # Of several mistakes in params.yaml, the first.
+        found, _, remedy = str(error).splitlines()[0].partition("; ")
         return Finding(name, "fail", found, remedy)
 
 

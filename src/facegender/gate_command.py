@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def run_checks(asked: list[str], base: str | None, without_remote: bool) -> list
     checks: dict[str, Callable[[], Finding]] = {
         "lock": _lock,
         "floors": _floors,
-        "base": lambda: _base(base),
+        "base": lambda: _base(base, asked),
         "model": _model,
         "remote": lambda: _remote(without_remote),
     }
@@ -59,7 +59,9 @@ def _floors() -> Finding:
     return gate.check_floors(figures, limits.floors, limits.ceilings, (FIGURES, SLICES))
 
 
-def _base(base: str | None) -> Finding:
+def _base(base: str | None, asked: Sequence[str]) -> Finding:
+    if base is None and list(asked) == ["base"]:
+        raise FacegenderError("no base to compare with; give --base REV")
     if base is None:
         return Finding("base", "skipped", "no base to compare with: --base was not given")
     params = load_params()

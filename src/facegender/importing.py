@@ -476,6 +476,7 @@ def describe(imported: Imported) -> str:
     if inside:
         files = [(shown / name).as_posix() for name in OUTPUTS if (folder / name).exists()]
         lines.append(f"To version it: dvc add {shlex.join(files)}")
+        lines.append(f"and commit the .dvc files: git add {shlex.join(f'{file}.dvc' for file in files)}")
     else:
         lines.append(
             f"{folder} is outside this folder, where DVC cannot version it; to do so, import to a folder inside"

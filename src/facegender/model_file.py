@@ -44,6 +44,8 @@ def load_calibrated(path: str | Path) -> tuple[keras.Model, dict[str, float]]:
     Raises:
         FacegenderError: as `read_judgement`, or the file is damaged.
     """
+    if Path(path).suffix == ".onnx":
+        raise FacegenderError(f"{path}: a .keras model is needed here; ONNX serves predict and app alone")
     judgement = read_judgement(path)
     try:
         return keras.saving.load_model(path, compile=False), judgement

@@ -60,7 +60,8 @@ def find_photographs(arguments: Iterable[str], listed: Iterable[str]) -> Iterato
     """
     for argument in arguments:
         if argument == "-":
-            yield from find_photographs((line.strip() for line in listed if line.strip()), ())
+            lines = [line.strip() for line in listed if line.strip()]
+            yield from find_photographs(lines, ()) if lines else (Judgement("-", error="no path on standard input"),)
         elif os.path.isdir(argument):
             yield from _below(argument)
         elif os.path.exists(argument) or not glob.has_magic(argument):

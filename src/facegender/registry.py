@@ -31,6 +31,8 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
     Raises:
         FacegenderError: there is no such revision, it has no such model, or the model can be had nowhere or is damaged.
     """
+    if not revision:
+        raise FacegenderError("no revision; give one, as gender@v1.0.0 or a Git revision")
     # They take a second to load.
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
@@ -43,7 +45,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         md5: str = files.info(path)["md5"]
     except SCMError as error:
         raise FacegenderError(f"{revision}: {_line(error)}; see: git log, git tag, git fetch --tags") from error
-    except (DvcException, OSError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (DvcException, OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise FacegenderError(
             f"{revision}: its dvc.yaml and dvc.lock name no model {name} under artifacts ({_line(error)}); "
             "take a revision of this pipeline in which it was run"

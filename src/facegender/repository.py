@@ -32,6 +32,19 @@ def predictions_here(folder: Path = Path()) -> pd.DataFrame:
     return parse_predictions(content, f"this folder: {PREDICTIONS}")
 
 
+def check_commit(revision: str, folder: str = ".") -> None:
+    """Ask Git for a commit.
+
+    Raises:
+        FacegenderError: there is none of this name, or this is no repository.
+    """
+    command = ["git", "-C", folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    asked = subprocess.run(command, capture_output=True, text=True)
+    if asked.returncode:
+        found = " ".join(asked.stderr.split()) or "unknown Git revision"
+        raise FacegenderError(f"{revision or 'no revision'}: {found}; see: git log, git tag, git fetch --tags")
+
+
 def predictions_of(revision: str | None) -> pd.DataFrame:
     """Read a revision's predictions, from DVC's cache or remote; those of this folder, if still true, for None.
 
@@ -41,7 +54,6 @@ def predictions_of(revision: str | None) -> pd.DataFrame:
     import dvc.api
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
-    from dvc.scm import SCMError
 
     from facegender.evaluation import parse_predictions
 
@@ -57,10 +69,9 @@ def predictions_of(revision: str | None) -> pd.DataFrame:
                 f"{PREDICTIONS}: {place} has changed since it was made; run: dvc repro, or compare revisions"
             )
         return predictions
+    check_commit(revision)
     try:
         content = dvc.api.read(str(PREDICTIONS), rev=revision)
-    except SCMError as error:
-        raise FacegenderError(f"{revision}: {error}; see: git log, git tag, git fetch") from error
     # A remote's library raises errors of its own.
     except Exception as error:
         raise FacegenderError(
@@ -127,11 +138,9 @@ def has_out(revision: str, path: str) -> bool:
     """Say whether a revision's dvc.lock has an out.
 
     Raises:
-        FacegenderError: there is no such revision.
+        FacegenderError: as `check_commit`.
     """
-    known = subprocess.run(["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"], capture_output=True)
-    if known.returncode:
-        raise FacegenderError(f"{revision}: unknown Git revision; see: git log, git tag, git fetch")
+    check_commit(revision)
     lock = subprocess.run(["git", "show", f"{revision}:./dvc.lock"], capture_output=True, text=True)
     return lock.returncode == 0 and _md5_in(lock.stdout, path, f"{revision}: dvc.lock") is not None
 

@@ -83,7 +83,7 @@ def test_predictions_that_a_change_has_outdated_are_not_compared(
     assert len(printed.splitlines()) == 1
 
 
-@pytest.mark.parametrize("revision", ["nowhere", "HEAD~5"])
+@pytest.mark.parametrize("revision", ["nowhere", "HEAD~5", "HEAD:params.yaml", "HEAD^{tree}"])
 def test_no_such_revision_is_one_line(repository: Path, revision: str) -> None:
     printed = run(repository, "facegender", "compare", revision, status=1)
     assert printed.startswith(f"error: {revision}: unknown Git revision")
@@ -92,7 +92,7 @@ def test_no_such_revision_is_one_line(repository: Path, revision: str) -> None:
 
 def test_a_folder_without_git_is_one_line(tmp_path: Path) -> None:
     printed = run(tmp_path, "facegender", "compare", "HEAD", status=1)
-    assert "is not a git repository" in printed
+    assert "not a git repository" in printed
     assert len(printed.splitlines()) == 1
 
 

@@ -91,6 +91,13 @@ def test_a_model_comes_by_version_stage_and_revision(repository: Path, tmp_path:
     assert fetch_model("gender#prod", str(repository)).read_text() == "model v1.0.0"
 
 
+@pytest.mark.parametrize("revision", ["HEAD:dvc.yaml", "HEAD^{tree}", "nowhere", ""])
+def test_what_is_no_commit_is_one_line(repository: Path, revision: str) -> None:
+    with pytest.raises(FacegenderError) as caught:
+        fetch_model(revision, str(repository))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_notebook_s_standard_error_stays_open_where_tensorflow_was_loaded_before(repository: Path) -> None:
     program = (
         "import io, sys\n"

@@ -93,11 +93,13 @@ def test_what_differs_is_not_written(folder: Path, tmp_path: Path, monkeypatch: 
     [
         ("gender.keras", "onnx", "the model itself"),
         ("faces", "saved_model", "is there, and no SavedModel"),
-        ("faces", "tflite", "a folder"),
+        ("faces.tflite", "tflite", "a folder"),
+        ("model.tflite", "onnx", "let its name end in .onnx"),
         ("nowhere/model.onnx", "onnx", "its folder is not there"),
     ],
 )
 def test_nothing_else_is_replaced(folder: Path, target: str, form: Any, words: str) -> None:
+    (folder / "faces.tflite").mkdir(exist_ok=True)
     before = sorted(path.name for path in folder.rglob("*"))
     with pytest.raises(FacegenderError, match=words):
         export_model(folder / "gender.keras", folder / target, form, folder / "faces")

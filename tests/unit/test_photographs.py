@@ -56,6 +56,10 @@ def test_arguments_keep_their_order_and_lists_mean_the_same_as_arguments(folder:
     assert list(find_photographs(["-"], (f"{line}\n" for line in ["", *arguments, " "]))) == expected
 
 
+def test_an_empty_list_is_said_to_be() -> None:
+    assert list(find_photographs(["-"], ["\n", " \n"])) == [Judgement("-", error="no path on standard input")]
+
+
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder: Path) -> None:
     (folder / "face[1].jpg").write_bytes(picture(0))
     assert list(find_photographs([str(folder / "face[1].jpg")], ())) == [str(folder / "face[1].jpg")]
