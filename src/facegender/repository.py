@@ -41,7 +41,7 @@ def check_commit(revision: str, folder: str = ".") -> None:
     command = ["git", "-C", folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
     asked = subprocess.run(command, capture_output=True, text=True)
     if asked.returncode:
-        found = " ".join(asked.stderr.split()) or "unknown Git revision"
+        found = "not a git repository" if "not a git repository" in asked.stderr else "unknown Git revision"
         raise FacegenderError(f"{revision or 'no revision'}: {found}; see: git log, git tag, git fetch --tags")
 
 

@@ -373,7 +373,10 @@ def test_the_block_for_params_and_the_line_for_dvc(
     assert "{train: 32, val: 4, test: 4}" in printed
     assert printed.endswith(
         "dvc add 'my data/ours/img_align_celeba.zip' 'my data/ours/list_attr_celeba.csv' "
-        "'my data/ours/list_eval_partition.csv' 'my data/ours/sources.csv'"
+        "'my data/ours/list_eval_partition.csv' 'my data/ours/sources.csv'\n"
+        "and commit the .dvc files: git add 'my data/ours/img_align_celeba.zip.dvc' "
+        "'my data/ours/list_attr_celeba.csv.dvc' 'my data/ours/list_eval_partition.csv.dvc' "
+        "'my data/ours/sources.csv.dvc'"
     )
     assert "kind: a folder per class: female is No male, male is Male" in printed
 
