@@ -39,8 +39,9 @@ def made(name: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except FacegenderError as error:
-        # Of several mistakes in params.yaml, the first.
-        found, _, remedy = str(error).splitlines()[0].partition("; ")
+        # A misspelt key in params.yaml is two mistakes, one of which says what was meant.
+        mistakes = [line.removeprefix("error: ") for line in str(error).splitlines()]
+        found, _, remedy = min(mistakes, key=lambda mistake: "did you mean" not in mistake).partition("; ")
         return Finding(name, "fail", found, remedy)
 
 

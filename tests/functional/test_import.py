@@ -27,6 +27,7 @@ def test_a_folder_per_class_goes_through_the_pipeline(tmp_path: Path) -> None:
     params |= yaml.safe_load(printed[printed.index("dataset:\n") : printed.index("\nand under")])
     params["partition"] |= {"train": 36, "val": 12, "test": 12}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    run(folder, *shlex.split(printed.strip().rsplit("To version it: ", 1)[1]))
+    for words in ("To version it: ", "and commit the .dvc files: "):
+        run(folder, *shlex.split(printed.rsplit(words, 1)[1].splitlines()[0]))
     run(folder, "dvc", "repro", "preprocess@train")
     assert metrics(folder, "preprocess/train") == {"images": 36, "converted": 36, "skipped": 0}

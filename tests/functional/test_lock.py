@@ -72,5 +72,5 @@ def test_a_stale_one_is_found(clone: Path, name: str, old: str, new: str) -> Non
     status, printed = check(clone)
 
     assert status != 0
-    assert "| lock | fail | dvc.lock is stale at " in printed or "did you mean epochs?" in printed
+    assert "| lock | fail | dvc.lock is stale at " in printed or "| did you mean epochs? |" in printed
     assert "What to do" in printed

@@ -286,6 +286,6 @@ def test_what_is_missing_is_said_and_what_is_declared_is_left_out(author: Path, 
     assert review(folder, "remote", status=1)["remote"][1].startswith("no remote is set")
     printed = run(folder, "facegender", "gate", "remote", "base", "--no-remote", "--base", "nowhere", status=1)
     assert "| remote | skipped | --no-remote was given" in printed
-    assert "| base | fail | nowhere: unknown Git revision | see: git log, git tag, git fetch |" in printed
+    assert "| base | fail | nowhere: unknown Git revision | see: git log, git tag, git fetch --tags |" in printed
     assert "Not checked: lock, floors, model." in printed
     assert printed.rstrip().endswith("error: not to be merged: base; the table says what to do")

@@ -183,6 +183,13 @@ def test_what_a_check_cannot_read_fails_it_with_the_remedy() -> None:
     assert gate.made("model", check) == ("model", "fail", "models/gender.keras: No such file", "run: dvc pull; or more")
 
 
+def test_of_several_mistakes_the_one_that_says_what_was_meant_is_shown() -> None:
+    def check() -> Finding:
+        raise FacegenderError("params.yaml: a is missing; look\nerror: params.yaml: b is unknown; did you mean a?")
+
+    assert gate.made("lock", check) == ("lock", "fail", "params.yaml: b is unknown", "did you mean a?")
+
+
 def test_the_table() -> None:
     page = gate.findings_markdown([Finding("lock", "pass", "a | b"), Finding("base", "fail", "c", "d\ne")], ["model"])
     assert page.splitlines() == [
