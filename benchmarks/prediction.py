@@ -14,18 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.measure import DATASET, measured, megabytes, say, table
-from benchmarks.trunk_engines import HEIGHT, WIDTH, run_stage, take_turns
+from benchmarks.trunk_engines import first_records, run_stage, take_turns
 from facegender.backbone import pretrained_body
 from facegender.classifier import load_classifier
 from facegender.engine import TrunkEngine
 from facegender.export import export_model
 from facegender.images import decode_image, encode_jpeg
 from facegender.photographs import find_photographs, judge_photographs
-from facegender.preprocess import good_records, preprocess
-from facegender.raw import open_images, read_partitions
 from facegender.shards import read_records, write_shards
 
 STAGE = "features stage, whole trunk"
@@ -65,10 +62,7 @@ def main() -> None:
 
 def prepare(celeba: Path, count: int, folder: Path) -> Path:
     """Write images as shards, `folder`/images, and as files, `folder`/faces, which is given."""
-    image_ids = read_partitions(celeba / DATASET["partitions"]).index[:count]
-    with open_images(celeba / DATASET["images"]) as source:
-        rows = pd.DataFrame({"image_id": image_ids, "label": 0})
-        records = list(good_records(preprocess(rows, source, HEIGHT, WIDTH), "fail", "train", {}))
+    records = first_records(celeba, count)
     for name in ("images", "faces"):
         (folder / name).mkdir()
     write_shards(folder / "images", records)

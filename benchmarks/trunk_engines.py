@@ -35,7 +35,7 @@ from facegender.features import feature_paths, load_shard, write_features
 from facegender.images import Pixels, decode_image
 from facegender.preprocess import good_records, preprocess
 from facegender.raw import open_images, read_partitions
-from facegender.shards import write_shards
+from facegender.shards import Record, write_shards
 
 Features = npt.NDArray[np.floating]
 Engine = Callable[[Pixels], Features]
@@ -91,13 +91,17 @@ def main() -> None:
     print(report(seconds, agreement, len(images)))
 
 
-def prepare_images(celeba: Path, count: int, folder: Path) -> Pixels:
-    """Write the shards `folder`/images and, of a transformed copy of each, `folder`/copies, and give all decoded."""
+def first_records(celeba: Path, count: int) -> list[Record]:
+    """Give CelebA's first images as the stage preprocess makes them; their labels are not looked at."""
     image_ids = read_partitions(celeba / DATASET["partitions"]).index[:count]
-    # Labels play no part in features.
     rows = pd.DataFrame({"image_id": image_ids, "label": 0})
     with open_images(celeba / DATASET["images"]) as source:
-        records = list(good_records(preprocess(rows, source, HEIGHT, WIDTH), "fail", "train", {}))
+        return list(good_records(preprocess(rows, source, HEIGHT, WIDTH), "fail", "train", {}))
+
+
+def prepare_images(celeba: Path, count: int, folder: Path) -> Pixels:
+    """Write the shards `folder`/images and, of a transformed copy of each, `folder`/copies, and give all decoded."""
+    records = first_records(celeba, count)
     for name in ("images", "copies"):
         (folder / name).mkdir()
     write_shards(folder / "images", records)

@@ -35,7 +35,7 @@ MAX_TRANSPARENT_PIXELS = 20_000_000
 """Of a picture with alpha: laying it over white takes some 80 bytes a pixel."""
 MAX_PICTURES = 50
 """Of one drop; the page keeps to it."""
-UNSURE = 0.1
+UNSURE_WITHIN = 0.1
 """A face whose P(Male) is nearer to the threshold than this is called unsure."""
 
 _HOST = "127.0.0.1"
@@ -144,7 +144,7 @@ def judge_picture(data: bytes, judge: Judge) -> dict[str, Any]:
             {
                 "box": _shares(face, image),
                 "probability": round(probability, 6),
-                "label": label_of(probability, judge.classifier.threshold, UNSURE),
+                "label": label_of(probability, judge.classifier.threshold, UNSURE_WITHIN),
                 "image": _data_url(aligned),
                 "speaks_for": pair and dict(zip(CLASSES, map(_data_url, pair), strict=True)),
             }
@@ -189,7 +189,7 @@ def make_app(judge: Judge, model_card: str, port: int) -> web.Application:
     page = environment.get_template("app.html").render(
         model_card=MarkdownIt("commonmark", {"html": False}).render(model_card.replace("# ", "## ", 1)),
         threshold=judge.classifier.threshold,
-        unsure=UNSURE,
+        unsure=UNSURE_WITHIN,
         explains=judge.overlays is not None,
         max_bytes=MAX_BYTES,
         max_pixels=MAX_PIXELS,

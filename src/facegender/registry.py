@@ -1,6 +1,5 @@
 """The model of a release or of any revision, fetched through DVC from its cache or remote."""
 
-import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -10,6 +9,7 @@ import yaml
 from platformdirs import user_cache_path
 
 from facegender.errors import FacegenderError
+from facegender.repository import md5_of
 
 ARTIFACT = "gender"
 """The model's name under `artifacts:` in dvc.yaml."""
@@ -53,7 +53,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
 
     folder = user_cache_path("facegender") / "models"
     model = folder / f"{md5}.keras"
-    if not model.exists() or _md5(model) != md5:
+    if not model.exists() or md5_of(model) != md5:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             fetched = Path(temporary, model.name)
@@ -65,7 +65,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
                     f"{revision}: its {path} is neither in DVC's cache here nor to be had from a remote; where it was "
                     f"made, run: dvc push; or check it out and run: dvc repro ({_line(error)})"
                 ) from error
-            if _md5(fetched) != md5:
+            if md5_of(fetched) != md5:
                 raise FacegenderError(
                     f"{revision}: its {path} in DVC's cache or remote is damaged: its MD5 is not dvc.lock's {md5}; "
                     "docs/remotes.md says how to replace it"
@@ -100,10 +100,6 @@ def _resolve(revision: str, repo: str) -> tuple[str, str]:
             f"{revision}: no version is registered as this, or no longer; see: gto show, git fetch --tags"
         )
     return shortcut.name, versions[0]["commit_hexsha"]
-
-
-def _md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def _line(error: Exception) -> str:

@@ -126,10 +126,10 @@ def recorded_md5(path: str) -> str | None:
         raise FacegenderError(f"dvc.lock: {error.strerror}; run: dvc repro, and commit it") from error
 
 
-def md5_of(path: str) -> str:
+def md5_of(path: str | Path) -> str:
     """Give a file's MD5 sum."""
     try:
-        return hashlib.md5(Path(path).read_bytes()).hexdigest()
+        return hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()
     except OSError as error:
         raise FacegenderError(f"{path}: {error.strerror}; run: dvc pull {path}") from error
 

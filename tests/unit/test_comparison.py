@@ -4,23 +4,7 @@ import pytest
 from facegender.comparison import compare_predictions, comparison_markdown, verdict
 from facegender.errors import FacegenderError
 from facegender.evaluation import parse_predictions
-
-
-def predictions(right: list[bool]) -> pd.DataFrame:
-    labels = [number % 2 for number in range(len(right))]
-    predicted = [label if is_right else 1 - label for label, is_right in zip(labels, right, strict=True)]
-    return pd.DataFrame(
-        {
-            "image_id": [f"{number:04}.jpg" for number in range(len(right))],
-            "label": labels,
-            "probability": [0.8 if one else 0.2 for one in predicted],
-            "predicted": predicted,
-        }
-    )
-
-
-GOOD = predictions([True] * 190 + [False] * 10)
-BAD = predictions([True] * 150 + [False] * 50)
+from tests.predictions import BAD, GOOD, predictions
 
 
 def test_figures_and_test_are_those_worked_by_hand() -> None:

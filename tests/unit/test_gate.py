@@ -9,26 +9,9 @@ from facegender.evaluation import metrics_of
 from facegender.gate import Finding
 from facegender.gate_command import _figures
 from facegender.repository import recorded_md5
+from tests.predictions import BAD, GOOD, predictions
 
 JUDGEMENT = {"threshold": 0.5, "temperature": 1.0}
-
-
-def predictions(right: list[bool], first: int = 0) -> pd.DataFrame:
-    """Predict 0.8 of one class or the other of images that are Male and No male in turn."""
-    labels = [number % 2 for number in range(len(right))]
-    predicted = [label if is_right else 1 - label for label, is_right in zip(labels, right, strict=True)]
-    return pd.DataFrame(
-        {
-            "image_id": [f"{number:04}.jpg" for number in range(first, first + len(right))],
-            "label": labels,
-            "probability": [0.8 if one else 0.2 for one in predicted],
-            "predicted": predicted,
-        }
-    )
-
-
-GOOD = predictions([True] * 190 + [False] * 10)
-BAD = predictions([True] * 150 + [False] * 50)
 
 
 def test_a_lock_file_is_stale_at_each_stage_with_what_differs() -> None:
