@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measure import say, table
-from facegender.alignment import Align, aligned_faces
-from facegender.classifier import load_classifier
-from facegender.images import Pixels, decode_image, fit_image
-from facegender.streams import batched
+from facegender.data.images import Pixels, decode_image, fit_image
+from facegender.data.streams import batched
+from facegender.serving.alignment import Align, aligned_faces
+from facegender.serving.classifier import load_classifier
 
 CANVAS_HEIGHT, CANVAS_WIDTH = 480, 640
 MAX_TURN = 30

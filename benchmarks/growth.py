@@ -28,7 +28,7 @@ from benchmarks.measure import (
     settings,
     table,
 )
-from facegender.features import feature_paths, load_shard
+from facegender.network.features import feature_paths, load_shard
 
 
 class Size(NamedTuple):

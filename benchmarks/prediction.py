@@ -17,13 +17,13 @@ import numpy as np
 
 from benchmarks.measure import DATASET, measured, megabytes, say, table
 from benchmarks.trunk_engines import first_records, run_stage, take_turns
-from facegender.backbone import pretrained_body
-from facegender.classifier import load_classifier
-from facegender.engine import TrunkEngine
-from facegender.export import export_model
-from facegender.images import decode_image, encode_jpeg
-from facegender.photographs import find_photographs, judge_photographs
-from facegender.shards import read_records, write_shards
+from facegender.data.images import decode_image, encode_jpeg
+from facegender.data.shards import read_records, write_shards
+from facegender.network.backbone import pretrained_body
+from facegender.network.engines.openvino import OpenVinoEngine
+from facegender.serving.classifier import load_classifier
+from facegender.serving.export import export_model
+from facegender.serving.photographs import find_photographs, judge_photographs
 
 STAGE = "features stage, whole trunk"
 
@@ -47,7 +47,7 @@ def main() -> None:
         export_model(options.model, onnx, "onnx", faces)
         weights = folder / "backbone.weights.h5"
         pretrained_body(options.weights).save_weights(weights)
-        engine = TrunkEngine(weights, "head", folder / "networks")
+        engine = OpenVinoEngine(weights, "head", folder / "networks")
         first = next(read_records(folder / "images"))
         engine([decode_image(first.jpeg, first.image_id)])
 

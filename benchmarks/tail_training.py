@@ -30,13 +30,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from benchmarks.measure import say, table
-from facegender.backbone import build_model, load_body, pretrained_body, tail_of, trunk_of
-from facegender.celeba import HEIGHT, WIDTH
+from facegender.data.celeba import HEIGHT, WIDTH
+from facegender.data.images import encode_jpeg
+from facegender.data.shards import Record, shard_paths, write_shards
 from facegender.errors import one_line_errors
-from facegender.features import compute_shard, feature_paths, load_shard, pack_shard
-from facegender.images import encode_jpeg
-from facegender.shards import Record, shard_paths, write_shards
-from facegender.training import fit_tail
+from facegender.network.backbone import build_model, load_body, pretrained_body, tail_of, trunk_of
+from facegender.network.features import compute_shard, feature_paths, load_shard, pack_shard
+from facegender.network.training import fit_tail
 
 DROPOUT, LEARNING_RATE, SEED = 0.5, 1e-4, 0
 VALIDATION_IMAGES = 10

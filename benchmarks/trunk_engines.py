@@ -25,17 +25,17 @@ import pandas as pd
 import tensorflow as tf
 
 from benchmarks.measure import DATASET, say, table
-from facegender.augment import Ranges, augment_record
-from facegender.backbone import build_model, load_body, pretrained_body, trunk_of
-from facegender.celeba import HEIGHT, WIDTH
-from facegender.engine import BATCH as OPENVINO_BATCH
-from facegender.engine import TrunkEngine
+from facegender.data.celeba import HEIGHT, WIDTH
+from facegender.data.images import Pixels, decode_image
+from facegender.data.raw import open_images, read_partitions
+from facegender.data.shards import Record, write_shards
 from facegender.errors import one_line_errors
-from facegender.features import feature_paths, load_shard, write_features
-from facegender.images import Pixels, decode_image
-from facegender.preprocess import good_records, preprocess
-from facegender.raw import open_images, read_partitions
-from facegender.shards import Record, write_shards
+from facegender.network.backbone import build_model, load_body, pretrained_body, trunk_of
+from facegender.network.engines.openvino import BATCH as OPENVINO_BATCH
+from facegender.network.engines.openvino import OpenVinoEngine
+from facegender.network.features import feature_paths, load_shard, write_features
+from facegender.preparation.augment import Ranges, augment_record
+from facegender.preparation.preprocess import good_records, preprocess
 
 Features = npt.NDArray[np.floating]
 Engine = Callable[[Pixels], Features]
@@ -70,7 +70,7 @@ def main() -> None:
         weights = folder / "backbone.weights.h5"
         pretrained_body(arguments.weights).save_weights(weights)
         engines = make_engines(weights, arguments.trainable_from, folder)
-        stage_engine = TrunkEngine(weights, arguments.trainable_from, folder / "networks")
+        stage_engine = OpenVinoEngine(weights, arguments.trainable_from, folder / "networks")
         stage_engine(images[:OPENVINO_BATCH])
 
         ways: dict[str, Callable[[], object]] = {name: bind(engine, images) for name, engine in engines.items()}
@@ -143,7 +143,7 @@ def onnx_engine(trunk: keras.Model, path: Path) -> Engine:
 
 
 def openvino_engine(network: Path, precision: str) -> Engine:
-    """Give the trunk in OpenVINO with the settings of facegender.engine, or in another precision."""
+    """Give the trunk in OpenVINO with the settings of facegender.network.engines.choice, or in another precision."""
     core = openvino.Core()
     options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
     requests = openvino.AsyncInferQueue(core.compile_model(core.read_model(network), "CPU", options))
@@ -172,7 +172,7 @@ def bind(engine: Engine, images: Pixels) -> Callable[[], object]:
     return lambda: engine(images)
 
 
-def run_stage(images: Path, engine: TrunkEngine, folder: Path) -> Path:
+def run_stage(images: Path, engine: OpenVinoEngine, folder: Path) -> Path:
     """Do what the stage features does, into a fresh folder under `folder`, with a memo that knows nothing."""
     target = Path(tempfile.mkdtemp(dir=folder))
     (target / "features").mkdir()

@@ -1,4 +1,4 @@
-"""Fit the latent correlations of src/facegender/attribute_latent.csv to CelebA's attribute rates and correlations.
+"""Fit src/facegender/synthetic/attribute_latent.csv to CelebA's attribute rates and correlations.
 
 Usage: python scripts/fit_copula.py RATES.csv CORRELATION.csv OUTPUT.csv
 
@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from facegender.celeba import ATTRIBUTES
+from facegender.data.celeba import ATTRIBUTES
 from facegender.files import write_csv
 
 LARGE = 0.3

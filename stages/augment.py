@@ -8,14 +8,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from facegender.augment import Ranges, augment_record
-from facegender.costs import recorded_cost
+from facegender.data.images import decode_image
+from facegender.data.shards import read_records, read_shard, shard_paths, write_shard
 from facegender.errors import one_line_errors
-from facegender.figures import image_grid
 from facegender.files import whole_folder
-from facegender.images import decode_image
 from facegender.params import load_params
-from facegender.shards import read_records, read_shard, shard_paths, write_shard
+from facegender.preparation.augment import Ranges, augment_record
+from facegender.reporting.costs import recorded_cost
+from facegender.reporting.pictures import image_grid
 
 PICTURED = 8
 

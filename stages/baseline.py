@@ -3,13 +3,13 @@
 import numpy as np
 from tqdm import tqdm
 
-from facegender.baseline import fit_baseline, grey_pixels
-from facegender.costs import recorded_cost
+from facegender.data.images import decode_image
+from facegender.data.shards import read_records
 from facegender.errors import one_line_errors
-from facegender.evaluation import classification_metrics
+from facegender.evaluation.baseline import fit_baseline, grey_pixels
+from facegender.evaluation.metrics import classification_metrics
 from facegender.files import write_json
-from facegender.images import decode_image
-from facegender.shards import read_records
+from facegender.reporting.costs import recorded_cost
 
 THRESHOLD = 0.5
 

@@ -2,15 +2,15 @@
 
 import keras
 
-from facegender.backbone import tail_of
-from facegender.calibration import choose_threshold, fit_temperature, probabilities_at
-from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
-from facegender.evaluation import classification_metrics
+from facegender.evaluation.calibration import choose_threshold, fit_temperature, probabilities_at
+from facegender.evaluation.metrics import classification_metrics
 from facegender.files import write_json
-from facegender.model_file import save_model
+from facegender.network.backbone import tail_of
+from facegender.network.model_file import save_model
+from facegender.network.prediction import divide_logits, logits_of_split
 from facegender.params import load_params
-from facegender.prediction import divide_logits, logits_of_split
+from facegender.reporting.costs import recorded_cost
 
 
 @one_line_errors()

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from facegender import eda, figures
-from facegender.costs import recorded_cost
+from facegender.data.images import decode_image
+from facegender.data.raw import open_images, read_annotations
 from facegender.errors import one_line_errors
 from facegender.files import whole_folder, write_csv, write_json
-from facegender.images import decode_image
 from facegender.params import load_params
-from facegender.raw import open_images, read_annotations
+from facegender.preparation import eda
+from facegender.reporting import pictures
+from facegender.reporting.costs import recorded_cost
 
 
 @one_line_errors()
@@ -31,10 +32,10 @@ def main() -> None:
     with whole_folder("data/eda") as folder:
         for name, table in (tables | {"balance": balance, "rates": rates}).items():
             write_csv(folder / f"{name}.csv", table)
-    figures.bar_chart(plots / "balance.png", balance["class"], balance["images"], f"Classes {of_training}", "images")
-    figures.bar_chart(plots / "rates.png", rates["attribute"], rates["rate"], f"Attributes {of_training}", "share")
-    figures.heat_map(plots / "correlation.png", correlation.columns, correlation, f"Correlation {of_training}")
-    figures.image_grid(plots / "examples.png", faces, captions, f"Examples {of_training}")
+    pictures.bar_chart(plots / "balance.png", balance["class"], balance["images"], f"Classes {of_training}", "images")
+    pictures.bar_chart(plots / "rates.png", rates["attribute"], rates["rate"], f"Attributes {of_training}", "share")
+    pictures.heat_map(plots / "correlation.png", correlation.columns, correlation, f"Correlation {of_training}")
+    pictures.image_grid(plots / "examples.png", faces, captions, f"Examples {of_training}")
     write_json("metrics/eda.json", {"training": eda.summary(training), "images": sizes})
 
 

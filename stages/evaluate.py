@@ -5,18 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from facegender import evaluation
-from facegender.backbone import tail_of
-from facegender.bootstrap import metrics_with_interval
-from facegender.costs import recorded_cost
+from facegender.data.images import decode_image
+from facegender.data.raw import known_identities
+from facegender.data.shards import read_records
 from facegender.errors import one_line_errors
+from facegender.evaluation.bootstrap import metrics_with_interval
+from facegender.evaluation.curves import confusion_table, curve_tables, histogram_table, reliability_table
+from facegender.evaluation.predictions import predictions_table
 from facegender.files import write_csv, write_json
-from facegender.images import decode_image
-from facegender.model_file import load_calibrated
+from facegender.network.backbone import tail_of
+from facegender.network.model_file import load_calibrated
+from facegender.network.prediction import check_agreement, predict_split
 from facegender.params import load_params
-from facegender.prediction import check_agreement, predict_split
-from facegender.raw import known_identities
-from facegender.shards import read_records
+from facegender.reporting.costs import recorded_cost
 
 CHECKED = 32
 MODEL, PLOTS = Path("models/gender.keras"), Path("metrics/plots")
@@ -35,7 +36,7 @@ def main() -> None:
     first = [decode_image(jpeg, name) for name, _, jpeg in islice(read_records("data/preprocessed/test"), CHECKED)]
     check_agreement(model, np.stack(first), probabilities[:CHECKED], judgement["temperature"])
 
-    table = evaluation.predictions_table(image_ids, labels, probabilities, judgement["threshold"])
+    table = predictions_table(image_ids, labels, probabilities, judgement["threshold"])
     identities = known_identities(params.dataset.identities)
     predictions = table if identities is None else table.join(identities, on="image_id")
     write_csv("data/predictions.csv", predictions)
@@ -43,12 +44,12 @@ def main() -> None:
         write_json(f"metrics/evaluate{name}.json", content)
     # From the rounded probabilities, so that predictions.csv gives the very same figures.
     actual, scores = predictions["label"], predictions["probability"]
-    roc, precision_recall = evaluation.curve_tables(actual, scores)
+    roc, precision_recall = curve_tables(actual, scores)
     write_csv(PLOTS / "roc.csv", roc)
     write_csv(PLOTS / "precision_recall.csv", precision_recall)
-    write_csv(PLOTS / "confusion.csv", evaluation.confusion_table(actual, predictions["predicted"]))
-    write_csv(PLOTS / "reliability.csv", evaluation.reliability_table(actual, scores))
-    write_csv(PLOTS / "histogram.csv", evaluation.histogram_table(actual, scores))
+    write_csv(PLOTS / "confusion.csv", confusion_table(actual, predictions["predicted"]))
+    write_csv(PLOTS / "reliability.csv", reliability_table(actual, scores))
+    write_csv(PLOTS / "histogram.csv", histogram_table(actual, scores))
 
 
 if __name__ == "__main__":

@@ -5,17 +5,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from facegender.bootstrap import metrics_with_interval
-from facegender.celeba import LABEL
-from facegender.costs import recorded_cost
+from facegender.data.celeba import LABEL
+from facegender.data.images import decode_image, standard_jpeg
+from facegender.data.raw import open_images, read_attributes
 from facegender.errors import FacegenderError, one_line_errors
-from facegender.evaluation import predictions_table
+from facegender.evaluation.bootstrap import metrics_with_interval
+from facegender.evaluation.predictions import predictions_table
 from facegender.files import write_csv, write_json
-from facegender.images import decode_image, standard_jpeg
-from facegender.model_file import load_calibrated
+from facegender.network.model_file import load_calibrated
+from facegender.network.prediction import predict_images
 from facegender.params import load_params
-from facegender.prediction import predict_images
-from facegender.raw import open_images, read_attributes
+from facegender.reporting.costs import recorded_cost
 
 MODEL = Path("models/gender.keras")
 

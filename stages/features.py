@@ -5,14 +5,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from facegender.cache import FEATURES, TRUNKS, describe, prune, sole_run
-from facegender.costs import recorded_cost
-from facegender.engine import choose_engine, make_engine
+from facegender.data.shards import shard_paths
 from facegender.errors import one_line_errors
-from facegender.features import digest_trunk, write_features
 from facegender.files import whole_folder
+from facegender.network.cache import FEATURES, TRUNKS, describe, prune, sole_run
+from facegender.network.engines.choice import choose_engine, make_engine
+from facegender.network.features import digest_trunk, write_features
 from facegender.params import load_params
-from facegender.shards import shard_paths
+from facegender.reporting.costs import recorded_cost
 
 WEIGHTS = Path("models/backbone.weights.h5")
 CACHE = Path(".cache")

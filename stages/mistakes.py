@@ -4,16 +4,17 @@ from pathlib import Path
 
 import numpy as np
 
-from facegender import evaluation, figures
-from facegender.costs import recorded_cost
+from facegender.data.images import decode_image
+from facegender.data.shards import read_records
 from facegender.errors import one_line_errors
-from facegender.explanation import class_heat, overlay
+from facegender.evaluation.label_errors import likely_label_errors
+from facegender.evaluation.predictions import captions_of, most_confident_mistakes, parse_predictions
 from facegender.files import write_csv
-from facegender.images import decode_image
-from facegender.label_errors import likely_label_errors
-from facegender.model_file import load_calibrated
+from facegender.network.explanation import class_heat, overlay
+from facegender.network.model_file import load_calibrated
 from facegender.params import load_params
-from facegender.shards import read_records
+from facegender.reporting import pictures
+from facegender.reporting.costs import recorded_cost
 
 PREDICTIONS = Path("data/predictions.csv")
 
@@ -23,11 +24,11 @@ PREDICTIONS = Path("data/predictions.csv")
 def main() -> None:
     """Write metrics/plots/mistakes.png and data/label_errors.csv."""
     params = load_params()
-    predictions = evaluation.parse_predictions(PREDICTIONS.read_text(encoding="utf-8"), str(PREDICTIONS))
+    predictions = parse_predictions(PREDICTIONS.read_text(encoding="utf-8"), str(PREDICTIONS))
     write_csv("data/label_errors.csv", likely_label_errors(predictions))
 
-    mistakes = evaluation.most_confident_mistakes(predictions, params.mistakes.images)
-    captions = evaluation.captions_of(mistakes)
+    mistakes = most_confident_mistakes(predictions, params.mistakes.images)
+    captions = captions_of(mistakes)
     records = read_records("data/preprocessed/test")
     faces = {name: decode_image(jpeg, name) for name, _, jpeg in records if name in captions}
     images = [faces[name] for name in captions]
@@ -36,7 +37,7 @@ def main() -> None:
         model, _ = load_calibrated("models/gender.keras")
         heat = class_heat(model, np.stack(images), mistakes["predicted"].to_numpy())
         heated = [overlay(image, one) for image, one in zip(images, heat, strict=True)]
-    figures.image_grid(
+    pictures.image_grid(
         "metrics/plots/mistakes.png",
         [picture for pair in zip(images, heated, strict=True) for picture in pair],
         [text for caption in captions.values() for text in (caption, "what spoke for the wrong class\n(red: most)")],

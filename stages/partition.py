@@ -1,11 +1,11 @@
 """Stage partition: draw the balanced train, val and test samples."""
 
-from facegender.costs import recorded_cost
+from facegender.data.raw import read_annotations
 from facegender.errors import one_line_errors
 from facegender.files import write_csv
 from facegender.params import load_params
-from facegender.partition import drop_shared_identities, sample_splits
-from facegender.raw import read_annotations
+from facegender.preparation.partition import drop_shared_identities, sample_splits
+from facegender.reporting.costs import recorded_cost
 
 
 @one_line_errors()

@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from facegender.costs import recorded_cost
+from facegender.data.raw import open_images
+from facegender.data.shards import write_shards
 from facegender.errors import one_line_errors
 from facegender.files import whole_folder, write_json
 from facegender.params import load_params
-from facegender.preprocess import good_records, preprocess
-from facegender.raw import open_images
-from facegender.shards import write_shards
+from facegender.preparation.preprocess import good_records, preprocess
+from facegender.reporting.costs import recorded_cost
 
 
 @one_line_errors()

@@ -1,11 +1,11 @@
 """Stage pretrained: InceptionV3's weights, from wherever backbone.weights says, as a file that DVC versions."""
 
-from facegender.backbone import pretrained_body, random_body
-from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.files import whole_file
+from facegender.network.backbone import pretrained_body, random_body
 from facegender.params import load_params
-from facegender.sample import draw_faces
+from facegender.reporting.costs import recorded_cost
+from facegender.synthetic.dataset import draw_faces
 
 CALIBRATION = {"images": 64, "seed": 0}
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from facegender.costs import read_costs, recorded_cost
 from facegender.errors import one_line_errors
-from facegender.evaluation import parse_predictions
+from facegender.evaluation.predictions import parse_predictions
 from facegender.files import whole_file
 from facegender.params import load_params
-from facegender.report import Picture, curve_charts, read_judged, read_logs, render_report
+from facegender.reporting.costs import read_costs, recorded_cost
+from facegender.reporting.report import Picture, curve_charts, read_judged, read_logs, render_report
 
 METRICS, PLOTS = Path("metrics"), Path("metrics/plots")
 PREDICTIONS = Path("data/predictions.csv")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
 from facegender.params import load_params
-from facegender.sample import write_sample
+from facegender.reporting.costs import recorded_cost
+from facegender.synthetic.dataset import write_sample
 
 
 @one_line_errors()

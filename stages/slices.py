@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from facegender.costs import recorded_cost
+from facegender.data.raw import read_attributes
 from facegender.errors import one_line_errors
-from facegender.evaluation import parse_predictions
-from facegender.figures import interval_chart
+from facegender.evaluation.predictions import parse_predictions
+from facegender.evaluation.slices import LEAST_UNITS, slice_summary, slice_table
 from facegender.files import write_csv, write_json
 from facegender.params import load_params
-from facegender.raw import read_attributes
-from facegender.slices import LEAST_UNITS, slice_summary, slice_table
+from facegender.reporting.costs import recorded_cost
+from facegender.reporting.pictures import interval_chart
 
 PREDICTIONS = Path("data/predictions.csv")
 

@@ -8,14 +8,14 @@ import tensorflow as tf
 from dvclive import Live
 from dvclive.utils import standardize_metric_name
 
-from facegender.backbone import build_model, load_body, tail_of
-from facegender.cache import TRAINING, sole_run
-from facegender.costs import recorded_cost
 from facegender.errors import one_line_errors
-from facegender.features import feature_paths
-from facegender.model_file import save_model
+from facegender.network.backbone import build_model, load_body, tail_of
+from facegender.network.cache import TRAINING, sole_run
+from facegender.network.features import feature_paths
+from facegender.network.model_file import save_model
+from facegender.network.training import best_epoch, digest_training, fit_tail
 from facegender.params import Params, load_params
-from facegender.training import best_epoch, digest_training, fit_tail
+from facegender.reporting.costs import recorded_cost
 
 WEIGHTS = Path("models/backbone.weights.h5")
 CACHE = Path(".cache")

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from facegender import cache
 from facegender.errors import FacegenderError, one_line_errors
-from facegender.quiet import load_tensorflow
+from facegender.network import cache
+from facegender.network.quiet import load_tensorflow
 
 CACHE = Path(".cache")
 MODEL = Path("models/gender.keras")
@@ -78,9 +78,9 @@ def predict_command(
     """
     from tqdm import tqdm
 
-    from facegender.classifier import load_classifier
-    from facegender.listing import print_csv, print_json, print_table
-    from facegender.photographs import find_photographs, judge_photographs
+    from facegender.serving.classifier import load_classifier
+    from facegender.serving.listing import print_csv, print_json, print_table
+    from facegender.serving.photographs import find_photographs, judge_photographs
 
     if as_csv and as_json:
         raise FacegenderError("--csv and --json: give one of them")
@@ -92,7 +92,7 @@ def predict_command(
             stream.reconfigure(errors="surrogateescape")
     files = list(find_photographs(paths, sys.stdin))
     if rev is not None:
-        from facegender.registry import fetch_model
+        from facegender.repository.registry import fetch_model
 
         model = fetch_model(rev)
     classifier = load_classifier(model)
@@ -127,12 +127,12 @@ def explain_command(
     load_tensorflow()
     import numpy as np
 
-    from facegender.celeba import CLASSES
-    from facegender.explanation import class_overlays
-    from facegender.figures import image_grid
-    from facegender.model_file import load_calibrated
-    from facegender.photographs import read_faces
-    from facegender.prediction import predict
+    from facegender.data.celeba import CLASSES
+    from facegender.network.explanation import class_overlays
+    from facegender.network.model_file import load_calibrated
+    from facegender.network.prediction import predict
+    from facegender.reporting.pictures import image_grid
+    from facegender.serving.photographs import read_faces
 
     network, _ = load_calibrated(model)
     _, height, width, _ = network.input_shape
@@ -158,7 +158,7 @@ def export_command(
 ) -> None:
     """Write the model for other programs, if it says of up to 32 faces what Keras says, to 0.0001 of P(Male)."""
     load_tensorflow()
-    from facegender.export import SUFFIXES, export_model
+    from facegender.serving.export import SUFFIXES, export_model
 
     target = output or model.with_name(model.stem + SUFFIXES[form])
     difference, images = export_model(model, target, form, check)
@@ -171,7 +171,7 @@ def app_command(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of 127.0.0.1 to listen on; 0: any free one.")] = 8765,
 ) -> None:
     """Serve a page, on this machine alone, to try the model on pictures; nothing is stored."""
-    from facegender.app import serve
+    from facegender.serving.app import serve
 
     serve(model, MODEL_CARD, port)
 
@@ -187,8 +187,8 @@ def compare_command(
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 120,
 ) -> None:
     """Compare two revisions' models by their predictions of the same test images."""
-    from facegender.comparison import compare_predictions, comparison_markdown
-    from facegender.repository import predictions_of
+    from facegender.evaluation.comparison import compare_predictions, comparison_markdown
+    from facegender.repository.project import predictions_of
 
     comparison = compare_predictions(predictions_of(old), predictions_of(new), resamples, seed)
     if as_json:
@@ -213,8 +213,8 @@ def gate_command(
     worse than the base's by more than its margin and chance. model: it says here what the committed figures say.
     remote: others can get all data.
     """
-    from facegender.gate import findings_markdown
-    from facegender.gate_command import CHECKS, run_checks, show
+    from facegender.repository.gate import findings_markdown
+    from facegender.repository.gate_checks import CHECKS, run_checks, show
 
     names = asked or list(CHECKS)
     unknown = set(names) - set(CHECKS)
@@ -267,7 +267,7 @@ def import_command(
     force: Annotated[bool, typer.Option("--force", help="Replace files in DEST.")] = False,
 ) -> None:
     """Lay your own pictures and labels out in CelebA's format; docs/your-own-data.md has examples."""
-    from facegender.importing import describe, import_data
+    from facegender.importing.layout import describe, import_data
 
     named = {"path": path_column, "label": label_column, "person": person_column, "split": split_column}
     columns = {role: name for role, name in named.items() if name is not None}
@@ -277,9 +277,4 @@ def import_command(
 @one_line_errors()
 def main() -> None:
     """Run the command that the arguments name."""
-    try:
-        app()
-    except OSError as error:  # A disk that is full, a folder that may not be written, …
-        raise FacegenderError(
-            f"{error.filename or 'the system'}: {error.strerror or error}; mend that and try again"
-        ) from error
+    app()

@@ -10,6 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+DECIMALS = 6
+"""Of written metrics and probabilities: the last digits of a float differ between machines."""
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:

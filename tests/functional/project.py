@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.imports import ROOT
+from tests.paths import ROOT
 
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
 COPIED = ("dvc.yaml", "params.yaml", "params", "stages", "src", "docs", "metrics/datasets", ".dvcignore")

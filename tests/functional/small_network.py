@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from facegender.data.images import Pixels, decode_image
+from facegender.data.shards import read_records
 from facegender.files import write_json
-from facegender.images import Pixels, decode_image
 from facegender.params import load_params
-from facegender.shards import read_records
 
 BLOCK = 8
 
@@ -24,7 +24,7 @@ def train() -> None:
     import keras
     from sklearn.linear_model import LogisticRegression
 
-    from facegender.model_file import save_model
+    from facegender.network.model_file import save_model
 
     count = load_params().train.batch_size
     records = list(read_records("data/preprocessed/train"))
@@ -70,7 +70,7 @@ def evaluate() -> None:
     """Run the real stage, which lies in stages/judge.py, by way of the whole network in place of features."""
     import keras
 
-    from facegender.prediction import predict_images
+    from facegender.network.prediction import predict_images
     from stages import judge  # type: ignore[attr-defined]
 
     def predict_split(model: keras.Model, _: str) -> tuple[list[str], np.ndarray, np.ndarray]:

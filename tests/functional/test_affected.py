@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.functional.project import TINY, change_params, make_project, repro
-from tests.imports import ROOT
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facegender.images import decode_image, encode_jpeg
+from facegender.data.images import decode_image, encode_jpeg
 from tests.functional.browser import BROWSER, FAKE_CAMERA, Page, open_browser
-from tests.imports import ROOT
+from tests.paths import ROOT
 
 PORTRAITS = ROOT.parent / "shared" / "data" / "congress_aligned" / "img_align_celeba"
 
@@ -27,8 +27,8 @@ pytestmark = [
 
 MAKE_MODEL = """
 import keras, sys
-from facegender.backbone import build_model
-from facegender.model_file import save_model
+from facegender.network.backbone import build_model
+from facegender.network.model_file import save_model
 keras.utils.set_random_seed(3)
 save_model(build_model(90, 80), sys.argv[1], {"temperature": 1.0, "threshold": 0.5})
 """

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.functional.project import commit_all, run
-from tests.imports import ROOT
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 

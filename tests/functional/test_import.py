@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from facegender.images import encode_jpeg
-from facegender.sample import draw_faces
+from facegender.data.images import encode_jpeg
+from facegender.synthetic.dataset import draw_faces
 from tests.functional.project import TINY, make_project, metrics, run
 
 pytestmark = pytest.mark.slow

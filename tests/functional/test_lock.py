@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.imports import ROOT
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -58,8 +58,8 @@ def test_a_surplus_key_is_told_though_nothing_is_stale(clone: Path) -> None:
         ("params.yaml", "rotation: 10", "rotation: 11"),
         ("params.yaml", "  seed: 7", "  seed: 8"),
         ("params.yaml", "epochs: 5", "epochz: 5"),
-        ("src/facegender/augment.py", '"""Random', '"""random'),
-        ("src/facegender/attribute_latent.csv", "0", "1"),
+        ("src/facegender/preparation/augment.py", '"""Random', '"""random'),
+        ("src/facegender/synthetic/attribute_latent.csv", "0", "1"),
         ("stages/evaluate.py", "CHECKED = 32", "CHECKED = 33"),
         ("metrics/evaluate.json", '"accuracy": 0.', '"accuracy": 0.9'),
     ],

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from facegender.raw import read_attributes
+from facegender.data.raw import read_attributes
 from tests.functional.project import TINY, change_params, make_project, metrics, repro, run
 
 pytestmark = pytest.mark.slow

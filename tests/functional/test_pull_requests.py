@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.functional.project import change_params, make_project, metrics, repro, run
-from tests.imports import ROOT
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -260,7 +260,7 @@ def test_a_model_that_was_replaced_in_the_remote_fails(author: Path, tmp_path: P
 def test_a_model_that_was_swapped_under_the_figures_fails(branch: Path, tmp_path: Path) -> None:
     # The figures stay, and DVC is told to take the model.
     program = (
-        "import keras; from facegender.model_file import read_judgement, save_model\n"
+        "import keras; from facegender.network.model_file import read_judgement, save_model\n"
         "path = 'models/gender.keras'; model = keras.saving.load_model(path); last = model.layers[-1]\n"
         "last.set_weights([0.9 * weight for weight in last.get_weights()])\n"
         "save_model(model, path, read_judgement(path))\n"

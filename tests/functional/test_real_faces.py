@@ -7,9 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.functional.project import make_project, metrics, repro
-from tests.imports import ROOT
-
-SHARED = ROOT.parent / "shared"
+from tests.paths import SHARED
 
 pytestmark = [
     pytest.mark.slow,

@@ -8,9 +8,9 @@ import yaml
 
 from facegender.cli import predict_command
 from facegender.errors import FacegenderError
-from facegender.registry import KEPT, fetch_model
+from facegender.repository.registry import KEPT, fetch_model
 from tests.functional.project import GIT, commit_all, run
-from tests.imports import ROOT
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +104,7 @@ def test_a_notebook_s_standard_error_stays_open_where_tensorflow_was_loaded_befo
         "sys.stderr = of_a_notebook = io.StringIO()\n"
         "import absl.logging\n"
         "sys.stderr = sys.__stderr__\n"
-        "from facegender.registry import fetch_model\n"
+        "from facegender.repository.registry import fetch_model\n"
         "print(fetch_model('gender@v1.0.0').suffix, of_a_notebook.closed)\n"
     )
     assert run(repository, "python", "-c", program).splitlines()[-1] == ".keras False"
@@ -163,7 +163,7 @@ def test_predict_takes_the_model_of_a_revision(repository: Path, monkeypatch: py
     def load(path: Path) -> None:
         raise FacegenderError(path.read_text())
 
-    monkeypatch.setattr("facegender.classifier.load_classifier", load)
+    monkeypatch.setattr("facegender.serving.classifier.load_classifier", load)
     monkeypatch.chdir(repository)
     (repository / "face.jpg").touch()
 

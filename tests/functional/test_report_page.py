@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.functional.browser import BROWSER, FLAGS
-from tests.unit.test_report import render
+from tests.unit.reporting.test_report import render
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from facegender import cli, export
-from facegender.classifier import load_classifier
+from facegender import cli
+from facegender.data.images import encode_jpeg
+from facegender.data.shards import Record, write_shards
 from facegender.errors import FacegenderError
-from facegender.export import export_model
-from facegender.images import encode_jpeg
-from facegender.model_file import save_model
-from facegender.shards import Record, write_shards
+from facegender.network.model_file import save_model
+from facegender.serving import export
+from facegender.serving.classifier import load_classifier
+from facegender.serving.export import export_model
 
 pytestmark = pytest.mark.slow
 

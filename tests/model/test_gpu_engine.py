@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from facegender.backbone import random_body
-from facegender.engine import TrunkEngine
+from facegender.data.images import Pixels
 from facegender.errors import FacegenderError
-from facegender.gpu_engine import TensorFlowEngine, claim_gpu
-from facegender.images import Pixels
+from facegender.network.backbone import random_body
+from facegender.network.engines.openvino import OpenVinoEngine
+from facegender.network.engines.tensorflow import TensorFlowEngine, claim_gpu
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ IMAGES //= np.arange(1, 8, dtype=np.uint8)[:, None, None, None]
 
 @pytest.fixture(autouse=True)
 def batches_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facegender.gpu_engine._BATCH", 3)
+    monkeypatch.setattr("facegender.network.engines.tensorflow._BATCH", 3)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> npt.NDArray[np.float32]:
-    return TrunkEngine(weights, "mixed8", tmp_path_factory.mktemp("networks"))(iter(IMAGES))
+    return OpenVinoEngine(weights, "mixed8", tmp_path_factory.mktemp("networks"))(iter(IMAGES))
 
 
 def cosines(some: npt.NDArray[np.float32], others: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

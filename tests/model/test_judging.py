@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from facegender import cli
-from facegender.backbone import build_model
+from facegender.data.images import decode_image, encode_jpeg
 from facegender.errors import FacegenderError
-from facegender.explanation import class_heat, class_overlays, overlay
-from facegender.images import decode_image, encode_jpeg
-from facegender.model_file import read_judgement, save_model
-from facegender.prediction import divide_logits, predict, predict_images, predict_logits
+from facegender.network.backbone import build_model
+from facegender.network.explanation import class_heat, class_overlays, overlay
+from facegender.network.model_file import read_judgement, save_model
+from facegender.network.prediction import divide_logits, predict, predict_images, predict_logits
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,10 @@ import keras
 import numpy as np
 import pytest
 
-from facegender.backbone import (
+from facegender.data.images import encode_jpeg
+from facegender.data.shards import Record, shard_paths, write_shards
+from facegender.errors import FacegenderError
+from facegender.network.backbone import (
     build_model,
     cut_layer,
     export_trunk,
@@ -22,14 +25,11 @@ from facegender.backbone import (
     tail_of,
     trunk_of,
 )
-from facegender.engine import TrunkEngine
-from facegender.errors import FacegenderError
-from facegender.features import compute_shard, feature_paths, pack_shard
-from facegender.images import encode_jpeg
-from facegender.prediction import check_agreement, predict, predict_split
-from facegender.shards import Record, shard_paths, write_shards
-from facegender.training import History, best_epoch, digest_training, fit_tail
-from tests.imports import ROOT
+from facegender.network.engines.openvino import OpenVinoEngine
+from facegender.network.features import compute_shard, feature_paths, pack_shard
+from facegender.network.prediction import check_agreement, predict, predict_split
+from facegender.network.training import History, best_epoch, digest_training, fit_tail
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +46,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights drawn in a process of its own: deterministic operations stay switched on where they once were."""
     path = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
     program = (
-        "import sys, numpy as np; from facegender.backbone import random_body\n"
+        "import sys, numpy as np; from facegender.network.backbone import random_body\n"
         "images = np.random.default_rng(0).integers(0, 256, (8, 90, 80, 3), dtype=np.uint8)\n"
         "random_body(images).save_weights(sys.argv[1])"
     )
@@ -106,7 +106,7 @@ def test_the_engine_gives_tensorflow_s_features(model: keras.Model, weights: Pat
     expected = trunk_of(model, cut).predict_on_batch(IMAGES)
 
     for _ in range(2):  # The second time from the translated network.
-        features = TrunkEngine(weights, cut, tmp_path)(iter(IMAGES))
+        features = OpenVinoEngine(weights, cut, tmp_path)(iter(IMAGES))
 
         assert features.shape == expected.shape
         assert np.abs(features - expected).max() < 1e-4 * np.abs(expected).max()
@@ -119,9 +119,9 @@ def test_what_an_interrupted_export_leaves_is_not_taken_for_a_network(
         export_trunk(*arguments)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("facegender.backbone.export_trunk", interrupted)
+    monkeypatch.setattr("facegender.network.backbone.export_trunk", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        TrunkEngine(weights, "head", tmp_path)(iter(IMAGES))
+        OpenVinoEngine(weights, "head", tmp_path)(iter(IMAGES))
 
     assert not list(tmp_path.iterdir())
 
@@ -134,7 +134,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("damage", ["missing", "short", "flipped", "checksum"])
 def test_a_damaged_network_is_translated_again(weights: Path, networks: Path, tmp_path: Path, damage: str) -> None:
-    expected = TrunkEngine(weights, "mixed10", networks)(iter(IMAGES))
+    expected = OpenVinoEngine(weights, "mixed10", networks)(iter(IMAGES))
     shutil.copytree(networks, tmp_path, dirs_exist_ok=True)
     variables = next(tmp_path.rglob("variables.data-*"))
     content = bytearray(variables.read_bytes())
@@ -146,7 +146,7 @@ def test_a_damaged_network_is_translated_again(weights: Path, networks: Path, tm
     else:
         variables.write_bytes(content[:1000] if damage == "short" else content)
 
-    assert np.array_equal(TrunkEngine(weights, "mixed10", tmp_path)(iter(IMAGES)), expected)
+    assert np.array_equal(OpenVinoEngine(weights, "mixed10", tmp_path)(iter(IMAGES)), expected)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def features(weights: Path, networks: Path, tmp_path: Path) -> Path:
     (tmp_path / "images").mkdir()
     (tmp_path / "features").mkdir()
     write_shards(tmp_path / "images", records)
-    engine = TrunkEngine(weights, "mixed10", networks)
+    engine = OpenVinoEngine(weights, "mixed10", networks)
     for shard in shard_paths(tmp_path / "images"):
         (tmp_path / "features" / f"{shard.stem}.npz.zst").write_bytes(pack_shard(compute_shard(shard, engine), shard))
     return tmp_path / "features"
@@ -241,9 +241,9 @@ INTERRUPTED_FIT = """
 import os, signal, sys
 from pathlib import Path
 import keras, tensorflow as tf
-from facegender.backbone import build_model, load_body, tail_of
-from facegender.features import feature_paths
-from facegender.training import best_epoch, digest_training, fit_tail
+from facegender.network.backbone import build_model, load_body, tail_of
+from facegender.network.features import feature_paths
+from facegender.network.training import best_epoch, digest_training, fit_tail
 
 weights, features, state, killed_after = sys.argv[1:]
 keras.utils.set_random_seed(1)
@@ -333,8 +333,8 @@ def test_a_training_state_is_of_one_set_of_files_and_settings(tmp_path: Path) ->
 
 def test_a_model_file_has_the_same_bytes_in_every_process(model: keras.Model, weights: Path, tmp_path: Path) -> None:
     program = (
-        "import sys; from facegender.backbone import build_model, load_body; import keras\n"
-        "from facegender.model_file import save_model\n"
+        "import sys; from facegender.network.backbone import build_model, load_body; import keras\n"
+        "from facegender.network.model_file import save_model\n"
         "keras.utils.set_random_seed(0); model = build_model(90, 80); load_body(model, sys.argv[1])\n"
         "save_model(model, sys.argv[2])"
     )
@@ -388,7 +388,7 @@ def test_weights_of_another_network_are_one_line(tmp_path: Path) -> None:
 
 def test_imagenet_without_a_network_is_one_line(tmp_path: Path) -> None:
     program = (
-        "from facegender.backbone import pretrained_body; from facegender.errors import one_line_errors\n"
+        "from facegender.network.backbone import pretrained_body; from facegender.errors import one_line_errors\n"
         "with one_line_errors(): pretrained_body('imagenet')"
     )
     # A proxy on loopback that nobody serves: no request leaves this machine.

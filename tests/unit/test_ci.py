@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.imports import ROOT
+from tests.paths import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 GITLAB = ROOT / ".gitlab-ci.yml"

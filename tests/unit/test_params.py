@@ -9,7 +9,7 @@ import yaml
 
 from facegender.errors import FacegenderError
 from facegender.params import load_params
-from tests.imports import ROOT
+from tests.paths import ROOT
 
 DEFAULT = ROOT / "params.yaml"
 

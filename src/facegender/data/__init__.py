@@ -1,0 +1,1 @@
+"""CelebA's lists and images, and the shards that hold them."""

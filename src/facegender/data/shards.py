@@ -1,0 +1,67 @@
+"""Shards of images: zip files of a fixed number of JPEGs, each in a folder named as its class.
+
+A split's shards hold its records in order, so that a longer split starts with the same shards, byte for byte. What is
+costly is remembered per shard, so growing a split costs only the new shards. Any zip program opens them.
+"""
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from facegender.data.celeba import CLASSES
+
+SHARD_SIZE = 100
+
+
+class Record(NamedTuple):
+    """One image of a split."""
+
+    image_id: str
+    label: int
+    jpeg: bytes
+
+
+def write_shards(folder: Path, records: Iterable[Record]) -> None:
+    """Write records, in order, as `00000.zip`, `00001.zip` … of SHARD_SIZE images each, the last perhaps shorter."""
+    batch: list[Record] = []
+    number = 0
+    for record in records:
+        batch.append(record)
+        if len(batch) == SHARD_SIZE:
+            write_shard(folder / f"{number:05}.zip", batch)
+            batch, number = [], number + 1
+    if batch:
+        write_shard(folder / f"{number:05}.zip", batch)
+
+
+def write_shard(path: Path, records: Iterable[Record]) -> None:
+    """Write one shard. The same records give the same bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for record in records:
+            member = zipfile.ZipInfo(f"{CLASSES[record.label]}/{record.image_id}")
+            member.create_system = 3  # Unix, on Windows too, for the same bytes.
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, record.jpeg)
+
+
+def read_shard(path: Path) -> list[Record]:
+    """Read one shard's records in order."""
+    with zipfile.ZipFile(path) as archive:
+        return [_record(name, archive.read(name)) for name in archive.namelist()]
+
+
+def _record(name: str, jpeg: bytes) -> Record:
+    class_name, image_id = name.split("/", 1)
+    return Record(image_id, CLASSES.index(class_name), jpeg)
+
+
+def shard_paths(folder: str | Path) -> list[Path]:
+    """List a split's shards in order."""
+    return sorted(Path(folder).glob("*.zip"))
+
+
+def read_records(folder: str | Path) -> Iterator[Record]:
+    """Yield all records of a split in order, one shard in memory at a time."""
+    for path in shard_paths(folder):
+        yield from read_shard(path)

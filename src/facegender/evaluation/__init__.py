@@ -1,0 +1,1 @@
+"""How good predictions are: metrics, intervals, calibration, slices, comparison and the baseline."""

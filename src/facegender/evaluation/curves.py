@@ -1,0 +1,108 @@
+"""Tables of the plots of test images: ROC, precision and recall, reliability, histogram and confusion."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn import metrics
+
+from facegender.data.celeba import CLASSES
+from facegender.evaluation.metrics import calibration_bins, checked
+from facegender.files import DECIMALS
+
+_ABOVE_ALL = 1.000001
+"""A finite threshold that no probability reaches: nobody is predicted Male."""
+
+
+_CURVE_POINTS = 200
+
+
+HISTOGRAM_BINS = 20
+
+
+def curve_tables(labels: ArrayLike, probabilities: ArrayLike) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Trace the errors over all thresholds, thinned to at most 200 evenly chosen points.
+
+    Args:
+        labels: (n,) 0 or 1.
+        probabilities: (n,) P(Male) from 0 to 1.
+
+    Returns:
+        The ROC curve (false_positive_rate, true_positive_rate, threshold) and the precision-recall curve (recall,
+        precision, threshold), both from the highest threshold to the lowest, to 6 decimals. The first point, where
+        nobody is predicted Male, has a threshold just above 1.
+
+    Raises:
+        FacegenderError: as `classification_metrics`.
+    """
+    actual, scores = checked(labels, probabilities)
+    false_positive_rate, true_positive_rate, thresholds = metrics.roc_curve(actual, scores)
+    roc = pd.DataFrame(
+        {
+            "false_positive_rate": false_positive_rate,
+            "true_positive_rate": true_positive_rate,
+            "threshold": np.minimum(thresholds, _ABOVE_ALL),
+        }
+    )
+    precision, recall, thresholds = metrics.precision_recall_curve(actual, scores)
+    precision_recall = pd.DataFrame(
+        {"recall": recall, "precision": precision, "threshold": np.append(thresholds, _ABOVE_ALL)}
+    )
+    return _thin(roc), _thin(precision_recall[::-1])
+
+
+def reliability_table(labels: ArrayLike, probabilities: ArrayLike) -> pd.DataFrame:
+    """Compare what was promised with what came, in the bins that hold an image.
+
+    Args:
+        labels: (n,) 0 or 1.
+        probabilities: (n,) P(Male) from 0 to 1.
+
+    Returns:
+        A row per bin: probability (mean P(Male)), share (of Male), images.
+
+    Raises:
+        FacegenderError: as `classification_metrics`.
+    """
+    actual, scores = checked(labels, probabilities)
+    table = pd.DataFrame({"probability": scores, "share": actual.astype(float), "images": 1}).groupby(
+        calibration_bins(scores)
+    )
+    return table.agg({"probability": "mean", "share": "mean", "images": "sum"}).round(DECIMALS).reset_index(drop=True)
+
+
+def histogram_table(labels: ArrayLike, probabilities: ArrayLike) -> pd.DataFrame:
+    """Count the images of each class by P(Male).
+
+    Args:
+        labels: (n,) 0 or 1.
+        probabilities: (n,) P(Male) from 0 to 1.
+
+    Returns:
+        A row per bin: probability (its middle), and the images of each class by the class's name.
+
+    Raises:
+        FacegenderError: as `classification_metrics`.
+    """
+    actual, scores = checked(labels, probabilities)
+    edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
+    counts = {name: np.histogram(scores[actual == label], edges)[0] for label, name in enumerate(CLASSES)}
+    return pd.DataFrame({"probability": ((edges[:-1] + edges[1:]) / 2).round(DECIMALS), **counts})
+
+
+def confusion_table(labels: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:
+    """Name the actual and the predicted class of each image, as DVC's confusion template reads them.
+
+    Args:
+        labels: (n,) 0 or 1.
+        predicted: (n,) 0 or 1.
+
+    Returns:
+        A row per image: actual, predicted, each "No male" or "Male".
+    """
+    names = np.array(CLASSES)
+    return pd.DataFrame({"actual": names[np.asarray(labels)], "predicted": names[np.asarray(predicted)]})
+
+
+def _thin(curve: pd.DataFrame) -> pd.DataFrame:
+    kept = np.linspace(0, len(curve) - 1, min(len(curve), _CURVE_POINTS)).round().astype(np.int64)
+    return curve.iloc[kept].round(DECIMALS).reset_index(drop=True)

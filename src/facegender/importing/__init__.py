@@ -1,0 +1,1 @@
+"""People's own pictures and labels, laid out as CelebA's."""

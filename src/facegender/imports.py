@@ -1,0 +1,59 @@
+"""Which files of the project a Python file imports, found from the source alone: what its results depend on."""
+
+import ast
+from collections.abc import Iterable
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+PLUMBING = frozenset(
+    PACKAGE / name
+    for name in (
+        "errors.py",
+        "imports.py",
+        "params.py",
+        "network/cache.py",
+        "network/quiet.py",
+        "reporting/costs.py",
+    )
+)
+"""Modules that cannot change what a stage writes: texts of errors, the check of params.yaml (DVC compares the values
+themselves), what is kept between runs, and the cost meter. A change of them re-runs nothing."""
+
+
+def imported_files(files: Iterable[Path]) -> set[Path]:
+    """Give files and all that they import of this package and of `stages` beside them, directly or through others.
+
+    Args:
+        files: Python files of the package, or scripts of a folder `stages`.
+
+    Returns:
+        Absolute paths, without PLUMBING and what only PLUMBING imports.
+    """
+    found: set[Path] = set()
+    waiting = [file.resolve() for file in files]
+    while waiting:
+        file = waiting.pop()
+        if file not in found and file not in PLUMBING:
+            found.add(file)
+            waiting += _imports(file)
+    return found
+
+
+def _imports(file: Path) -> list[Path]:
+    modules: list[str] = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level or node.module is None:
+                raise ValueError(f"{file}: line {node.lineno}: a relative import, which this does not follow")
+            # What is imported from a package may be a module of it.
+            modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    places = {PACKAGE.name: PACKAGE.parent, "stages": file.parent.parent}
+    paths = [
+        places[module.split(".")[0]].joinpath(*module.split(".")).with_suffix(".py")
+        for module in modules
+        if module.split(".")[0] in places
+    ]
+    return [path for path in paths if path.is_file()]

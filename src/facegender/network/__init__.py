@@ -1,0 +1,1 @@
+"""InceptionV3: its trunk and tail, features, training and the model file."""

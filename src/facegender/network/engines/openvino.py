@@ -1,0 +1,85 @@
+"""The engine that runs the frozen trunk in OpenVINO, the fastest on a CPU that gives TensorFlow's features."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino
+
+from facegender.data.images import Pixels
+from facegender.data.streams import batched
+from facegender.files import whole_folder
+
+_CHECKSUM = "sha256"
+"""The file that knows what a translated network's files should be, as a damaged one may give features all the same."""
+
+
+BATCH = 10
+"""Images a request."""
+
+
+def _is_whole(network: Path) -> bool:
+    try:
+        return (network / _CHECKSUM).read_text() == _checksum(network)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _checksum(network: Path) -> str:
+    files = sorted(path for path in network.rglob("*") if path.is_file() and path.name != _CHECKSUM)
+    digests = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    return "".join(f"{digest}  {path.relative_to(network)}\n" for digest, path in zip(digests, files, strict=True))
+
+
+class OpenVinoEngine:
+    """Gives images' features. The network is compiled at the first call, and translated at the first call ever."""
+
+    def __init__(self, weights: Path, trainable_from: str, networks: Path) -> None:
+        """Keep what the trunk is made of.
+
+        Args:
+            weights: InceptionV3's, as the stage pretrained writes them.
+            trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
+            networks: a folder that keeps the translated network, of these weights and this cut only.
+        """
+        self._weights = weights
+        self._trainable_from = trainable_from
+        self._networks = networks
+        self._requests: Any = None
+
+    def __call__(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
+        """Compute features.
+
+        Args:
+            images: uint8 RGB (height, width, 3), at least one and all of one size; taken while others are computed.
+
+        Returns:
+            float32 (images, …), the trunk's output in the images' order.
+        """
+        outputs: dict[int, npt.NDArray[np.float32]] = {}
+        for index, batch in enumerate(batched(images, BATCH)):
+            if self._requests is None:
+                self._requests = openvino.AsyncInferQueue(self._compile(*batch[0].shape[:2]))
+            if index == 0:
+                self._requests.set_callback(
+                    lambda request, index: outputs.__setitem__(index, request.get_output_tensor().data.copy())
+                )
+            self._requests.start_async(np.stack(batch), index)
+        self._requests.wait_all()
+        return np.concatenate([outputs[index] for index in range(len(outputs))])
+
+    def _compile(self, height: int, width: int) -> openvino.CompiledModel:
+        folder = self._networks / f"{height}x{width}"
+        if not _is_whole(folder):
+            # TensorFlow takes seconds and a gigabyte to load: only where it is needed.
+            from facegender.network.backbone import export_trunk
+
+            with whole_folder(folder) as partial:
+                export_trunk(self._weights, self._trainable_from, height, width, partial)
+                (partial / _CHECKSUM).write_text(_checksum(partial))
+        options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
+        # read_model, and not convert_model, which sends telemetry.
+        return openvino.Core().compile_model(openvino.Core().read_model(folder), "CPU", options)

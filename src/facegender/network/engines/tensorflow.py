@@ -1,0 +1,101 @@
+"""The engine that runs the frozen trunk in TensorFlow, for GPUs. To import it loads TensorFlow, which takes seconds."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from facegender.data.images import Pixels
+from facegender.data.streams import batched, read_ahead
+from facegender.network.backbone import build_model, load_body, trunk_of
+
+_BATCH = 50
+"""Half a shard, so that no batch is padded but a split's last."""
+_TENSOR_CORES = (7, 0)
+"""The compute capability from which on GPUs multiply float16 faster than float32."""
+
+
+def claim_gpu(half_precision: bool) -> str | None:
+    """Look for GPUs that TensorFlow can use, and let it take their memory as it needs it; call before any computation.
+
+    Args:
+        half_precision: whether float16 may be used where it pays. Otherwise TensorFloat-32, which rounds alike, is
+            switched off as well.
+
+    Returns:
+        Keras's policy that suits the first one, `mixed_float16` or `float32`; None without a GPU.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus:
+        return None
+    if not half_precision:
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        return "float32"
+    capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+    return "mixed_float16" if capability >= _TENSOR_CORES else "float32"
+
+
+class TensorFlowEngine:
+    """Gives images' features, on the device that TensorFlow takes. The network is built at the first call."""
+
+    def __init__(self, weights: Path, trainable_from: str, policy: str) -> None:
+        """Keep what the trunk is made of.
+
+        Args:
+            weights: InceptionV3's, as the stage pretrained writes them.
+            trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
+            policy: Keras's name of the precision: `float32` or `mixed_float16`.
+        """
+        self._weights = weights
+        self._trainable_from = trainable_from
+        self._policy = policy
+        self._trunk: Callable[[Pixels], Any] | None = None
+
+    def __call__(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
+        """Compute features.
+
+        Args:
+            images: uint8 RGB (height, width, 3), at least one and all of one size; taken while others are computed.
+
+        Returns:
+            float32 (images, …), the trunk's output in the images' order.
+        """
+        outputs = []
+        for batch in read_ahead(batched(images, _BATCH)):
+            if self._trunk is None:
+                self._trunk = self._build(*batch[0].shape[:2])
+            # Always the same shape: another one would be traced anew.
+            padded = np.zeros((_BATCH, *batch[0].shape), np.uint8)
+            padded[: len(batch)] = batch
+            outputs.append(self._trunk(padded).numpy()[: len(batch)])
+        return np.concatenate(outputs).astype(np.float32)
+
+    def _build(self, height: int, width: int) -> Callable[[Pixels], Any]:
+        with _dtype_policy(self._policy):
+            model = build_model(height, width)
+            load_body(model, self._weights)
+            trunk = trunk_of(model, self._trainable_from)
+        signature = [tf.TensorSpec((_BATCH, height, width, 3), tf.uint8)]
+        # Keras's layers need no rewriting by AutoGraph.
+        compute: Callable[[Pixels], Any] = tf.function(
+            lambda batch: trunk(batch, training=False), input_signature=signature, autograph=False
+        )
+        return compute
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Let Keras build layers of another precision inside the block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

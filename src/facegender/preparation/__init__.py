@@ -1,0 +1,1 @@
+"""From raw data to training images: exploration, partition, preprocessing and augmentation."""

@@ -1,0 +1,1 @@
+"""What people look at: pictures, charts, the report, and what each stage cost."""

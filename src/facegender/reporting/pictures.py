@@ -1,0 +1,139 @@
+"""Pictures as PNG files: the same content gives the same bytes, and no state is kept between calls."""
+
+import textwrap
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import matplotlib.style
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from facegender.data.celeba import HEIGHT, WIDTH
+from facegender.files import whole_file
+
+_DPI = 100
+_CAPTION_CHARACTERS = 30
+
+# A user's matplotlibrc must not change the bytes.
+_default_style = matplotlib.style.context("default")
+
+
+def _save(path: str | Path, figure: Figure) -> None:
+    with whole_file(path) as partial:
+        # Without this, the file names matplotlib's version.
+        figure.savefig(partial, format="png", dpi=_DPI, metadata={"Software": None})
+
+
+@_default_style
+def bar_chart(
+    path: str | Path, names: Collection[str], values: Collection[float], title: str, value_label: str
+) -> None:
+    """Draw one horizontal bar per name, the first on top, each with its value beside it.
+
+    Args:
+        path: the PNG file.
+        names: (n,) what the bars stand for.
+        values: (n,) lengths of the bars, not negative.
+        title: what is shown.
+        value_label: the values' meaning and unit.
+    """
+    figure = Figure(figsize=(8, 1.2 + 0.24 * len(names)), layout="constrained")
+    axes = figure.add_subplot()
+    bars = axes.barh(list(names), list(values))
+    axes.bar_label(
+        bars,
+        labels=[f"{value:,.0f}" if value == round(value) else f"{value:.3f}" for value in values],
+        padding=3,
+        fontsize=8,
+    )
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.margins(x=0.1)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.set_title(title)
+    axes.set_xlabel(value_label)
+    _save(path, figure)
+
+
+@_default_style
+def interval_chart(path: str | Path, table: pd.DataFrame, title: str) -> None:
+    """Draw a row per slice: its balanced accuracy as a dot in its interval; grey where it is not judged.
+
+    Args:
+        path: the PNG file.
+        table: as `facegender.evaluation.slices.slice_table` gives it; rows without a balanced accuracy are left out.
+        title: what is shown.
+    """
+    rows = table[table["balanced_accuracy"].notna()].reset_index(drop=True)
+    figure = Figure(figsize=(8, 1.5 + 0.2 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    for judged, colour in ((1, "C0"), (0, "0.7")):
+        part = rows[rows["judged"] == judged]
+        axes.hlines(part.index, part["balanced_accuracy_low"], part["balanced_accuracy_high"], colour)
+        axes.plot(part["balanced_accuracy"], part.index, "o", color=colour, markersize=4)
+    labels = [f"{name} ({images:,})" for name, images in zip(rows["slice"], rows["images"], strict=True)]
+    axes.set_yticks(range(len(rows)), labels=labels, fontsize=7)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(axis="x", alpha=0.4)
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("balanced accuracy, 95% interval")
+    _save(path, figure)
+
+
+@_default_style
+def heat_map(path: str | Path, names: Collection[str], values: ArrayLike, title: str) -> None:
+    """Draw a square matrix of numbers from -1 (blue) over 0 (white) to 1 (red).
+
+    Args:
+        path: the PNG file.
+        names: (n,) names of the rows, and in the same order of the columns.
+        values: (n, n) numbers from -1 to 1.
+        title: what is shown.
+    """
+    side = 3 + 0.25 * len(names)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.add_subplot()
+    picture = axes.imshow(np.asarray(values, dtype=np.float64), cmap="RdBu_r", vmin=-1, vmax=1)
+    axes.set_xticks(range(len(names)), labels=list(names), rotation=90, fontsize=9)
+    axes.set_yticks(range(len(names)), labels=list(names), fontsize=9)
+    axes.set_title(title)
+    figure.colorbar(picture, ax=axes, shrink=0.8)
+    _save(path, figure)
+
+
+@_default_style
+def image_grid(
+    path: str | Path, images: Sequence[NDArray[np.uint8]], captions: Sequence[str], title: str, columns: int = 6
+) -> None:
+    """Draw images in rows from left to right, each above its caption.
+
+    Args:
+        path: the PNG file.
+        images: (n,) RGB images (height, width, 3), uint8, each of any size.
+        captions: (n,) texts; long lines are wrapped.
+        title: what is shown.
+        columns: images side by side.
+    """
+    texts = [_wrap(caption) for caption in captions]
+    caption_lines = max((text.count("\n") + 1 for text in texts), default=0)
+    columns = max(1, min(columns, len(images)))
+    rows = -(-len(images) // columns)
+    # Inches. An aligned CelebA image is drawn pixel by pixel.
+    image_width, image_height, title_height = WIDTH / _DPI, HEIGHT / _DPI, 0.5
+    cell_width, cell_height = image_width + 0.3, image_height + 0.3 + 0.125 * caption_lines
+    width, height = max(columns * cell_width, 5.0), title_height + rows * cell_height
+    figure = Figure(figsize=(width, height))
+    figure.text(0.5, 1 - title_height / 2 / height, title, ha="center", va="center", fontsize=12)
+    for cell, (image, text) in enumerate(zip(images, texts, strict=True)):
+        left = (cell % columns) * cell_width + 0.15
+        bottom = height - title_height - (cell // columns) * cell_height - image_height
+        box = (left / width, bottom / height, image_width / width, image_height / height)
+        axes = figure.add_axes(box, anchor="S", frameon=False, xticks=[], yticks=[])
+        axes.imshow(image)
+        axes.set_xlabel(text, fontsize=7)
+    _save(path, figure)
+
+
+def _wrap(caption: str) -> str:
+    return "\n".join(textwrap.fill(line, _CAPTION_CHARACTERS) for line in caption.splitlines())

@@ -1,0 +1,1 @@
+"""What Git and DVC know: revisions, released models and the gate."""

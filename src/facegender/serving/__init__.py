@@ -1,0 +1,1 @@
+"""The model on photographs: alignment, prediction, export and the app."""

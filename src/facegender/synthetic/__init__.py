@@ -1,0 +1,1 @@
+"""The synthetic data set: faces drawn in CelebA's format."""

@@ -1,0 +1,78 @@
+"""The embedded data set: drawn faces in the layout of the CelebA copy that Kaggle hosts."""
+
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from facegender.data.celeba import ATTRIBUTES, PARTITIONS
+from facegender.files import whole_file, write_csv
+from facegender.synthetic.copula import sample_attributes
+from facegender.synthetic.faces import render_face
+
+JPEG_QUALITY = 92
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+"""The earliest a zip can hold: the same bytes on every day."""
+
+_WORTH_WORKERS = 200
+"""Images that take longer to draw than worker processes to start."""
+
+TRAIN_SHARE, VAL_SHARE = 2 / 3, 1 / 6
+"""What is left is test."""
+
+
+def write_sample(folder: Path, images: int, seed: int) -> None:
+    """Write `images` drawn faces with their attributes and partitions.
+
+    Writes img_align_celeba.zip (members img_align_celeba/000001.jpg …), list_attr_celeba.csv (image_id and 40 names,
+    -1/1) and list_eval_partition.csv (image_id, partition 0/1/2 in three blocks, as CelebA's). An image and its
+    attributes depend on the seed and its number alone. Each image is a person of their own, hence no list of
+    identities.
+
+    Args:
+        folder: made if missing; files of these names are replaced, each whole or not at all.
+        images: how many, at least 4, so that no partition is empty.
+        seed: from 0.
+    """
+    attributes = sample_attributes(images, seed)
+    image_ids = [f"{number:06d}.jpg" for number in range(1, images + 1)]
+    with (
+        whole_file(folder / "img_align_celeba.zip") as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        drawn = Parallel(n_jobs=-1 if images >= _WORTH_WORKERS else 1, return_as="generator")(
+            delayed(_draw_jpeg)(values, seed, index) for index, values in enumerate(attributes.to_numpy().tolist())
+        )
+        for image_id, jpeg in zip(image_ids, tqdm(drawn, "sample_data", images, disable=None), strict=True):
+            archive.writestr(zipfile.ZipInfo(f"img_align_celeba/{image_id}", ZIP_DATE), jpeg)
+    signs = attributes * 2 - 1
+    signs.insert(0, "image_id", image_ids)
+    write_csv(folder / "list_attr_celeba.csv", signs)
+    write_csv(folder / "list_eval_partition.csv", pd.DataFrame({"image_id": image_ids, "partition": _blocks(images)}))
+
+
+def draw_faces(images: int, seed: int) -> np.ndarray:
+    """Draw the sample's first faces: uint8 RGB (images, 218, 178, 3)."""
+    attributes = sample_attributes(images, seed).to_numpy().tolist()
+    return np.stack([_draw(values, seed, index) for index, values in enumerate(attributes)])
+
+
+def _draw(values: list[int], seed: int, index: int) -> np.ndarray:
+    return render_face(dict(zip(ATTRIBUTES, values, strict=True)), np.random.default_rng([seed, index]))
+
+
+def _blocks(images: int) -> np.ndarray:
+    train = round(images * TRAIN_SHARE)
+    val = round(images * VAL_SHARE)
+    return np.repeat([PARTITIONS[split] for split in ("train", "val", "test")], [train, val, images - train - val])
+
+
+def _draw_jpeg(values: list[int], seed: int, index: int) -> bytes:
+    image = _draw(values, seed, index)
+    written, content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    assert written
+    return content.tobytes()

@@ -1,0 +1,310 @@
+"""The decoder, the standard form and the encoder of pictures; Pillow is the independent reader."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageOps
+
+from facegender.data.images import Pixels, decode_image, encode_jpeg, fit_image, standard_jpeg
+from facegender.errors import FacegenderError
+
+HEIGHT, WIDTH = 60, 40
+
+
+def smooth_picture(height: int = HEIGHT, width: int = WIDTH) -> Pixels:
+    """Give a picture whose four corners differ, so that every turn and mirroring shows."""
+    rows, columns = np.mgrid[:height, :width]
+    red, green = rows * 255 // max(height - 1, 1), columns * 255 // max(width - 1, 1)
+    return np.stack([red, green, (red + green) // 4], axis=-1).astype(np.uint8)
+
+
+def translucent_picture() -> Image.Image:
+    picture = Image.fromarray(smooth_picture())
+    picture.putalpha(Image.fromarray(np.linspace(0, 255, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.uint8)))
+    return picture
+
+
+def saved(picture: Image.Image, form: str = "JPEG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def pillow_pixels(data: bytes) -> Pixels:
+    """Decode with Pillow: turned as EXIF says, over white."""
+    picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGBA")
+    white = Image.new("RGBA", picture.size, "white")
+    return np.asarray(Image.alpha_composite(white, picture).convert("RGB"))
+
+
+def largest_difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> int:
+    assert one.shape == other.shape
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+def exif(orientation: int) -> Image.Exif:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags
+
+
+def right_jpeg() -> bytes:
+    return saved(Image.fromarray(smooth_picture()), quality=95)
+
+
+def forms() -> dict[str, bytes]:
+    colour = Image.fromarray(smooth_picture())
+    grey, translucent = colour.convert("L"), translucent_picture()
+    bgr16 = smooth_picture()[..., ::-1].astype(np.uint16) * 257
+    return {
+        "colour JPEG": saved(colour),
+        "progressive JPEG": saved(colour, progressive=True),
+        "JPEG with restart markers": saved(colour, restart_marker_blocks=1),
+        # A phone's film behind the picture, with the markers of an end and of a scan by chance.
+        "JPEG with a film behind it": saved(colour) + b"\0ftyp\xff\xd9mdat\xff\xda" + bytes(50),
+        "JPEG with a JPEG in its comment": saved(colour, comment=saved(colour.resize((8, 8)))),
+        "grey JPEG": saved(grey),
+        "CMYK JPEG": saved(colour.convert("CMYK"), quality=95),
+        "PNG": saved(colour, "PNG"),
+        "grey PNG": saved(grey, "PNG"),
+        "RGBA PNG": saved(translucent, "PNG"),
+        "grey and alpha PNG": saved(translucent.convert("LA"), "PNG"),
+        "16 bit grey PNG": saved(Image.fromarray(smooth_picture()[..., 0].astype(np.uint16) * 257), "PNG"),
+        "16 bit PNG": bytes(cv2.imencode(".png", bgr16)[1]),
+        "palette PNG": saved(colour.convert("P", palette=Image.Palette.ADAPTIVE), "PNG"),
+        "palette PNG with a transparent colour": saved(
+            colour.convert("P", palette=Image.Palette.ADAPTIVE), "PNG", transparency=3
+        ),
+        "black and white PNG": saved(colour.convert("1"), "PNG"),
+        "BMP": saved(colour, "BMP"),
+        "WebP": saved(colour, "WEBP", lossless=True),
+        "RGBA WebP": saved(translucent, "WEBP", lossless=True),
+        "GIF": saved(colour, "GIF"),
+        "TIFF": saved(colour, "TIFF"),
+        "RGBA TIFF": saved(translucent, "TIFF"),
+        "one pixel": saved(Image.new("RGB", (1, 1), (12, 34, 56)), "PNG"),
+    }
+
+
+FORMS = forms()
+
+
+def expected_pixels(form: str) -> Pixels:
+    if form == "16 bit PNG":
+        return smooth_picture()
+    if form == "16 bit grey PNG":
+        # Pillow clips 16 bit where it should scale.
+        return np.repeat(smooth_picture()[..., :1], 3, axis=2)
+    return pillow_pixels(FORMS[form])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_pixels_that_pillow_gives(form: str) -> None:
+    image = decode_image(FORMS[form], form)
+
+    assert image.dtype == np.uint8
+    # A difference of one: rounding of alpha and of CMYK.
+    assert largest_difference(image, expected_pixels(form)) <= 1
+
+
+def test_16_bit_alpha_goes_over_white() -> None:
+    # Grey 0 at alpha 1/3, 1/1 and 0: 255 * (1 - alpha).
+    pixels = np.zeros((1, 3, 4), np.uint16)
+    pixels[0, :, 3] = 21845, 65535, 0
+
+    image = decode_image(bytes(cv2.imencode(".png", pixels)[1]), "deep.png")
+
+    assert image[0, :, 0].tolist() == [170, 0, 255]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "grey JPEG", "PNG", "RGBA PNG", "RGBA WebP", "RGBA TIFF"])
+def test_pictures_are_turned_as_exif_says(form: str, orientation: int) -> None:
+    picture = translucent_picture() if "RGBA" in form else Image.fromarray(smooth_picture())
+    picture = picture.convert("L") if "grey" in form else picture
+    options: dict[str, Any] = {"lossless": True} if "WebP" in form else {}
+    data = saved(picture, form.split()[-1].upper(), exif=exif(orientation), **options)
+
+    image = decode_image(data, form)
+
+    assert image.shape[:2] == ((HEIGHT, WIDTH) if orientation < 5 else (WIDTH, HEIGHT))
+    assert largest_difference(image, pillow_pixels(data)) <= 1
+
+
+def test_pure_red_has_its_first_channel_high() -> None:
+    red = Image.new("RGB", (WIDTH, HEIGHT), (255, 0, 0))
+
+    for data in (saved(red), saved(red, "PNG"), saved(red.convert("RGBA"), "PNG")):
+        jpeg, _ = standard_jpeg(data, "red", HEIGHT, WIDTH)
+        assert largest_difference(decode_image(jpeg, "red"), np.full((HEIGHT, WIDTH, 3), (255, 0, 0))) <= 2
+        assert largest_difference(pillow_pixels(jpeg), np.full((HEIGHT, WIDTH, 3), (255, 0, 0))) <= 2
+
+
+def damaged() -> dict[str, bytes]:
+    jpeg, progressive = right_jpeg(), saved(Image.fromarray(smooth_picture()), progressive=True)
+    png, translucent = FORMS["PNG"], FORMS["RGBA PNG"]
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    return {
+        "empty": b"",
+        "html": b"<!DOCTYPE html>\n<html><body>404 Not Found</body></html>",
+        "zeros": bytes(5_000),
+        "one byte": jpeg[:1],
+        "start only": jpeg[:2],
+        "header only": jpeg[: jpeg.index(b"\xff\xda")],
+        "header and scan header": jpeg[: jpeg.index(b"\xff\xda") + 14],
+        "half": jpeg[: len(jpeg) // 2],
+        "nine tenths": jpeg[: len(jpeg) * 9 // 10],
+        "without its last two bytes": jpeg[:-2],
+        "without its last byte": jpeg[:-1],
+        "half, then zeros": jpeg[: len(jpeg) // 2] + bytes(len(jpeg) // 2),
+        "the end lost in zeros": jpeg[:-5] + bytes(100),
+        "half progressive": progressive[: len(progressive) // 2],
+        "nearly whole progressive": progressive[:-2],
+        "half png": png[: len(png) // 2],
+        "png without its last chunk": png[:-12],
+        "half RGBA png": translucent[: len(translucent) // 2],
+        "half webp": FORMS["WebP"][: len(FORMS["WebP"]) // 2],
+        "half RGBA webp": FORMS["RGBA WebP"][: len(FORMS["RGBA WebP"]) // 2],
+        "half bmp": FORMS["BMP"][: len(FORMS["BMP"]) // 2],
+        "half gif": FORMS["GIF"][: len(FORMS["GIF"]) // 2],
+        "half tiff": FORMS["TIFF"][: len(FORMS["TIFF"]) // 2],
+        "10,000 megapixels claimed": b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + ihdr
+        + struct.pack(">I", zlib.crc32(ihdr)),
+        "four channels of float": bytes(cv2.imencode(".tif", np.zeros((HEIGHT, WIDTH, 4), np.float32))[1]),
+    }
+
+
+DAMAGED = damaged()
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_damage_is_one_line_that_names_the_picture(damage: str) -> None:
+    with pytest.raises(FacegenderError, match=r"^Jürgen 1\.jpg: ") as caught:
+        standard_jpeg(DAMAGED[damage], "Jürgen 1.jpg", HEIGHT, WIDTH)
+
+    assert len(str(caught.value).splitlines()) == 1
+    assert "fetch it again" in str(caught.value)
+
+
+def test_a_jpeg_cut_anywhere_is_refused() -> None:
+    jpeg = right_jpeg()
+
+    for length in range(len(jpeg)):
+        with pytest.raises(FacegenderError, match=r"^cut\.jpg: "):
+            decode_image(jpeg[:length], "cut.jpg")
+
+
+@pytest.mark.parametrize("surplus", [bytes(100), b"<html>", right_jpeg()], ids=["zeros", "html", "another JPEG"])
+def test_surplus_after_the_end_of_a_jpeg_changes_nothing(surplus: bytes) -> None:
+    image = decode_image(right_jpeg() + surplus, "long.jpg")
+
+    assert np.array_equal(image, decode_image(right_jpeg(), "right.jpg"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"subsampling": 0}, {"exif": exif(1)}],
+    ids=["baseline", "progressive", "4:4:4", "EXIF upright"],
+)
+def test_a_right_jpeg_passes_untouched(options: dict[str, Any]) -> None:
+    data = saved(Image.fromarray(smooth_picture()), **options)
+
+    assert standard_jpeg(data, "right.jpg", HEIGHT, WIDTH) == (data, False)
+
+
+WRONG = {
+    **{form: data for form, data in FORMS.items() if "JPEG" not in form or form.startswith(("grey", "CMYK"))},
+    "other size": saved(Image.fromarray(smooth_picture(50, 70))),
+    "turned upside down": saved(Image.fromarray(smooth_picture()), exif=exif(3)),
+    "turned on its side": saved(Image.fromarray(smooth_picture(WIDTH, HEIGHT)), exif=exif(6)),
+}
+
+
+@pytest.mark.parametrize("form", WRONG)
+def test_anything_else_becomes_a_right_jpeg_once(form: str) -> None:
+    jpeg, converted = standard_jpeg(WRONG[form], form, HEIGHT, WIDTH)
+
+    assert converted
+    stored = Image.open(io.BytesIO(jpeg))
+    assert (stored.format, stored.mode, stored.size) == ("JPEG", "RGB", (WIDTH, HEIGHT))
+    assert 0x0112 not in stored.getexif()
+    assert standard_jpeg(jpeg, form, HEIGHT, WIDTH) == (jpeg, False)
+
+
+def test_conversion_keeps_the_picture() -> None:
+    jpeg, _ = standard_jpeg(FORMS["PNG"], "smooth.png", HEIGHT, WIDTH)
+
+    assert largest_difference(pillow_pixels(jpeg), smooth_picture()) <= 4
+
+
+def test_all_forms_stack_into_one_array() -> None:
+    jpegs = [standard_jpeg(data, form, HEIGHT, WIDTH)[0] for form, data in FORMS.items()]
+
+    stack = np.stack([decode_image(jpeg, "any") for jpeg in jpegs])
+
+    assert stack.shape == (len(FORMS), HEIGHT, WIDTH, 3)
+    assert stack.dtype == np.uint8
+    assert stack.flags.c_contiguous
+
+
+@pytest.mark.parametrize(("height", "width"), [(120, 80), (480, 200), (100, 300), (40, 40), (600, 601)])
+def test_a_circle_stays_round_and_in_the_middle(height: int, width: int) -> None:
+    # Small enough to be inside whatever is cut.
+    radius = min(height, width) // 4
+    rows, columns = np.ogrid[:height, :width]
+    inside = np.hypot(rows - (height - 1) / 2, columns - (width - 1) / 2) <= radius
+    drawn = np.repeat(255 * inside[..., None].astype(np.uint8), 3, axis=2)
+
+    fitted = fit_image(drawn, HEIGHT, WIDTH)
+
+    assert fitted.shape == (HEIGHT, WIDTH, 3)
+    white_rows, white_columns = np.nonzero(fitted[..., 0] > 127)
+    # The scale is that of the side that is kept whole.
+    diameter = 2 * radius * max(HEIGHT / height, WIDTH / width)
+    assert np.ptp(white_rows) + 1 == pytest.approx(diameter, abs=2)
+    assert np.ptp(white_columns) + 1 == pytest.approx(diameter, abs=2)
+    assert white_rows.mean() == pytest.approx((HEIGHT - 1) / 2, abs=1)
+    assert white_columns.mean() == pytest.approx((WIDTH - 1) / 2, abs=1)
+
+
+def test_only_the_middle_of_a_wide_picture_is_kept() -> None:
+    # 60 rows of 100 columns to 60 by 40: the 30 columns on either side go.
+    wide = np.zeros((60, 100, 3), np.uint8)
+    wide[:] = np.arange(100)[None, :, None]
+
+    assert fit_image(wide, 60, 40)[0, :, 0].tolist() == list(range(30, 70))
+
+
+def test_scaling_down_averages() -> None:
+    # One of four columns is 200: the mean is 50; a reader of one pixel or two would give 0, 100 or 200.
+    stripes = np.zeros((4 * HEIGHT, 4 * WIDTH, 3), np.uint8)
+    stripes[:, ::4] = 200
+
+    assert np.unique(fit_image(stripes, HEIGHT, WIDTH)).tolist() == [50]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 1000), (1000, 1), (2, 3)])
+def test_the_smallest_pictures_fit_too(height: int, width: int) -> None:
+    fitted = fit_image(np.full((height, width, 3), 77, np.uint8), HEIGHT, WIDTH)
+
+    assert fitted.shape == (HEIGHT, WIDTH, 3)
+    assert np.unique(fitted).tolist() == [77]
+
+
+def test_encoding_keeps_colours_sharp_and_bytes_the_same() -> None:
+    # One red column between blue ones: with chroma subsampling it would turn purple.
+    image = np.full((16, 16, 3), (0, 0, 255), np.uint8)
+    image[:, 8] = 255, 0, 0
+
+    jpeg = encode_jpeg(image)
+
+    assert jpeg == encode_jpeg(image.copy())
+    assert largest_difference(pillow_pixels(jpeg), image) <= 20

@@ -1,0 +1,84 @@
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from facegender.errors import FacegenderError
+from facegender.evaluation.baseline import fit_baseline, grey_pixels
+
+
+@pytest.mark.parametrize(
+    ("color", "grey"),
+    # Rec. 601 luma, 0.299 R + 0.587 G + 0.114 B: red and blue exchanged would show.
+    [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((255, 255, 255), 255)],
+)
+def test_grey_is_the_luma_of_rgb(color: tuple[int, int, int], grey: int) -> None:
+    pixels = grey_pixels(np.full((218, 178, 3), color, dtype=np.uint8))
+    assert pixels.shape == (1044,)
+    assert pixels.dtype == np.uint8
+    assert (pixels == grey).all()
+
+
+def test_pixels_run_along_rows_of_29_and_average_what_they_cover() -> None:
+    image = np.zeros((72, 58, 3), dtype=np.uint8)
+    image[10:12, 51:52] = 255
+    pixels = grey_pixels(image).reshape(36, 29)
+    assert pixels[5, 25] in (127, 128)
+    pixels[5, 25] = 0
+    assert not pixels.any()
+
+
+def _faces(count: int, seed: int, difference: int = 63) -> tuple[np.ndarray, np.ndarray]:
+    """Noise that is brighter in one corner for label 1."""
+    labels = np.arange(count) % 2
+    pixels = np.random.default_rng(seed).integers(0, 192, (count, 36, 29), dtype=np.uint8)
+    pixels[:, :6, :6] += (difference * labels[:, None, None]).astype(np.uint8)
+    return pixels.reshape(count, -1), labels
+
+
+def test_baseline_learns_a_difference_and_repeats_itself() -> None:
+    pixels, labels = _faces(400, seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first, second = fit_baseline(pixels, labels), fit_baseline(pixels, labels)
+    unseen, unseen_labels = _faces(400, seed=2)
+    male = first.predict(unseen)
+    assert np.array_equal(male, second.predict(unseen))
+    assert ((male > 0.5) == unseen_labels).mean() > 0.9
+    assert male[unseen_labels == 1].mean() > 0.7 > 0.3 > male[unseen_labels == 0].mean()
+
+
+def test_more_images_than_fit_in_one_block_are_each_predicted_in_order() -> None:
+    pixels, labels = _faces(1203, seed=1)
+    fitted = fit_baseline(pixels, labels)
+    assert fitted.predict(pixels) == pytest.approx(
+        np.concatenate([fitted.predict(row[None]) for row in pixels]), rel=1e-4
+    )
+
+
+def test_its_probabilities_are_those_of_an_exact_solver() -> None:
+    # Hard to tell, so that a wrong penalty or too few steps show: they give differences of 0.07 to 0.27.
+    pixels, labels = _faces(600, seed=1, difference=8)
+    unseen, unseen_labels = _faces(1000, seed=2, difference=8)
+    exact = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=1000)).fit(pixels / 255, labels)
+    expected = exact.predict_proba(unseen / 255)[:, 1]
+
+    found = fit_baseline(pixels, labels).predict(unseen)
+
+    assert np.abs(found - expected).mean() < 0.03
+    assert log_loss(unseen_labels, found) < log_loss(unseen_labels, expected) + 0.01
+
+
+def test_a_pixel_that_never_changes_does_no_harm() -> None:
+    pixels, labels = _faces(100, seed=1)
+    pixels[:, 500] = 127
+    assert np.isfinite(fit_baseline(pixels, labels).predict(pixels)).all()
+
+
+def test_one_class_is_one_line() -> None:
+    with pytest.raises(FacegenderError, match="images of one class only"):
+        fit_baseline(np.zeros((4, 1044), np.uint8), np.ones(4, np.int64))

@@ -1,0 +1,155 @@
+"""Batches that are drawn from feature shards."""
+
+import weakref
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facegender.network import batches
+from facegender.network.batches import MIXED_SHARDS, ordered_batches, shuffled_batches
+from facegender.network.features import FeatureShard
+
+
+def fake_shards(patch: pytest.MonkeyPatch, sizes: list[int]) -> list[Path]:
+    """Stand in for shards of these sizes; image n has the features [n, -n] and the label n % 2."""
+    starts = np.cumsum([0, *sizes])
+
+    def load(path: Path) -> FeatureShard:
+        number = int(path.name)
+        images = np.arange(starts[number], starts[number + 1])
+        return FeatureShard(
+            images.astype(str), (images % 2).astype(np.int8), np.stack([images, -images], axis=1).astype(np.float16)
+        )
+
+    patch.setattr(batches, "load_shard", load)
+    return [Path(str(number)) for number in range(len(sizes))]
+
+
+def epoch_order(paths: list[Path], batch_size: int, seed: int, epoch: int) -> list[int]:
+    return [int(image) for batch, _ in shuffled_batches(paths, batch_size, seed, epoch) for image in batch[:, 0]]
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), max_size=11),
+    batch_size=st.integers(1, 40),
+    seed=st.integers(0, 2**32 - 1),
+    epoch=st.integers(0, 100),
+)
+def test_every_image_at_most_once_and_all_but_less_than_a_batch(
+    sizes: list[int], batch_size: int, seed: int, epoch: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        paths = fake_shards(patch, sizes)
+        batches = list(shuffled_batches(paths, batch_size, seed, epoch))
+
+    images = [int(image) for batch, _ in batches for image in batch[:, 0]]
+    assert len(set(images)) == len(images)
+    assert set(images) <= set(range(sum(sizes)))
+    if sum(sizes) >= batch_size:
+        assert {len(labels) for _, labels in batches} == {batch_size}
+        assert len(batches) == sum(sizes) // batch_size
+    else:
+        # Too few for one batch: all of them, together.
+        assert len(images) == sum(sizes)
+        assert len(batches) == min(1, len(sizes))
+    for batch, labels in batches:
+        assert batch.dtype == np.float16
+        assert labels.dtype == np.int8
+        assert batch[:, 1].tolist() == (-batch[:, 0]).tolist()
+        assert labels.tolist() == [int(image) % 2 for image in batch[:, 0]]
+
+
+def test_seed_and_epoch_decide_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = fake_shards(monkeypatch, [20] * 6)
+
+    order = epoch_order(paths, 8, seed=1, epoch=0)
+
+    assert order == epoch_order(paths, 8, seed=1, epoch=0)
+    assert order != epoch_order(paths, 8, seed=1, epoch=1)
+    assert order != epoch_order(paths, 8, seed=2, epoch=0)
+    assert order != epoch_order(paths, 8, seed=0, epoch=1)
+
+
+def test_images_left_over_in_one_epoch_come_in_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = fake_shards(monkeypatch, [5, 5])
+
+    seen = Counter(image for epoch in range(20) for image in epoch_order(paths, 4, seed=1, epoch=epoch))
+
+    # 8 of 10 images an epoch: 16 times on average in 20 epochs, with a standard deviation of sqrt(20 * 0.8 * 0.2) < 2.
+    assert set(seen) == set(range(10))
+    assert min(seen.values()) >= 8
+
+
+def test_batches_mix_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As in data/augmented: without mixing, a batch of 20 would be one shard.
+    paths = fake_shards(monkeypatch, [20] * 8)
+
+    batches = [batch[:, 0].astype(int) // 20 for batch, _ in shuffled_batches(paths, 20, seed=1, epoch=0)]
+
+    assert len(batches) == 8
+    # Chance of 20 of 80 images from fewer than three of four shards: 6 * C(40, 20) / C(80, 20) < 3e-7.
+    assert all(len(set(shards.tolist())) >= 3 for shards in batches)
+
+
+def test_shards_come_in_another_order_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = fake_shards(monkeypatch, [4] * 12)
+
+    first_shards = {
+        frozenset(image // 4 for image in epoch_order(paths, 4, seed=1, epoch=epoch)[: 4 * MIXED_SHARDS])
+        for epoch in range(10)
+    }
+
+    # Ten draws of 4 of 12 shards, of which there are 495.
+    assert len(first_shards) > 5
+
+
+def test_shards_are_read_once_and_few_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [10] * 13
+    paths = fake_shards(monkeypatch, sizes)
+    load = batches.load_shard
+    reads: Counter[Path] = Counter()
+    loaded = []
+    alive = []
+
+    def tracked_load(path: Path) -> FeatureShard:
+        reads[path] += 1
+        shard = load(path)
+        loaded.append(weakref.ref(shard.features))
+        alive.append(sum(features() is not None for features in loaded))
+        return shard
+
+    monkeypatch.setattr(batches, "load_shard", tracked_load)
+    for _ in shuffled_batches(paths, 7, seed=1, epoch=0):
+        pass
+
+    assert max(alive) == MIXED_SHARDS
+    assert reads == Counter(paths)
+
+
+def test_nothing_is_read_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = fake_shards(monkeypatch, [10] * 20)
+    load = batches.load_shard
+    reads: list[Path] = []
+
+    def noted_load(path: Path) -> FeatureShard:
+        reads.append(path)
+        return load(path)
+
+    monkeypatch.setattr(batches, "load_shard", noted_load)
+    next(shuffled_batches(paths, 5, seed=1, epoch=0))
+
+    assert len(reads) == MIXED_SHARDS
+
+
+def test_ordered_batches_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = fake_shards(monkeypatch, [3, 1, 4])
+
+    batches = list(ordered_batches(paths))
+
+    assert [batch[:, 0].tolist() for batch, _ in batches] == [[0, 1, 2], [3], [4, 5, 6, 7]]
+    assert [labels.tolist() for _, labels in batches] == [[0, 1, 0], [1], [0, 1, 0, 1]]
+    assert list(ordered_batches([])) == []

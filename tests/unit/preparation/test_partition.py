@@ -1,0 +1,211 @@
+"""The balanced samples of the official partitions."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facegender.data.celeba import PARTITIONS
+from facegender.errors import FacegenderError
+from facegender.preparation.partition import drop_shared_identities, sample_splits
+from stages.partition import main
+
+COUNTS = {"train": 20, "val": 10, "test": 12}
+
+
+def annotations_of(images: int = 300, persons: int | None = None) -> pd.DataFrame:
+    """Partitions and labels of every combination; persons, where given, are spread over the partitions."""
+    numbers = np.arange(images)
+    table = pd.DataFrame(
+        {"Smiling": numbers % 5 == 0, "Male": numbers % 2, "partition": numbers // 2 % 3},
+        pd.Index([f"{number:06d}.jpg" for number in numbers + 1], name="image_id"),
+    ).astype("int8")
+    if persons is not None:
+        table["identity"] = np.random.default_rng(0).integers(0, persons, images)
+    return table
+
+
+def test_splits_are_balanced_at_every_even_prefix_and_come_from_their_partition() -> None:
+    annotations = annotations_of()
+    splits = sample_splits(annotations, COUNTS, seed=120)
+
+    assert list(splits) == ["train", "val", "test"]
+    for split, table in splits.items():
+        assert list(table.columns) == ["image_id", "label"]
+        assert len(table) == COUNTS[split]
+        assert list(table["label"]) == [0, 1] * (COUNTS[split] // 2)
+        rows = annotations.loc[table["image_id"]]
+        assert list(rows["Male"]) == list(table["label"])
+        assert set(rows["partition"]) == {PARTITIONS[split]}
+
+
+def test_no_image_is_drawn_twice_even_when_all_are_drawn() -> None:
+    splits = sample_splits(annotations_of(300), {"train": 100, "val": 100, "test": 100}, seed=1)
+
+    image_ids = pd.concat(splits)["image_id"]
+    assert image_ids.is_unique
+    assert set(image_ids) == set(annotations_of(300).index)
+
+
+def test_the_order_is_the_keyed_hash_of_the_id() -> None:
+    annotations = annotations_of()
+    women = annotations.index[(annotations["partition"] == 0) & (annotations["Male"] == 0)]
+    key = (120).to_bytes(8, "little")
+    expected = sorted(women, key=lambda name: hashlib.blake2b(name.encode(), digest_size=8, key=key).hexdigest())
+
+    assert list(sample_splits(annotations, COUNTS, seed=120)["train"]["image_id"][::2]) == expected[:10]
+
+
+def test_another_seed_draws_other_images() -> None:
+    first, same, other = (sample_splits(annotations_of(), COUNTS, seed)["train"] for seed in (1, 1, 2))
+
+    pd.testing.assert_frame_equal(first, same)
+    assert set(first["image_id"]) != set(other["image_id"])
+
+
+@settings(max_examples=20)
+@given(shuffle=st.integers(0, 2**32 - 1), persons=st.sampled_from([None, 40]))
+def test_the_row_order_does_not_matter(shuffle: int, persons: int | None) -> None:
+    annotations = annotations_of(persons=persons)
+    shuffled = annotations.sample(frac=1, random_state=shuffle)
+    counts = {"train": 10, "val": 4, "test": 6}
+
+    expected = sample_splits(annotations, counts, seed=120)
+    for split, table in sample_splits(shuffled, counts, seed=120).items():
+        pd.testing.assert_frame_equal(table, expected[split])
+
+
+HALVES = st.integers(1, 10)
+
+
+@settings(max_examples=15)
+@given(halves=st.tuples(HALVES, HALVES, HALVES), more=st.integers(0, 8), persons=st.sampled_from([None, 40]))
+def test_a_larger_sample_begins_with_the_smaller_and_leaves_the_others_alone(
+    halves: tuple[int, int, int], more: int, persons: int | None
+) -> None:
+    annotations = annotations_of(persons=persons)
+    counts = {split: 2 * half for split, half in zip(PARTITIONS, halves, strict=True)}
+    before = sample_splits(annotations, counts, seed=120)
+
+    for grown in PARTITIONS:
+        after = sample_splits(annotations, {**counts, grown: counts[grown] + 2 * more}, seed=120)
+        for split in PARTITIONS:
+            assert len(after[split]) == counts[split] + 2 * more * (split == grown)
+            pd.testing.assert_frame_equal(after[split].head(counts[split]), before[split])
+
+
+def test_no_person_is_in_two_splits() -> None:
+    annotations = annotations_of(persons=40)
+    assert (annotations.groupby("identity")["partition"].nunique() > 1).mean() > 0.9
+
+    splits = sample_splits(annotations, COUNTS, seed=120)
+    persons = [set(annotations.loc[table["image_id"], "identity"]) for table in splits.values()]
+    assert not persons[0] & persons[1]
+    assert not persons[0] & persons[2]
+    assert not persons[1] & persons[2]
+
+
+def test_a_person_stays_where_most_of_their_images_are_and_else_in_the_earlier_partition() -> None:
+    rows = [
+        # person, partition, stays
+        (7, 2, True),
+        (7, 2, True),
+        (7, 0, False),
+        (8, 2, False),
+        (8, 1, True),
+        (9, 1, False),
+        (9, 0, True),
+        (10, 1, True),
+    ]
+    annotations = pd.DataFrame(
+        {"identity": [row[0] for row in rows], "partition": [row[1] for row in rows]}, list("abcdefgh")
+    )
+
+    stays = [name for name, row in zip("abcdefgh", rows, strict=True) if row[2]]
+    assert list(drop_shared_identities(annotations).index) == stays
+
+
+def test_without_identities_nothing_is_dropped() -> None:
+    annotations = annotations_of()
+    pd.testing.assert_frame_equal(drop_shared_identities(annotations), annotations)
+
+
+def test_a_shortage_names_split_class_numbers_and_key() -> None:
+    annotations = annotations_of(300)
+    some_men = annotations.index[(annotations["partition"] == 1) & (annotations["Male"] == 1)][:44]
+
+    with pytest.raises(FacegenderError) as raised:
+        sample_splits(annotations.drop(some_men), {"train": 100, "val": 14, "test": 102}, seed=120)
+    assert str(raised.value).splitlines() == [
+        "val: 7 images of class Male asked for, 6 available; lower partition.val to 12",
+        "error: test: 51 images of class No male asked for, 50 available; lower partition.test to 100",
+        "error: test: 51 images of class Male asked for, 50 available; lower partition.test to 100",
+    ]
+
+
+def test_a_class_without_images_is_not_cured_by_a_lower_count() -> None:
+    annotations = annotations_of(300)
+    only_women = annotations[(annotations["partition"] != 1) | (annotations["Male"] == 0)]
+
+    with pytest.raises(
+        FacegenderError, match=r"^val: 5 images of class Male asked for, 0 available; add images to the "
+    ):
+        sample_splits(only_women, COUNTS, seed=120)
+
+
+def lay_out(folder: Path, annotations: pd.DataFrame, counts: dict[str, int]) -> None:
+    """Write the lists and a params.yaml for the stage."""
+    (folder / "raw").mkdir()
+    (folder / "raw" / "identity.csv").touch()  # An empty list: persons are not known.
+    (2 * annotations[["Male"]] - 1).to_csv(folder / "raw" / "attributes.csv")
+    for name in {"partition", "identity"} & set(annotations):
+        annotations[[name]].to_csv(folder / "raw" / f"{name}.csv")
+    params = yaml.safe_load((Path(__file__).resolve().parents[3] / "params.yaml").read_text(encoding="utf-8"))
+    params["dataset"].update(attributes="raw/attributes.csv", partitions="raw/partition.csv")
+    params["dataset"]["identities"] = "raw/identity.csv"
+    params["partition"].update(counts)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def test_the_stage_writes_what_is_sampled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotations = annotations_of()
+    lay_out(tmp_path, annotations, COUNTS)
+    monkeypatch.chdir(tmp_path)
+    main()
+
+    for split, table in sample_splits(annotations, COUNTS, seed=120).items():
+        content = (tmp_path / "data" / "partition" / f"{split}.csv").read_bytes()
+        rows = [f"{image_id},{label}\n" for image_id, label in table.itertuples(index=False)]
+        assert content.decode() == "image_id,label\n" + "".join(rows)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_stage_says_how_many_images_it_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotations = annotations_of(60)
+    # One person with 3 images in train and 1 in test; everybody else has a single image.
+    annotations["identity"] = range(100, 160)
+    annotations.loc[annotations.index[[0, 1, 6, 4]], "identity"] = 1
+    lay_out(tmp_path, annotations, {"train": 4, "val": 4, "test": 4})
+    monkeypatch.chdir(tmp_path)
+    main()
+
+    out = capsys.readouterr().out
+    assert out == "images left out, as their person is in another official partition as well: 1\n"
+
+
+def test_the_stage_leaves_nothing_behind_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay_out(tmp_path, annotations_of(), {"train": 20, "val": 10, "test": 2000})
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SystemExit, match=r"^error: test: 1000 images of class No male asked for, 50 available; lower"):
+        main()
+    assert not (tmp_path / "data").exists()
