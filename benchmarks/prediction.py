@@ -19,7 +19,7 @@ from benchmarks.measure import DATASET, measured, megabytes, say, table
 from benchmarks.trunk_engines import first_records, run_stage, take_turns
 from facegender.data.images import decode_image, encode_jpeg
 from facegender.data.shards import read_records, write_shards
-from facegender.network.backbone import pretrained_body
+from facegender.network.backbone import pretrained_backbone
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.serving.classifier import load_classifier
 from facegender.serving.export import export_model
@@ -46,7 +46,7 @@ def main() -> None:
         onnx = folder / "gender.onnx"
         export_model(options.model, onnx, "onnx", faces)
         weights = folder / "backbone.weights.h5"
-        pretrained_body(options.weights).save_weights(weights)
+        pretrained_backbone(options.weights).save_weights(weights)
         engine = OpenVinoEngine(weights, "head", folder / "networks")
         first = next(read_records(folder / "images"))
         engine([decode_image(first.jpeg, first.image_id)])

@@ -34,7 +34,7 @@ from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.images import encode_jpeg
 from facegender.data.shards import Record, shard_paths, write_shards
 from facegender.errors import one_line_errors
-from facegender.network.backbone import build_model, load_body, pretrained_body, tail_of, trunk_of
+from facegender.network.backbone import build_model, load_backbone, pretrained_backbone, tail_of, trunk_of
 from facegender.network.features import compute_shard, feature_paths, load_shard, pack_shard
 from facegender.network.training import fit_tail
 
@@ -83,7 +83,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         weights = folder / "backbone.weights.h5"
-        pretrained_body(arguments.weights).save_weights(weights)
+        pretrained_backbone(arguments.weights).save_weights(weights)
         for cut in arguments.trainable_from:
             say(f"{cut}: features")
             shape = tail_of(build_model(HEIGHT, WIDTH), cut).input_shape[1:]
@@ -179,7 +179,7 @@ def train_whole(task: Task) -> float:
 def network(task: Task) -> keras.Model:
     """Build the whole network with the given weights, as the stage train does."""
     model = build_model(HEIGHT, WIDTH, DROPOUT)
-    load_body(model, task.weights)
+    load_backbone(model, task.weights)
     return model
 
 

@@ -30,7 +30,7 @@ from facegender.data.images import Pixels, decode_image
 from facegender.data.raw import open_images, read_partitions
 from facegender.data.shards import Record, write_shards
 from facegender.errors import one_line_errors
-from facegender.network.backbone import build_model, load_body, pretrained_body, trunk_of
+from facegender.network.backbone import build_model, load_backbone, pretrained_backbone, trunk_of
 from facegender.network.engines.openvino import BATCH as OPENVINO_BATCH
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.features import feature_paths, load_shard, write_features
@@ -68,7 +68,7 @@ def main() -> None:
         images = prepare_images(arguments.celeba, arguments.images, folder)
         say("networks")
         weights = folder / "backbone.weights.h5"
-        pretrained_body(arguments.weights).save_weights(weights)
+        pretrained_backbone(arguments.weights).save_weights(weights)
         engines = make_engines(weights, arguments.trainable_from, folder)
         stage_engine = OpenVinoEngine(weights, arguments.trainable_from, folder / "networks")
         stage_engine(images[:OPENVINO_BATCH])
@@ -112,7 +112,7 @@ def prepare_images(celeba: Path, count: int, folder: Path) -> Pixels:
 def make_engines(weights: Path, trainable_from: str, folder: Path) -> dict[str, Engine]:
     """Give the engines by name."""
     model = build_model(HEIGHT, WIDTH)
-    load_body(model, weights)
+    load_backbone(model, weights)
     trunk = trunk_of(model, trainable_from)
     trunk.export(folder / "trunk", verbose=False)
     engines: dict[str, Engine] = {

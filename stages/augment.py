@@ -1,6 +1,5 @@
-"""Stage augment: the training shards as they are, and beside them shards of transformed copies."""
+"""Stage augment: shards of transformed copies of the training images."""
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -23,15 +22,14 @@ PICTURED = 8
 @one_line_errors()
 @recorded_cost
 def main() -> None:
-    """Augment data/preprocessed/train."""
+    """Write data/preprocessed/train_copies from data/preprocessed/train."""
     group = load_params().augment
     ranges = Ranges(**group.model_dump(exclude={"copies", "seed"}))
     copies = range(1, group.copies + 1)
     source = Path("data/preprocessed/train")
-    # OpenCV works outside Python's lock, so that threads are enough.
-    with whole_folder("data/augmented/train") as folder, ThreadPoolExecutor() as pool:
+    # OpenCV releases the GIL, so threads are enough.
+    with whole_folder("data/preprocessed/train_copies") as folder, ThreadPoolExecutor() as pool:
         for path in tqdm(shard_paths(source), "augment train", unit="shard", disable=None):
-            shutil.copyfile(path, folder / path.name)
             records = read_shard(path)
             for copy in copies:
                 name = f"{path.stem}-copy-{copy}.zip"

@@ -1,56 +1,61 @@
-"""Stage evaluate: judge the model on the test images."""
+"""Stage evaluate: evaluate the model on the test images, or on a further test set."""
 
+import sys
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
 from facegender.data.images import decode_image
-from facegender.data.raw import known_identities
 from facegender.data.shards import read_records
-from facegender.errors import one_line_errors
+from facegender.errors import FacegenderError, one_line_errors
 from facegender.evaluation.bootstrap import metrics_with_interval
 from facegender.evaluation.curves import confusion_table, curve_tables, histogram_table, reliability_table
 from facegender.evaluation.predictions import predictions_table
-from facegender.files import write_csv, write_json
+from facegender.files import read_table, write_csv, write_json
 from facegender.network.backbone import tail_of
+from facegender.network.features import check_same_trunk, read_trunk
 from facegender.network.model_file import load_calibrated
 from facegender.network.prediction import check_agreement, predict_split
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 
 CHECKED = 32
-MODEL, PLOTS = Path("models/gender.keras"), Path("metrics/plots")
+MODEL, PLOTS = "models/gender.keras", Path("metrics/plots")
 
 
 @one_line_errors()
 @recorded_cost
-def main() -> None:
-    """Write data/predictions.csv, metrics/evaluate.json, its interval and the curves of the test set."""
-    params = load_params()
-    group = params.evaluate
-    model, judgement = load_calibrated(MODEL)
-    image_ids, labels, probabilities = predict_split(
-        tail_of(model, params.backbone.trainable_from), "data/features/test"
-    )
-    first = [decode_image(jpeg, name) for name, _, jpeg in islice(read_records("data/preprocessed/test"), CHECKED)]
-    check_agreement(model, np.stack(first), probabilities[:CHECKED], judgement["temperature"])
+def main(test_set: str = "test") -> None:
+    """Write predictions and metrics with their interval; of the test images also the plots."""
+    group = load_params().evaluate
+    model, sidecar = load_calibrated(MODEL)
+    features, table = f"data/features/{test_set}", f"data/partition/{test_set}.csv"
+    trunk = check_same_trunk({MODEL: sidecar, features: read_trunk(features)})
+    image_ids, labels, probabilities = predict_split(tail_of(model, trunk["trainable_from"]), features)
+    records = islice(read_records(f"data/preprocessed/{test_set}"), CHECKED)
+    images = {record.image_id: decode_image(record.jpeg, record.image_id) for record in records}
+    by_id = dict(zip(image_ids, probabilities.tolist(), strict=True))
+    check_agreement(model, images, by_id, sidecar["temperature"])
 
-    table = predictions_table(image_ids, labels, probabilities, judgement["threshold"])
-    identities = known_identities(params.dataset.identities)
-    predictions = table if identities is None else table.join(identities, on="image_id")
-    write_csv("data/predictions.csv", predictions)
-    for name, content in metrics_with_interval(predictions, group.resamples, group.seed).items():
-        write_json(f"metrics/evaluate{name}.json", content)
-    # From the rounded probabilities, so that predictions.csv gives the very same figures.
-    actual, scores = predictions["label"], predictions["probability"]
-    roc, precision_recall = curve_tables(actual, scores)
-    write_csv(PLOTS / "roc.csv", roc)
-    write_csv(PLOTS / "precision_recall.csv", precision_recall)
-    write_csv(PLOTS / "confusion.csv", confusion_table(actual, predictions["predicted"]))
-    write_csv(PLOTS / "reliability.csv", reliability_table(actual, scores))
-    write_csv(PLOTS / "histogram.csv", histogram_table(actual, scores))
+    predictions = predictions_table(read_table(table), table, image_ids, labels, probabilities, sidecar["threshold"])
+    try:
+        metrics = metrics_with_interval(predictions, group.resamples, group.seed)
+    except FacegenderError as error:
+        raise error.within(table) from error
+    is_test = test_set == "test"
+    write_csv("data/predictions.csv" if is_test else f"data/datasets/{test_set}.csv", predictions)
+    stem = "metrics/evaluate" if is_test else f"metrics/datasets/{test_set}"
+    for end, content in metrics.items():
+        write_json(f"{stem}{end}.json", content)
+    if is_test:
+        # From the rounded probabilities, so that predictions.csv gives the very same plots.
+        actual, scores = predictions["label"], predictions["probability"]
+        roc, precision_recall = curve_tables(actual, scores)
+        write_csv(PLOTS / "roc.csv", roc)
+        write_csv(PLOTS / "precision_recall.csv", precision_recall)
+        write_csv(PLOTS / "confusion.csv", confusion_table(actual, predictions["predicted"]))
+        write_csv(PLOTS / "reliability.csv", reliability_table(actual, scores))
+        write_csv(PLOTS / "histogram.csv", histogram_table(actual, scores))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

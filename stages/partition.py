@@ -1,28 +1,36 @@
-"""Stage partition: draw the balanced train, val and test samples."""
+"""Stage partition: draw the balanced train, val and test samples, or list all images of a further test set."""
+
+import sys
 
 from facegender.data.raw import read_annotations
 from facegender.errors import one_line_errors
 from facegender.files import write_csv
 from facegender.params import load_params
-from facegender.preparation.partition import drop_shared_identities, sample_splits
+from facegender.preparation.partition import all_rows, drop_shared_identities, sample_splits
 from facegender.reporting.costs import recorded_cost
 
 
 @one_line_errors()
 @recorded_cost
-def main() -> None:
-    """Write data/partition/{train,val,test}.csv."""
+def main(test_set: str | None = None) -> None:
+    """Write data/partition/{train,val,test}.csv, or data/partition/`test_set`.csv."""
     params = load_params()
     dataset, partition = params.dataset, params.partition
+    if test_set is not None:
+        other = params.evaluate.datasets[test_set]
+        write_csv(
+            f"data/partition/{test_set}.csv", all_rows(read_annotations(other.attributes, None, other.identities))
+        )
+        return
     annotations = read_annotations(dataset.attributes, dataset.partitions, dataset.identities)
     kept = drop_shared_identities(annotations)
     if len(kept) < len(annotations):
         left_out = len(annotations) - len(kept)
-        print(f"images left out, as their person is in another official partition as well: {left_out}")
+        print(f"images left out because their identity is in another official partition too: {left_out}")
     counts = {"train": partition.train, "val": partition.val, "test": partition.test}
     for split, table in sample_splits(kept, counts, partition.seed).items():
         write_csv(f"data/partition/{split}.csv", table)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,15 +1,14 @@
-"""Stage preprocess: verify the images of one split and store them as shards of standard JPEGs."""
+"""Stage preprocess: verify the images of a split and store them as shards of standard JPEGs."""
 
 import sys
 from pathlib import Path
 
-import pandas as pd
 from tqdm import tqdm
 
 from facegender.data.raw import open_images
 from facegender.data.shards import write_shards
 from facegender.errors import one_line_errors
-from facegender.files import whole_folder, write_json
+from facegender.files import read_table, whole_folder, write_json
 from facegender.params import load_params
 from facegender.preparation.preprocess import good_records, preprocess
 from facegender.reporting.costs import recorded_cost
@@ -21,9 +20,11 @@ def main(split: str) -> None:
     """Preprocess data/partition/`split`.csv."""
     params = load_params()
     group = params.preprocess
-    table = pd.read_csv(f"data/partition/{split}.csv", dtype={"image_id": str}, keep_default_na=False)
+    table = read_table(f"data/partition/{split}.csv")
+    further = params.evaluate.datasets.get(split)
+    source = params.dataset.images if further is None else further.images
     counts: dict[str, int] = {}
-    with open_images(params.dataset.images) as images, whole_folder(Path("data/preprocessed", split)) as folder:
+    with open_images(source) as images, whole_folder(Path("data/preprocessed", split)) as folder:
         outcomes = tqdm(
             preprocess(table, images, group.height, group.width), f"preprocess {split}", len(table), disable=None
         )

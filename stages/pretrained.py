@@ -2,22 +2,23 @@
 
 from facegender.errors import one_line_errors
 from facegender.files import whole_file
-from facegender.network.backbone import pretrained_body, random_body
+from facegender.network.backbone import pretrained_backbone
+from facegender.network.random_weights import random_backbone
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
-from facegender.synthetic.dataset import draw_faces
-
-CALIBRATION = {"images": 64, "seed": 0}
 
 
 @one_line_errors()
 @recorded_cost
 def main() -> None:
     """Write models/backbone.weights.h5."""
-    weights = load_params().backbone.weights
-    body = random_body(draw_faces(**CALIBRATION)) if weights == "random" else pretrained_body(weights)
+    group = load_params().backbone
+    if group.weights == "random":
+        backbone = random_backbone()
+    else:
+        backbone = pretrained_backbone(group.weights_file if group.weights == "file" else group.weights)
     with whole_file("models/backbone.weights.h5") as partial:
-        body.save_weights(partial)
+        backbone.save_weights(partial)
 
 
 if __name__ == "__main__":

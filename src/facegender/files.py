@@ -1,12 +1,13 @@
 """Writing files whole or not at all, with the same bytes for the same content."""
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 
@@ -58,3 +59,13 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
     """Write `table` without its index, lines ended by a line feed on every system."""
     with whole_file(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
+
+
+def md5_of(path: str | Path) -> str:
+    """Return a file's MD5 sum, by which DVC knows it."""
+    return hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def read_table(source: str | Path | TextIO) -> pd.DataFrame:
+    """Read a table that `write_csv` wrote, with `image_id` as str: "NA" and "007" are ids like any other."""
+    return pd.read_csv(source, dtype={"image_id": str}, keep_default_na=False)

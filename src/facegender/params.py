@@ -1,46 +1,50 @@
 """params.yaml, typed and checked as a whole."""
 
 import difflib
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
 
-from facegender.errors import FacegenderError
+from facegender.errors import FacegenderError, FacegenderErrors
 
 
 def _even(count: int) -> int:
     if count % 2:
-        raise ValueError(f"odd, but half of a split is Male and half No male; make it {count + 1}")
+        raise ValueError(f"odd, but half of a split is Male and half No male; use {count + 1}")
     return count
 
 
-def _weights(weights: str) -> str:
-    if weights not in ("imagenet", "random") and not weights.endswith(".h5"):
-        raise ValueError("none of imagenet, random or the path of an .h5 file")
-    return weights
+def _weights(weights: Any) -> Any:
+    if weights in ("imagenet", "random", "file"):
+        return weights
+    if isinstance(weights, str) and weights.endswith(".h5"):
+        raise ValueError("not imagenet, random or file; use file, and put the path in backbone.weights_file")
+    raise ValueError("not imagenet, random or file")
 
 
 def _threshold(rule: Any) -> Any:
     if rule in ("accuracy", "equal_error") or (isinstance(rule, float) and 0 < rule < 1):
         return rule
-    raise ValueError("none of accuracy, equal_error or a number between 0 and 1")
+    raise ValueError("not accuracy, equal_error or a number between 0 and 1")
 
 
-def _dataset_name(name: str) -> str:
-    if name == "test" or name.endswith(("_low", "_high")):
-        raise ValueError("none of test and names that end in _low or _high, which stand for other files")
+def _test_set_name(name: str) -> str:
+    if name in RESERVED_NAMES or name.endswith(("_low", "_high")):
+        raise ValueError(f"taken: {', '.join(RESERVED_NAMES)} and names that end in _low or _high are other files")
     return name
 
+
+RESERVED_NAMES = ("train", "train_copies", "val", "test")
+"""What lies in data/preprocessed and data/features beside further test sets."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=2), AfterValidator(_even)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 PathText = Annotated[str, Field(min_length=1)]
-FigureName = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+MetricName = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
@@ -50,7 +54,7 @@ class _Group(BaseModel):
 
 
 class SampleData(_Group):
-    """The rendered faces that stand in for CelebA by default."""
+    """The synthetic faces that stand in for CelebA by default."""
 
     images: Annotated[int, Field(ge=20)]
     seed: Seed
@@ -105,12 +109,19 @@ class Augment(_Group):
 class Backbone(_Group):
     """InceptionV3's weights and the first block that is trained."""
 
-    weights: Annotated[str, AfterValidator(_weights)]
+    weights: Annotated[Literal["imagenet", "random", "file"], BeforeValidator(_weights)]
+    weights_file: PathText
     trainable_from: Literal["head", "mixed10", "mixed9", "mixed8", "mixed7", "mixed6", "mixed5", "mixed4", "mixed3"]
+
+    @model_validator(mode="after")
+    def _has_a_file(self) -> "Backbone":
+        if self.weights == "file" and not self.weights_file.endswith(".h5"):
+            raise ValueError("weights is file, so weights_file must be the path of an .h5 file")
+        return self
 
 
 class Train(_Group):
-    """Fitting of the tail."""
+    """How the tail is trained."""
 
     epochs: Positive
     batch_size: Positive
@@ -130,18 +141,19 @@ class Calibrate(_Group):
 
 
 class TestSet(_Group):
-    """A further data set to judge the model on, all of its images."""
+    """A further data set, all of whose images the model is evaluated on."""
 
     images: PathText
     attributes: PathText
+    identities: PathText
 
 
 class Evaluate(_Group):
-    """How test images are judged."""
+    """How predictions of test images are evaluated."""
 
     resamples: Annotated[int, Field(ge=100, le=100_000)]
     seed: Seed
-    datasets: dict[Annotated[str, Field(pattern=r"^[a-z0-9_-]+$"), AfterValidator(_dataset_name)], TestSet]
+    datasets: dict[Annotated[str, Field(pattern=r"^[a-z0-9_-]+$"), AfterValidator(_test_set_name)], TestSet]
 
 
 class Mistakes(_Group):
@@ -151,7 +163,7 @@ class Mistakes(_Group):
 
 
 class Cache(_Group):
-    """What is kept between runs outside DVC's outs, in gigabytes of 10^9 bytes."""
+    """The most that `.cache` may keep between runs, in gigabytes of 10^9 bytes."""
 
     gigabytes: Annotated[float, Field(gt=0)]
 
@@ -159,9 +171,9 @@ class Cache(_Group):
 class Gate(_Group):
     """What `facegender gate` demands of a model; no stage reads it."""
 
-    floors: dict[FigureName, float]
-    ceilings: dict[FigureName, NotNegative]
-    margins: dict[FigureName, NotNegative]
+    floors: dict[MetricName, float]
+    ceilings: dict[MetricName, NotNegative]
+    margins: dict[MetricName, NotNegative]
     tolerance: Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -183,61 +195,53 @@ class Params(_Group):
     gate: Gate
 
 
-class _Yaml12Loader(yaml.SafeLoader):
-    """PyYAML reads YAML 1.1, where `1e-4` is text; DVC reads YAML 1.2, where it is a number. No key comes twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that comes twice, of which PyYAML would take the last."""
-        names = [key.value for key, _ in node.value]
-        for key, _ in node.value:
-            if names.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value} comes twice", key.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-
-
 def load_params(path: str | Path = "params.yaml") -> Params:
-    """Read and check all parameters.
+    """Read and check all parameters, with the YAML 1.2 parser that DVC uses, so that both see the same values.
 
     Args:
         path: a YAML file.
 
     Raises:
-        FacegenderError: the file is missing or no YAML, or a key is unknown, missing, of the wrong type or out of
-            range. Each mistake is a line of its own that names the file and the key.
+        FacegenderError: the file is missing or not YAML, or a key is unknown, missing, duplicated, of the wrong type or
+            out of range. Each mistake is an error of its own that names the file and the key.
     """
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Yaml12Loader)
+        content = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise FacegenderError(f"{path}: {error.strerror}; run in the folder that holds params.yaml") from error
+        raise FacegenderError(path, error.strerror or str(error), "run this in the folder of params.yaml") from error
     except UnicodeDecodeError as error:
-        raise FacegenderError(f"{path}: not UTF-8 text at byte {error.start}; save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        raise FacegenderError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
+        raise FacegenderError(path, f"not UTF-8 text at byte {error.start}", "save it as UTF-8") from error
+    except YAMLError as error:
+        raise FacegenderError(path, f"not valid YAML: {_problem(error)}", "fix that line") from error
     if not isinstance(content, dict):
-        raise FacegenderError(f"{path}: holds no keys; start from the params.yaml of the repository")
+        raise FacegenderError(path, "has no keys", "start from the params.yaml of the repository")
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        mistakes = [f"{path}: {_explain(detail)}" for detail in error.errors()]
-        raise FacegenderError("\nerror: ".join(mistakes)) from error
+        raise FacegenderErrors([_explain(path, detail) for detail in error.errors()]) from error
 
 
-def _explain(detail: Any) -> str:
+def _problem(error: YAMLError) -> str:
+    """Say what the parser found, and in which line, without its advice."""
+    problem = getattr(error, "problem", None) or str(error).split("\n")[0]
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}: {problem}" if mark else problem
+
+
+def _explain(path: str | Path, detail: Any) -> FacegenderError:
     location = [str(part) for part in detail["loc"]]
     key = ".".join(location)
     if detail["type"] == "missing":
-        return f"{key} is missing; docs/params.md lists every key"
+        return FacegenderError(path, f"{key} is missing", "docs/params.md lists every key")
     if detail["type"] == "extra_forbidden":
         known = _known_keys(location[:-1])
         near = difflib.get_close_matches(location[-1], known, n=1)
-        return f"{key} is unknown; " + (f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}")
+        remedy = f"did you mean {near[0]}?" if near else f"known keys are {', '.join(known)}"
+        return FacegenderError(path, f"{key} is unknown", remedy)
     message = detail["msg"].removeprefix("Value error, ")
-    return f"{key} is {detail['input']!r}: {message[0].lower()}{message[1:]}"
+    what, _, remedy = f"{message[0].lower()}{message[1:]}".partition("; ")
+    shown = f"{key} is {detail['input']!r}" if not isinstance(detail["input"], dict) else key
+    return FacegenderError(path, f"{shown}: {what}", remedy)
 
 
 def _known_keys(groups: list[str]) -> list[str]:

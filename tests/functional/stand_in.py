@@ -11,46 +11,59 @@ from typing import Any
 
 import yaml
 
-NAME = Path(__file__).stem
+COMMAND = " ".join(["python", "-m", f"stages.{Path(__file__).stem}", *sys.argv[1:]])
 
 
-def fill(text: str, params: dict[str, Any], foreach: Any) -> str:
-    """Put in what DVC puts in: the command's arguments, and what params.yaml has."""
-    if sys.argv[1:]:
-        text = text.replace("${key}", sys.argv[1]).replace("${item}", sys.argv[-1])
-    for key in re.findall(r"\$\{item\.(\w+)\}", text):
-        text = text.replace(f"${{item.{key}}}", value(params, foreach[2:-1])[sys.argv[1]][key])
-    for key in re.findall(r"\$\{(\w+\.\w+)\}", text):
-        text = text.replace(f"${{{key}}}", value(params, key))
-    return text
+def find(stages: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition of the stage whose command this is, with everything filled in."""
+    for definition in stages.values():
+        items = definition.get("foreach", {"": {}})
+        if isinstance(items, str):
+            items = value(params, items[2:-1])
+        for key, item in items.items():
+            stage = fill(definition.get("do", definition), {**params, "key": key, "item": fill(item, params)})
+            if stage["cmd"] == COMMAND:
+                return dict(stage)
+    raise SystemExit(f"no stage runs: {COMMAND}")
 
 
-def content(path: Path) -> bytes:
-    """Give the bytes of a file or of all files of a folder."""
+def fill(content: Any, values: dict[str, Any]) -> Any:
+    """Put in what DVC puts in for `${…}`."""
+    if isinstance(content, dict):
+        return {fill(key, values): fill(entry, values) for key, entry in content.items()}
+    if isinstance(content, list):
+        return [fill(entry, values) for entry in content]
+    if not isinstance(content, str):
+        return content
+    return re.sub(r"\$\{([\w.]+)\}", lambda found: str(value(values, found[1])), content)
+
+
+def value(content: Any, key: str) -> Any:
+    """Look a dotted key up."""
+    for part in key.split("."):
+        content = content[part]
+    return content
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a file or of all files of a folder."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return b"".join(file.read_bytes() for file in files if file.is_file())
 
 
-def value(params: dict[str, Any], key: str) -> Any:
-    """Look a dotted key up."""
-    group, _, leaf = key.partition(".")
-    return params[group][leaf] if leaf else params[group]
-
-
 def main() -> None:
     """Write the stage's outs."""
-    stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    stage, foreach = stages[NAME].get("do", stages[NAME]), stages[NAME].get("foreach")
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    stage = find(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"], params)
     digest = hashlib.sha256()
     for dependency in stage["deps"]:
-        digest.update(content(Path(fill(dependency, params, foreach))))
+        digest.update(read(Path(dependency)))
     for key in stage.get("params", []):
         digest.update(repr(value(params, key)).encode())
     outputs = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
     # An out is a path, or a path with its settings.
     for output in [out if isinstance(out, str) else next(iter(out)) for out in outputs]:
-        path = Path(fill(output, params, foreach))
+        path = Path(output)
         if not path.suffix:
             path /= "content"
         path.parent.mkdir(parents=True, exist_ok=True)

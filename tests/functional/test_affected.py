@@ -17,8 +17,8 @@ REPORT = {"report"}
 END = {"evaluate", "slices", "mistakes"} | REPORT
 CALIBRATE = {"calibrate"} | END
 TRAIN = {"train"} | CALIBRATE
-FEATURES = {f"features@{split}" for split in SPLITS} | TRAIN
-AUGMENT = {"augment", "features@train"} | TRAIN
+FEATURES = {f"features@{split}" for split in (*SPLITS, "train_copies")} | TRAIN
+AUGMENT = {"augment", "features@train_copies"} | TRAIN
 PREPROCESS = {f"preprocess@{split}" for split in SPLITS}
 IMAGES = PREPROCESS | AUGMENT | FEATURES | {"baseline"}
 PARTITION = {"partition"} | IMAGES
@@ -31,9 +31,10 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "dataset.images": ("copy/img_align_celeba.zip", {"eda"} | PREPROCESS | REPORT),
     "dataset.attributes": ("copy/list_attr_celeba.csv", {"eda", "partition", "slices"} | REPORT),
     "dataset.partitions": ("copy/list_eval_partition.csv", {"eda", "partition"} | REPORT),
-    "dataset.identities": ("copy/identity_CelebA.txt", {"partition"} | END),
+    # Identities are a column of the partition tables, and an image's bytes and label are the same with it.
+    "dataset.identities": ("copy/identity_CelebA.txt", {"partition"} | PREPROCESS | END),
     "eda.examples": (5, {"eda"} | REPORT),
-    "partition.train": (42, {"partition", "preprocess@train", "baseline"} | AUGMENT),
+    "partition.train": (42, {"partition", "preprocess@train", "features@train", "baseline"} | AUGMENT),
     "partition.val": (14, {"partition", "preprocess@val", "features@val"} | TRAIN),
     "partition.test": (14, {"partition", "preprocess@test", "features@test", "baseline"} | END),
     "partition.seed": (121, PARTITION),
@@ -51,6 +52,8 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "augment.shear": (5, AUGMENT),
     "augment.seed": (121, AUGMENT),
     "backbone.weights": ("imagenet", {"pretrained"} | FEATURES),
+    # A path alone changes what is not read unless the weights are of a file.
+    "backbone.weights_file": ("copy/weights.h5", {"pretrained"} | FEATURES),
     "backbone.trainable_from": ("head", FEATURES),
     "train.epochs": (3, TRAIN),
     "train.batch_size": (8, TRAIN),
@@ -65,8 +68,14 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "evaluate.resamples": (200, END),
     "evaluate.seed": (121, END),
     "evaluate.datasets": (
-        {"copy": {"images": "copy/img_align_celeba.zip", "attributes": "copy/list_attr_celeba.csv"}},
-        {"evaluate_dataset@copy"} | REPORT,
+        {
+            "copy": {
+                "images": "copy/img_align_celeba.zip",
+                "attributes": "copy/list_attr_celeba.csv",
+                "identities": "copy/identity_CelebA.txt",
+            }
+        },
+        {f"{stage}_dataset@copy" for stage in ("partition", "preprocess", "features", "evaluate")} | REPORT,
     ),
     "mistakes.images": (3, {"mistakes"} | REPORT),
     # Not even the stage that reads it: it decides what is kept, and not what comes out.
@@ -81,7 +90,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
 # Stand-ins for what needs TensorFlow, or reads what stand-ins wrote: all else really runs.
 STOOD_IN = (
     *("pretrained", "features", "train", "calibrate"),
-    *("evaluate", "evaluate_dataset", "slices", "mistakes", "report"),
+    *("evaluate", "slices", "mistakes", "report"),
 )
 
 
@@ -95,6 +104,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     attributes = (folder / "copy" / "list_attr_celeba.csv").read_text(encoding="utf-8").splitlines()[1:]
     identities = [f"{line.split(',')[0]} {number}\n" for number, line in enumerate(attributes)]
     (folder / "copy" / "identity_CelebA.txt").write_text("".join(identities), encoding="utf-8")
+    (folder / "copy" / "weights.h5").write_bytes(b"weights")
     return folder
 
 
@@ -118,3 +128,15 @@ def test_a_change_re_runs_exactly_the_affected_stages(project: Path, key: str) -
     for file in (project / "metrics" / "datasets").glob("copy*"):
         file.unlink()
     assert ran == affected
+
+
+def test_other_weights_under_the_same_name_are_noticed(project: Path) -> None:
+    before = (project / "params.yaml").read_text(encoding="utf-8")
+    change_params(project, {"backbone.weights": "file", "backbone.weights_file": "copy/weights.h5"})
+    repro(project)
+
+    (project / "copy" / "weights.h5").write_bytes(b"other weights")
+    ran = repro(project)
+
+    (project / "params.yaml").write_text(before, encoding="utf-8")
+    assert ran == {"pretrained"} | FEATURES

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from facegender.data.images import Pixels
 from facegender.errors import FacegenderError
-from facegender.network.backbone import random_body
+from facegender.network.backbone import random_backbone
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.engines.tensorflow import TensorFlowEngine, claim_gpu
 
@@ -34,7 +34,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         # Deterministic operations would stay switched on for the tests that follow.
         patch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
-        random_body(IMAGES).save_weights(path)
+        random_backbone(IMAGES).save_weights(path)
     return path
 
 

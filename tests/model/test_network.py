@@ -13,6 +13,8 @@ import keras
 import numpy as np
 import pytest
 
+from facegender.data.celeba import HEIGHT as HEIGHT_OF_FACES
+from facegender.data.celeba import WIDTH as WIDTH_OF_FACES
 from facegender.data.images import encode_jpeg
 from facegender.data.shards import Record, shard_paths, write_shards
 from facegender.errors import FacegenderError
@@ -20,8 +22,8 @@ from facegender.network.backbone import (
     build_model,
     cut_layer,
     export_trunk,
-    load_body,
-    pretrained_body,
+    load_backbone,
+    pretrained_backbone,
     tail_of,
     trunk_of,
 )
@@ -29,6 +31,7 @@ from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.features import compute_shard, feature_paths, pack_shard
 from facegender.network.prediction import check_agreement, predict, predict_split
 from facegender.network.training import History, best_epoch, digest_training, fit_tail
+from facegender.synthetic.dataset import draw_faces
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -43,12 +46,11 @@ IMAGES[LABELS == 1, :, : WIDTH // 2] //= 8
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights drawn in a process of its own: deterministic operations stay switched on where they once were."""
+    """Random weights, the same from every process."""
     path = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
     program = (
-        "import sys, numpy as np; from facegender.network.backbone import random_body\n"
-        "images = np.random.default_rng(0).integers(0, 256, (8, 90, 80, 3), dtype=np.uint8)\n"
-        "random_body(images).save_weights(sys.argv[1])"
+        "import sys; from facegender.network.random_weights import random_backbone\n"
+        "random_backbone().save_weights(sys.argv[1])"
     )
     again = path.with_name("again.weights.h5")
     for file in (path, again):
@@ -61,7 +63,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(weights: Path) -> keras.Model:
     keras.utils.set_random_seed(0)
     model = build_model(HEIGHT, WIDTH)
-    load_body(model, weights)
+    load_backbone(model, weights)
     return model
 
 
@@ -106,13 +108,13 @@ def test_the_engine_gives_tensorflow_s_features(model: keras.Model, weights: Pat
     expected = trunk_of(model, cut).predict_on_batch(IMAGES)
 
     for _ in range(2):  # The second time from the translated network.
-        features = OpenVinoEngine(weights, cut, tmp_path)(iter(IMAGES))
+        features = OpenVinoEngine(weights, cut, tmp_path / "trunks" / cut)(iter(IMAGES))
 
         assert features.shape == expected.shape
         assert np.abs(features - expected).max() < 1e-4 * np.abs(expected).max()
 
 
-def test_what_an_interrupted_export_leaves_is_not_taken_for_a_network(
+def test_an_interrupted_export_leaves_no_network(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*arguments: object) -> None:
@@ -121,21 +123,22 @@ def test_what_an_interrupted_export_leaves_is_not_taken_for_a_network(
 
     monkeypatch.setattr("facegender.network.backbone.export_trunk", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        OpenVinoEngine(weights, "head", tmp_path)(iter(IMAGES))
+        OpenVinoEngine(weights, "head", tmp_path / "trunks" / "one")(iter(IMAGES))
 
-    assert not list(tmp_path.iterdir())
+    assert not list((tmp_path / "trunks").rglob("*x*"))
 
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder that keeps the trunk to mixed9 translated, which takes seconds. Copy it to change it."""
-    return tmp_path_factory.mktemp("networks")
+    return tmp_path_factory.mktemp("cache") / "trunks" / "one"
 
 
 @pytest.mark.parametrize("damage", ["missing", "short", "flipped", "checksum"])
 def test_a_damaged_network_is_translated_again(weights: Path, networks: Path, tmp_path: Path, damage: str) -> None:
     expected = OpenVinoEngine(weights, "mixed10", networks)(iter(IMAGES))
-    shutil.copytree(networks, tmp_path, dirs_exist_ok=True)
+    copied = tmp_path / "trunks" / "one"
+    shutil.copytree(networks, copied)
     variables = next(tmp_path.rglob("variables.data-*"))
     content = bytearray(variables.read_bytes())
     content[len(content) // 2] ^= 255
@@ -146,7 +149,27 @@ def test_a_damaged_network_is_translated_again(weights: Path, networks: Path, tm
     else:
         variables.write_bytes(content[:1000] if damage == "short" else content)
 
-    assert np.array_equal(OpenVinoEngine(weights, "mixed10", tmp_path)(iter(IMAGES)), expected)
+    assert np.array_equal(OpenVinoEngine(weights, "mixed10", copied)(iter(IMAGES)), expected)
+
+
+def test_two_processes_translate_one_trunk_once(weights: Path, tmp_path: Path) -> None:
+    # As `dvc repro features@val` and `dvc repro features@test` in two terminals do.
+    program = (
+        "import sys, numpy as np; from pathlib import Path\n"
+        "from facegender.network.engines.openvino import OpenVinoEngine\n"
+        "images = np.zeros((1, 90, 80, 3), np.uint8)\n"
+        "OpenVinoEngine(Path(sys.argv[1]), 'head', Path(sys.argv[2]))(iter(images))\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    networks = tmp_path / "trunks" / "one"
+    command = [sys.executable, "-c", program, str(weights), str(networks)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = [process.communicate()[0] for process in both]
+
+    assert [process.returncode for process in both] == [0, 0]
+    # One of them translated it, with TensorFlow; the other waited and read it.
+    assert sorted(text.split()[-1] for text in printed) == ["False", "True"]
+    assert not list(tmp_path.rglob(".partial-*"))
 
 
 @pytest.fixture
@@ -194,7 +217,7 @@ def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(
 ) -> None:
     keras.utils.set_random_seed(1)
     model = build_model(HEIGHT, WIDTH)
-    load_body(model, weights)
+    load_backbone(model, weights)
     trunk_before = [weight.copy() for weight in trunk_of(model, "mixed10").get_weights()]
     tail = tail_of(model, "mixed10")
     told: list[dict[str, float]] = []
@@ -220,7 +243,7 @@ def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(
 
 def test_training_stops_when_patience_is_over(weights: Path, features: Path, tmp_path: Path) -> None:
     model = build_model(HEIGHT, WIDTH)
-    load_body(model, weights)
+    load_backbone(model, weights)
 
     # A learning rate this small changes no weight that float32 can hold, and so no loss after the first epoch.
     history = fit(tail_of(model, "mixed10"), features, tmp_path, epochs=9, learning_rate=1e-12, patience=2)
@@ -228,9 +251,9 @@ def test_training_stops_when_patience_is_over(weights: Path, features: Path, tmp
     assert len(history) == 3
 
 
-def test_a_loss_that_is_no_number_is_one_line(weights: Path, features: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_nan_is_one_line(weights: Path, features: Path, tmp_path: Path) -> None:
     model = build_model(HEIGHT, WIDTH)
-    load_body(model, weights)
+    load_backbone(model, weights)
     model.get_layer("probabilities").bias.assign([np.nan, np.nan])
 
     with pytest.raises(FacegenderError, match=r"lower train\.learning_rate"):
@@ -241,7 +264,7 @@ INTERRUPTED_FIT = """
 import os, signal, sys
 from pathlib import Path
 import keras, tensorflow as tf
-from facegender.network.backbone import build_model, load_body, tail_of
+from facegender.network.backbone import build_model, load_backbone, tail_of
 from facegender.network.features import feature_paths
 from facegender.network.training import best_epoch, digest_training, fit_tail
 
@@ -249,7 +272,7 @@ weights, features, state, killed_after = sys.argv[1:]
 keras.utils.set_random_seed(1)
 tf.config.experimental.enable_op_determinism()
 model = build_model(90, 80, dropout=0.5, hidden_units=8)
-load_body(model, weights)
+load_backbone(model, weights)
 tail, paths, told = tail_of(model, "mixed10"), feature_paths(features), []
 
 def on_epoch(numbers):
@@ -299,14 +322,12 @@ def test_training_killed_in_the_midst_or_at_the_end_goes_on_to_the_same_weights(
 )
 def test_a_damaged_state_is_one_line(weights: Path, features: Path, tmp_path: Path, file: str, content: bytes) -> None:
     model = build_model(HEIGHT, WIDTH)
-    load_body(model, weights)
+    load_backbone(model, weights)
     tail = tail_of(model, "mixed10")
     fit(tail, features, tmp_path)
     (tmp_path / "state" / "epoch-0001" / file).write_bytes(content)
 
-    with pytest.raises(
-        FacegenderError, match=r"epoch-0001: a state of training that is damaged; delete .*state and run"
-    ):
+    with pytest.raises(FacegenderError, match=r"epoch-0001: damaged training state; delete .*state and run"):
         fit(tail, features, tmp_path)
 
 
@@ -333,10 +354,10 @@ def test_a_training_state_is_of_one_set_of_files_and_settings(tmp_path: Path) ->
 
 def test_a_model_file_has_the_same_bytes_in_every_process(model: keras.Model, weights: Path, tmp_path: Path) -> None:
     program = (
-        "import sys; from facegender.network.backbone import build_model, load_body; import keras\n"
+        "import sys; from facegender.network.backbone import build_model, load_backbone; import keras\n"
         "from facegender.network.model_file import save_model\n"
-        "keras.utils.set_random_seed(0); model = build_model(90, 80); load_body(model, sys.argv[1])\n"
-        "save_model(model, sys.argv[2])"
+        "keras.utils.set_random_seed(0); model = build_model(90, 80); load_backbone(model, sys.argv[1])\n"
+        "save_model(model, sys.argv[2], {})"
     )
     files = [tmp_path / "first.keras", tmp_path / "second.keras"]
     for file in files:
@@ -348,32 +369,39 @@ def test_a_model_file_has_the_same_bytes_in_every_process(model: keras.Model, we
     assert np.array_equal(loaded.predict_on_batch(IMAGES), model.predict_on_batch(IMAGES))
 
 
-def test_a_model_of_another_run_is_found_out(model: keras.Model) -> None:
-    probabilities = predict(model, IMAGES)
+def test_a_model_of_another_run_is_found_out_whatever_the_order_of_images(model: keras.Model) -> None:
+    images = {f"{number}.jpg": image for number, image in enumerate(IMAGES)}
+    probabilities = dict(zip(images, predict(model, IMAGES).tolist(), strict=True))
+    backwards = dict(reversed(probabilities.items()))
 
-    assert check_agreement(model, IMAGES, probabilities) == 0
+    assert check_agreement(model, images, backwards) == 0
     with pytest.raises(FacegenderError, match=r"differ by 0\.\d+ in P\(Male\)"):
-        check_agreement(model, IMAGES, 1 - probabilities + 0.1)
+        check_agreement(model, images, {name: 1.1 - value for name, value in probabilities.items()})
+
+
+def test_an_image_without_features_is_named(model: keras.Model) -> None:
+    with pytest.raises(FacegenderError, match=r"data/features: b\.jpg: has no features"):
+        check_agreement(model, {"a.jpg": IMAGES[0], "b.jpg": IMAGES[1]}, {"a.jpg": 0.5, "c.jpg": 0.5})
 
 
 def test_weights_of_a_file_are_taken_as_they_are(tmp_path: Path) -> None:
-    body = keras.applications.InceptionV3(include_top=False, weights=None)
-    body.save_weights(tmp_path / "own.weights.h5")
+    backbone = keras.applications.InceptionV3(include_top=False, weights=None)
+    backbone.save_weights(tmp_path / "own.weights.h5")
 
-    taken = pretrained_body(str(tmp_path / "own.weights.h5"))
+    taken = pretrained_backbone(str(tmp_path / "own.weights.h5"))
 
-    for one, other in zip(body.get_weights(), taken.get_weights(), strict=True):
+    for one, other in zip(backbone.get_weights(), taken.get_weights(), strict=True):
         assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize(("content", "words"), [(None, "no such file"), (b"<html>", "no weights of InceptionV3")])
+@pytest.mark.parametrize(("content", "words"), [(None, "no such file"), (b"<html>", "not weights of InceptionV3")])
 def test_a_file_without_weights_is_one_line(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "weights.h5"
     if content is not None:
         path.write_bytes(content)
 
     with pytest.raises(FacegenderError, match=words) as caught:
-        pretrained_body(str(path))
+        pretrained_backbone(str(path))
 
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
@@ -382,14 +410,14 @@ def test_a_file_without_weights_is_one_line(tmp_path: Path, content: bytes | Non
 def test_weights_of_another_network_are_one_line(tmp_path: Path) -> None:
     keras.applications.MobileNetV2(include_top=False, weights=None).save_weights(tmp_path / "other.weights.h5")
 
-    with pytest.raises(FacegenderError, match="no weights of InceptionV3"):
-        pretrained_body(str(tmp_path / "other.weights.h5"))
+    with pytest.raises(FacegenderError, match="not weights of InceptionV3"):
+        pretrained_backbone(str(tmp_path / "other.weights.h5"))
 
 
 def test_imagenet_without_a_network_is_one_line(tmp_path: Path) -> None:
     program = (
-        "from facegender.network.backbone import pretrained_body; from facegender.errors import one_line_errors\n"
-        "with one_line_errors(): pretrained_body('imagenet')"
+        "from facegender.network.backbone import pretrained_backbone; from facegender.errors import one_line_errors\n"
+        "with one_line_errors(): pretrained_backbone('imagenet')"
     )
     # A proxy on loopback that nobody serves: no request leaves this machine.
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
@@ -398,14 +426,16 @@ def test_imagenet_without_a_network_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
 
     assert done.returncode == 1
-    assert "error: backbone.weights: imagenet: the download failed; go online once" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: backbone.weights: imagenet: the download failed (")
+    assert "; go online once" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_random_weights_keep_the_activations_of_images_as_they_were_set_by_in_range(weights: Path) -> None:
-    model = build_model(HEIGHT, WIDTH)
-    load_body(model, weights)
-    images = np.random.default_rng(0).integers(0, 256, (8, HEIGHT, WIDTH, 3), dtype=np.uint8)
+def test_random_weights_keep_the_activations_of_faces_in_range(weights: Path) -> None:
+    model = build_model(HEIGHT_OF_FACES, WIDTH_OF_FACES)
+    load_backbone(model, weights)
+    # Faces other than those that the statistics were measured on.
+    images = draw_faces(8, seed=1)
 
     features = trunk_of(model, "mixed8").predict_on_batch(images)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.utils.serialize import load_yaml
 
 from facegender.errors import FacegenderError
 from facegender.params import load_params
@@ -39,7 +40,7 @@ def test_the_files_of_the_repository_are_valid(path: Path) -> None:
     assert params.model_dump() == yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def test_the_full_size_experiment_is_the_reports() -> None:
+def test_the_settings_for_celeba_are_those_of_the_student_report() -> None:
     params = load_params(ROOT / "params" / "celeba.yaml")
 
     assert (params.partition.train, params.partition.val, params.partition.test) == (14000, 6000, 6000)
@@ -111,7 +112,7 @@ def test_a_wrong_value_is_named_in_one_line(tmp_path: Path, key: str, value: Any
 
 
 def test_an_odd_count_says_which_is_even(tmp_path: Path) -> None:
-    with pytest.raises(FacegenderError, match="half No male; make it 602"):
+    with pytest.raises(FacegenderError, match="half No male; use 602"):
         load_params(write(tmp_path, partition__train=601))
 
 
@@ -127,6 +128,40 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text", ["010", "0o17", "1e3", "1_000", "+7", "0x1f", "off", "yes", "~", "'12'", "2024-01-01", ".5e3", "12:30"]
+)
+def test_a_value_is_the_one_that_dvc_reads(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    written, count = re.subn(
+        r"(?m)^(sample_data:.*\n  images: .*\n  seed:) .*", rf"\1 {text}", DEFAULT.read_text("utf-8")
+    )
+    assert count == 1
+    path.write_text(written, encoding="utf-8")
+    of_dvc = load_yaml(str(path))["sample_data"]["seed"]
+
+    if isinstance(of_dvc, int) and not isinstance(of_dvc, bool):
+        assert load_params(path).sample_data.seed == of_dvc
+    else:
+        with pytest.raises(FacegenderError, match=f"sample_data.seed is {re.escape(repr(of_dvc))}: "):
+            load_params(path)
+
+
+def test_weights_from_a_file_need_its_path(tmp_path: Path) -> None:
+    with pytest.raises(
+        FacegenderError, match=r"backbone: weights is file, so weights_file must be the path of an \.h5"
+    ):
+        load_params(write(tmp_path, backbone__weights="file"))
+
+    with pytest.raises(
+        FacegenderError, match=r"backbone\.weights is 'own\.h5': .*put the path in backbone\.weights_file"
+    ):
+        load_params(write(tmp_path, backbone__weights="own.h5"))
+
+    path = write(tmp_path, backbone__weights="file", backbone__weights_file="own.h5")
+    assert load_params(path).backbone.weights_file == "own.h5"
+
+
 @pytest.mark.parametrize("text", ["1e-4", "1E-4", "1.0e-4", "0.0001", ".0001", "1e-04"])
 def test_a_number_is_one_however_it_is_written(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
@@ -140,12 +175,12 @@ def test_a_number_is_one_however_it_is_written(tmp_path: Path, text: str) -> Non
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "holds no keys"),
-        (b"train: [", "no valid YAML"),
+        (b"", "has no keys"),
+        (b"train: [", "not valid YAML: line 1"),
         (b"\xff\xfe\x00", "not UTF-8"),
         (b"- a", "no keys"),
-        (b"train: {seed: 1}\ntrain: {seed: 2}", "key train comes twice.* line 1"),
-        (b"train:\n  seed: 1\n  seed: 2", "key seed comes twice.* line 2"),
+        (b"train: {seed: 1}\ntrain: {seed: 2}", 'line 2: found duplicate key "train"'),
+        (b"train:\n  seed: 1\n  seed: 2", 'line 3: found duplicate key "seed"'),
     ],
 )
 def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, content: bytes, words: str) -> None:
@@ -159,13 +194,13 @@ def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, content: bytes, w
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(FacegenderError, match=r"run in the folder that holds params\.yaml"):
+    with pytest.raises(FacegenderError, match=r"run this in the folder of params\.yaml"):
         load_params(tmp_path / "params.yaml")
 
 
-@pytest.mark.parametrize("name", ["test", "more_low", "more_high", "With Space", ""])
+@pytest.mark.parametrize("name", ["train", "train_copies", "val", "test", "more_low", "more_high", "With Space", ""])
 def test_a_further_test_set_has_a_name_that_files_can_have(tmp_path: Path, name: str) -> None:
-    dataset = {"images": "a.zip", "attributes": "b.csv"}
+    dataset = {"images": "a.zip", "attributes": "b.csv", "identities": "c.txt"}
     with pytest.raises(FacegenderError, match=r"evaluate\.datasets\.") as caught:
         load_params(write(tmp_path, evaluate__datasets={name: dataset}))
 
@@ -176,10 +211,10 @@ def test_a_further_test_set_has_a_name_that_files_can_have(tmp_path: Path, name:
 @pytest.mark.parametrize(
     ("dataset", "words"),
     [
-        ({"images": "a.zip"}, "evaluate.datasets.other.attributes is missing"),
-        ({"images": "a.zip", "attributes": 3}, "evaluate.datasets.other.attributes is 3: "),
+        ({"images": "a.zip", "identities": "c"}, "evaluate.datasets.other.attributes is missing"),
+        ({"images": "a.zip", "attributes": 3, "identities": "c"}, "evaluate.datasets.other.attributes is 3: "),
         (
-            {"images": "a.zip", "attributes": "b.csv", "attribute": "c"},
+            {"images": "a.zip", "attributes": "b.csv", "identities": "c", "attribute": "d"},
             "evaluate.datasets.other.attribute is unknown; did you mean attributes?",
         ),
     ],

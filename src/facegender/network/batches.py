@@ -12,7 +12,7 @@ Batch = tuple[npt.NDArray[np.float16], npt.NDArray[np.int8]]
 
 
 MIXED_SHARDS = 4
-"""Shards in memory at a time, from which batches are drawn: shards come in random order, and images in these."""
+"""Shards in memory at a time, whose images are shuffled together; the shards themselves come in random order."""
 
 
 def shuffled_batches(paths: Sequence[Path], batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
@@ -20,8 +20,8 @@ def shuffled_batches(paths: Sequence[Path], batch_size: int, seed: int, epoch: i
 
     Args:
         paths: feature shards.
-        batch_size: images of every batch; what does not fill the last one is left to another epoch's order, unless it
-            is all there is.
+        batch_size: images of every batch; those that do not fill a last batch are left out of this epoch, unless
+            there is no other batch.
         seed: with `epoch` decides the order.
         epoch: from 0.
 

@@ -1,7 +1,7 @@
-"""What is kept between runs outside DVC's outs, and costs time alone when it is lost: measured, bounded, cleared.
+"""What `.cache` keeps between runs outside DVC's outs: its size, its limit, its locks. Losing it costs only time.
 
-Each part holds entries. An entry's modification time says when it was last used: whoever reads an entry marks
-it with `os.utime`. Access times would not do, for most file systems note them once a day or never.
+Each part holds entries. An entry's modification time says when it was last used: whoever reads an entry sets it with
+`os.utime`. Access times would not do, since most file systems update them once a day or never.
 """
 
 import os
@@ -16,15 +16,16 @@ from filelock import FileLock, Timeout
 from facegender.errors import FacegenderError
 
 FEATURES = "features"
-"""The memo of feature shards, in a folder for each trunk."""
+"""Known feature shards, in a folder for each trunk."""
 TRUNKS = "trunks"
-"""Translated networks, in a folder for each trunk."""
+"""Trunks translated for OpenVINO, in a folder for each."""
 TRAINING = "training"
 """States of interrupted training, in a folder for each."""
+_LOCKS = "locks"
 
 
 class Entry(NamedTuple):
-    """What is dropped as a whole: a file or folder, its bytes, and when it was last used, in seconds since 1970."""
+    """What is dropped as a whole: a file or folder, its size in bytes, and its last use in seconds since 1970."""
 
     path: Path
     size: int
@@ -32,26 +33,26 @@ class Entry(NamedTuple):
 
 
 def list_entries(cache: Path) -> dict[str, list[Entry]]:
-    """List the entries of each part; a part that is not there has none."""
+    """List the entries of each part; a missing part has none."""
     patterns = {FEATURES: "*/*", TRUNKS: "*", TRAINING: "*"}
     return {part: list(_entries((cache / part).glob(pattern))) for part, pattern in patterns.items()}
 
 
 def _entries(paths: Iterable[Path]) -> Iterator[Entry]:
     for path in paths:
-        # A run at work meanwhile may rename or drop what was just listed.
+        # Another run may rename or drop what was just listed.
         with suppress(FileNotFoundError):
             files = [path] if path.is_file() else [Path(top, name) for top, _, names in os.walk(path) for name in names]
             yield Entry(path, sum(file.stat().st_size for file in files), path.stat().st_mtime)
 
 
 def prune(cache: Path, limit: float, in_use: Path | None = None) -> list[Entry]:
-    """Drop the entries that were used longest ago, of whatever part, until the others fit.
+    """Drop the least recently used entries of all parts until the others fit.
 
     Args:
         cache: the folder of all parts.
         limit: bytes that may stay.
-        in_use: an entry that is marked as used now and never dropped, even beyond the limit; it need not be there.
+        in_use: an entry that is marked as used now and never dropped, even beyond the limit; it may be missing.
 
     Returns:
         What was dropped.
@@ -76,7 +77,7 @@ def prune(cache: Path, limit: float, in_use: Path | None = None) -> list[Entry]:
 
 
 def clear(cache: Path) -> None:
-    """Delete all that the parts hold, and nothing else: other programs keep things in folders of the same name.
+    """Delete all entries and nothing else: other programs keep things in folders named .cache.
 
     Raises:
         FacegenderError: something cannot be deleted.
@@ -93,27 +94,27 @@ def _delete(path: Path) -> None:
         else:
             path.unlink()
     except FileNotFoundError:
-        pass  # Another process was faster.
+        pass  # Another process deleted it first.
     except OSError as error:
-        raise FacegenderError(f"{path}: cannot be deleted: {error.strerror}; delete it by hand") from error
+        raise FacegenderError(path, f"cannot be deleted: {error.strerror}", "delete it by hand") from error
 
 
 @contextmanager
 def sole_run(cache: Path, stage: str) -> Iterator[None]:
-    """Let one process at a time run a stage in this folder: when `dvc repro` alone is killed, its stage runs on.
+    """Let one process at a time run a stage in this folder: when only `dvc repro` is killed, its stage keeps running.
 
     Raises:
-        FacegenderError: another process is at it.
+        FacegenderError: another process runs it.
     """
-    path = cache / "locks" / f"{stage}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = _lock(cache, stage)
     try:
-        # The system frees it when the process ends, however it ends.
+        # The operating system releases it when the process ends, however it ends.
         lock.acquire(blocking=False)
     except Timeout as error:
         raise FacegenderError(
-            f"stage {stage}: an earlier run of it is still at work here; wait or end that process, then run: dvc repro"
+            f"stage {stage}",
+            "an earlier run of it still works in this folder",
+            "wait for it or end it, then run: dvc repro",
         ) from error
     try:
         yield
@@ -121,7 +122,18 @@ def sole_run(cache: Path, stage: str) -> Iterator[None]:
         lock.release()
 
 
+def one_at_a_time(entry: Path) -> FileLock:
+    """Return a lock that waits while another process makes an entry: a direct child of one of the parts."""
+    return _lock(entry.parents[1], entry.name)
+
+
+def _lock(cache: Path, name: str) -> FileLock:
+    path = cache / _LOCKS / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)
+
+
 def describe(entries: Iterable[Entry]) -> str:
-    """Say how many entries these are, and how large in gigabytes of 10^9 bytes."""
+    """Say how many entries there are, and their size in gigabytes of 10^9 bytes."""
     sizes = [entry.size for entry in entries]
     return f"{len(sizes)} entries, {sum(sizes) / 1e9:.3f} GB"

@@ -1,4 +1,4 @@
-"""Where in a picture the network saw what it says: Grad-CAM (Selvaraju et al., 2017)."""
+"""Where in an image the network found evidence for a class: Grad-CAM (Selvaraju et al., 2017)."""
 
 import cv2
 import keras
@@ -10,19 +10,19 @@ from facegender.data.images import Pixels
 
 _LAST_BLOCK = "mixed10"
 _HEAT_SHARE = 0.45
-"""Of the colours in the overlaid picture."""
+"""Weight of the heat's colours in the overlay."""
 
 
 def class_heat(model: keras.Model, images: Pixels, labels: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-    """Tell how much each place of an image speaks for a class and against the other.
+    """Measure how much each place of an image is evidence for a class and against the other.
 
     Args:
         model: the whole network.
         images: uint8 RGB (n, height, width, 3).
-        labels: (n,) the class of each image that is asked about: 0 No male, 1 Male.
+        labels: (n,) the class to explain for each image: 0 No male, 1 Male.
 
     Returns:
-        (n, height, width) from 0 to 1, the highest place of each image 1; all 0 where no place speaks for the class.
+        (n, height, width) from 0 to 1, the highest place of each image 1; all 0 where no place is evidence for it.
         Coarse: InceptionV3's last block has 5 by 4 places of an aligned image.
     """
     signs = np.where(np.asarray(labels) == 1, 1, -1)
@@ -30,7 +30,7 @@ def class_heat(model: keras.Model, images: Pixels, labels: npt.NDArray[np.intege
 
 
 def _relief(model: keras.Model, images: Pixels) -> npt.NDArray[np.float32]:
-    """Give how much each place of the last block speaks for Male, below 0 for No male."""
+    """Return how much each place of the last block is evidence for Male; below 0 for No male."""
     block = keras.Model(model.input, [model.get_layer(_LAST_BLOCK).output, model.output])
     with tf.GradientTape() as tape:
         activations, probabilities = block(images, training=False)
@@ -48,14 +48,14 @@ def _heat(relief: npt.NDArray[np.float32], images: Pixels) -> npt.NDArray[np.flo
 
 
 def class_overlays(model: keras.Model, images: Pixels) -> list[tuple[Pixels, Pixels]]:
-    """Lay over each image of `class_heat` what speaks for No male, and what speaks for Male."""
+    """Overlay each image with the evidence for No male, and with the evidence for Male, as `class_heat` measures it."""
     relief = _relief(model, images)
     heats = zip(images, _heat(-relief, images), _heat(relief, images), strict=True)
     return [(overlay(image, no_male), overlay(image, male)) for image, no_male, male in heats]
 
 
 def overlay(image: Pixels, heat: npt.NDArray[np.float32]) -> Pixels:
-    """Lay heat (height, width), from 0 (blue) to 1 (red), over an image, uint8 RGB (height, width, 3)."""
+    """Overlay an image, uint8 RGB (height, width, 3), with heat (height, width) from 0 (blue) to 1 (red)."""
     colours = cv2.applyColorMap(np.rint(255 * heat).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
     mixed = (1 - _HEAT_SHARE) * image.astype(np.float32) + _HEAT_SHARE * colours.astype(np.float32)
     return np.asarray(np.rint(mixed), np.uint8)

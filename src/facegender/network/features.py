@@ -1,16 +1,17 @@
-"""Shards of features: what the frozen trunk gives for each image, computed once and remembered by content.
+"""Shards of features: the frozen trunk's output for each image, computed once and kept by content.
 
 A feature shard holds the records of one image shard: `image_ids` (str), `labels` (int8) and `features` (float16), as
-NumPy's .npz under zstd. Most features are zeros of a ReLU, so that it is a fraction of the raw size.
+NumPy's .npz compressed by zstd. Most features are zeros of a ReLU, so it takes a fraction of the raw size.
 """
 
 import hashlib
 import io
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,26 @@ ENGINES = "network/engines/choice.py"
 """The module of the package that leads to all engines."""
 
 Engine = Callable[[Iterable[Pixels]], npt.NDArray[np.float32]]
-"""Takes images uint8 RGB (height, width, 3), gives their features (images, …)."""
+"""Takes images uint8 RGB (height, width, 3), returns their features (images, …)."""
+
+TRUNK_FILE = "trunk.json"
+"""The file of a folder of feature shards that says which trunk computed them."""
+
+
+class TrunkSpec(TypedDict):
+    """Which trunk computed features.
+
+    Attributes:
+        trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
+        weights_md5: of models/backbone.weights.h5, as dvc.lock has it.
+        height: of the images, pixels.
+        width: of the images, pixels.
+    """
+
+    trainable_from: str
+    weights_md5: str
+    height: int
+    width: int
 
 
 class FeatureShard(NamedTuple):
@@ -39,12 +59,7 @@ class FeatureShard(NamedTuple):
 
 
 def compute_shard(shard: Path, engine: Engine) -> FeatureShard:
-    """Compute the features of an image shard, float32.
-
-    Args:
-        shard: the image shard.
-        engine: computes the features.
-    """
+    """Compute the features, float32, of an image shard."""
     records = read_shard(shard)
     features = engine(decode_image(record.jpeg, record.image_id) for record in records)
     image_ids = np.array([record.image_id for record in records])
@@ -52,10 +67,10 @@ def compute_shard(shard: Path, engine: Engine) -> FeatureShard:
 
 
 def pack_shard(computed: FeatureShard, name: str | Path) -> bytes:
-    """Give the bytes of a feature shard's file, its features as float16.
+    """Encode a feature shard as its file's bytes, with the features as float16.
 
     Args:
-        computed: as `compute_shard` gives it.
+        computed: as `compute_shard` returns it.
         name: what an error calls the shard.
 
     Raises:
@@ -65,11 +80,11 @@ def pack_shard(computed: FeatureShard, name: str | Path) -> bytes:
         halves = computed.features.astype(np.float16)
     if not np.isfinite(halves).all():
         raise FacegenderError(
-            f"{name}: features beyond float16's 65504; take other weights (backbone.weights) or another cut"
+            name, "has features beyond float16's 65504", "use other weights (backbone.weights) or another cut"
         )
     buffer = io.BytesIO()
     np.savez(buffer, **computed._replace(features=halves)._asdict())
-    # With a checksum, damage on the disk is noticed.
+    # The checksum shows damage on the disk.
     return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(buffer.getvalue())
 
 
@@ -79,9 +94,43 @@ def load_shard(path: Path) -> FeatureShard:
         return FeatureShard(arrays["image_ids"], arrays["labels"], arrays["features"])
 
 
-def feature_paths(folder: str | Path) -> list[Path]:
-    """List a split's feature shards in order."""
-    return sorted(Path(folder).glob("*.npz.zst"))
+def feature_paths(*folders: str | Path) -> list[Path]:
+    """List the feature shards of folders, ordered by name: a shard's copies are next to it."""
+    return sorted((path for folder in folders for path in Path(folder).glob("*.npz.zst")), key=lambda path: path.name)
+
+
+def read_trunk(folder: str | Path) -> TrunkSpec:
+    """Read which trunk computed the features of a folder.
+
+    Raises:
+        FacegenderError: the folder does not say.
+    """
+    try:
+        spec: TrunkSpec = json.loads(Path(folder, TRUNK_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FacegenderError(
+            Path(folder, TRUNK_FILE), "missing or damaged", "run: dvc checkout, or: dvc repro"
+        ) from error
+    return spec
+
+
+def check_same_trunk(specs: Mapping[str, TrunkSpec]) -> TrunkSpec:
+    """Make sure that features and models belong to one trunk, and return it.
+
+    Args:
+        specs: by the name of the folder or file; at least one.
+
+    Raises:
+        FacegenderError: two of them differ.
+    """
+    (first_name, first), *others = specs.items()
+    for name, spec in others:
+        for key in TrunkSpec.__annotations__:
+            if spec.get(key) != first.get(key):
+                raise FacegenderError(
+                    name, f"{key} is {spec.get(key)}, but {first.get(key)} in {first_name}", "run: dvc repro"
+                )
+    return first
 
 
 def write_features(images: Path, folder: Path, trunk_digest: str, engine: Engine, memo: Path) -> Iterator[bool]:
@@ -90,12 +139,12 @@ def write_features(images: Path, folder: Path, trunk_digest: str, engine: Engine
     Args:
         images: folder of image shards.
         folder: an empty folder for the feature shards, named as the image shards.
-        trunk_digest: as `digest_trunk` gives it.
+        trunk_digest: as `digest_trunk` returns it.
         engine: computes the features.
-        memo: folder that keeps feature shards by the trunk and the image shard's content, as TRUNK/SHARD.npz.zst.
+        memo: folder of known feature shards, TRUNK/SHARD.npz.zst, named by digests of the trunk and the image shard.
 
     Yields:
-        For each shard, whether it had to be computed.
+        For each shard, whether it was computed.
     """
 
     def known_or_computed() -> Iterator[tuple[Path, Path, bytes | FeatureShard]]:
@@ -103,7 +152,7 @@ def write_features(images: Path, folder: Path, trunk_digest: str, engine: Engine
             entry = memo / trunk_digest / f"{hashlib.sha256(shard.read_bytes()).hexdigest()}.npz.zst"
             yield shard, entry, _recall(entry) or compute_shard(shard, engine)
 
-    # So that the engine need not wait until a shard is packed.
+    # The engine does not wait while a shard is packed.
     for shard, entry, features in read_ahead(known_or_computed()):
         content = features if isinstance(features, bytes) else pack_shard(features, shard)
         if content is not features:
@@ -114,7 +163,7 @@ def write_features(images: Path, folder: Path, trunk_digest: str, engine: Engine
 
 
 def _recall(entry: Path) -> bytes | None:
-    """Give the feature shard that the memo holds, and mark it as used now; None where it is not there or damaged."""
+    """Return the memo's feature shard and mark it as used now; None if it is missing or damaged."""
     try:
         features = entry.read_bytes()
         zstandard.decompress(features)
@@ -125,12 +174,12 @@ def _recall(entry: Path) -> bytes | None:
 
 
 def digest_trunk(weights: Path, trainable_from: str, engine_name: str) -> str:
-    """Identify all that decides an image's features.
+    """Digest all that decides an image's features: weights, cut, engine, the code that computes them and its libraries.
 
     Args:
         weights: InceptionV3's, as the stage pretrained writes them.
         trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
-        engine_name: library and precision that compute; the code and the versions of libraries are added here.
+        engine_name: library and precision that compute.
     """
     parts = [weights.read_bytes(), trainable_from.encode(), engine_name.encode()]
     parts += [path.read_bytes() for path in sorted(imported_files([Path(__file__), PACKAGE / ENGINES]))]

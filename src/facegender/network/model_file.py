@@ -1,8 +1,9 @@
-"""Keras model files with the same bytes for the same model, and with how to judge by it."""
+"""Keras model files: the same bytes for the same model, and a sidecar that says what the model is."""
 
 import json
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,31 @@ import keras
 
 from facegender.errors import FacegenderError
 from facegender.files import whole_file
+from facegender.network.features import TrunkSpec
 
-JUDGEMENT = "facegender.json"
-"""A member of the zip that Keras passes over."""
+SIDECAR = "facegender.json"
+"""A member of the .keras zip that Keras ignores."""
 
 
-def save_model(model: keras.Model, path: str | Path, judgement: dict[str, float] | None = None) -> None:
-    """Write a `.keras` file without what Keras puts in of the moment: dates, and addresses in memory as object ids.
+class Sidecar(TrunkSpec, total=False):
+    """What a model file says of its model: the trunk that its tail was trained on, and how to use its probabilities.
+
+    Attributes:
+        temperature: what the logits were divided by. Missing before the stage calibrate.
+        threshold: the P(Male) from which on an image is predicted Male. Missing before the stage calibrate.
+    """
+
+    temperature: float
+    threshold: float
+
+
+def save_model(model: keras.Model, path: str | Path, sidecar: Mapping[str, Any]) -> None:
+    """Write a `.keras` file without what changes from run to run: dates, and memory addresses used as object ids.
 
     Args:
         model: the whole network.
         path: the file.
-        judgement: numbers to keep beside the weights, such as the threshold.
+        sidecar: as `Sidecar`, kept beside the weights.
     """
     with tempfile.TemporaryDirectory() as folder, whole_file(path) as partial:
         dated = Path(folder, "dated.keras")
@@ -34,39 +48,53 @@ def save_model(model: keras.Model, path: str | Path, judgement: dict[str, float]
                 elif name == "config.json":
                     content = _json(_renumber(json.loads(content), {}))
                 target.writestr(zipfile.ZipInfo(name), content)
-            if judgement is not None:
-                target.writestr(zipfile.ZipInfo(JUDGEMENT), _json(judgement))
+            target.writestr(zipfile.ZipInfo(SIDECAR), _json(sidecar))
 
 
-def load_calibrated(path: str | Path) -> tuple[keras.Model, dict[str, float]]:
-    """Load the whole network and the numbers that are kept beside its weights.
+def load_model(path: str | Path) -> tuple[keras.Model, Sidecar]:
+    """Load the whole network and its sidecar.
 
     Raises:
-        FacegenderError: as `read_judgement`, or the file is damaged.
+        FacegenderError: as `read_sidecar`, or the file is damaged.
     """
     if Path(path).suffix == ".onnx":
-        raise FacegenderError(f"{path}: a .keras model is needed here; ONNX serves predict and app alone")
-    judgement = read_judgement(path)
+        raise FacegenderError(path, "an ONNX model, which only predict and app can use", "give the .keras model")
+    sidecar = read_sidecar(path)
     try:
-        return keras.saving.load_model(path, compile=False), judgement
+        return keras.saving.load_model(path, compile=False), sidecar
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise FacegenderError(f"{path}: damaged, or of another Keras; run: dvc checkout, or: dvc pull") from error
+        raise FacegenderError(path, "damaged, or from another version of Keras", _RESTORE) from error
 
 
-def read_judgement(path: str | Path) -> dict[str, float]:
-    """Read the numbers that are kept beside a model's weights.
+def load_calibrated(path: str | Path) -> tuple[keras.Model, Sidecar]:
+    """Load the whole network and its sidecar, with temperature and threshold.
 
     Raises:
-        FacegenderError: there is no such file, or it is no calibrated model.
+        FacegenderError: as `load_model`, or the model is not calibrated.
+    """
+    model, sidecar = load_model(path)
+    if "threshold" not in sidecar:
+        raise FacegenderError(path, "has no threshold, so the stage calibrate did not write it", _RESTORE)
+    return model, sidecar
+
+
+def read_sidecar(path: str | Path) -> Sidecar:
+    """Read a model file's sidecar.
+
+    Raises:
+        FacegenderError: there is no such file, or it has no sidecar.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            judgement: dict[str, float] = json.loads(archive.read(JUDGEMENT))
+            sidecar: Sidecar = json.loads(archive.read(SIDECAR))
     except OSError as error:
-        raise FacegenderError(f"{path}: {error.strerror}; run: dvc repro, or: dvc pull") from error
+        raise FacegenderError(path, error.strerror or str(error), _RESTORE) from error
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise FacegenderError(f"{path}: holds no threshold, so it is no model of the stage calibrate") from error
-    return judgement
+        raise FacegenderError(path, f"has no {SIDECAR} inside, so this pipeline did not write it", _RESTORE) from error
+    return sidecar
+
+
+_RESTORE = "run: dvc checkout, dvc pull or dvc repro"
 
 
 def _json(content: Any) -> bytes:

@@ -1,6 +1,6 @@
 """Probabilities from the tail or the whole network."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +18,29 @@ from facegender.network.features import feature_paths, load_shard
 _BATCH = 32
 _CERTAIN = 1e-7
 _AGREEMENT = 0.02
-"""Of probabilities by way of float16 features with those without."""
+"""The most that P(Male) by way of float16 features may differ from P(Male) without them."""
 
 
 def predict(model: keras.Model, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Give P(Male), float32 (n,), for the inputs (n, …) of a tail or, uint8 RGB, of the whole network."""
+    """Return P(Male), float32 (n,), for the inputs (n, …) of a tail or, uint8 RGB, of the whole network."""
     return np.asarray(model.predict_on_batch(inputs), np.float32)[:, 1]
 
 
 def predict_images(model: keras.Model, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
-    """Give P(Male), (n,), of images uint8 RGB (height, width, 3) of the size that the whole network takes."""
+    """Return P(Male), (n,), of images uint8 RGB (height, width, 3) of the size that the whole network takes."""
     batches = read_ahead(batched(images, _BATCH))
     return np.concatenate([predict(model, np.stack(batch)) for batch in batches])
 
 
 def predict_logits(model: keras.Model, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Give log P(Male) - log P(No male), (n,), for inputs as of `predict`: exact where P(Male) is all but 0 or 1."""
+    """Return log P(Male) - log P(No male), (n,), for inputs as of `predict`; exact near 0 and 1."""
     probabilities = np.asarray(model.predict_on_batch(inputs), np.float64)
     logarithms = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     return np.asarray(logarithms[:, 1] - logarithms[:, 0])
 
 
 def divide_logits(model: keras.Model, temperature: float) -> None:
-    """Change the last layer so that the logits of the whole network are those before over a temperature."""
+    """Change the last layer so that the network's logits are divided by a temperature."""
     last = model.get_layer("probabilities")
     last.set_weights([weight / np.float32(temperature) for weight in last.get_weights()])
 
@@ -48,7 +48,7 @@ def divide_logits(model: keras.Model, temperature: float) -> None:
 def predict_split(
     tail: keras.Model, features: str | Path
 ) -> tuple[list[str], npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Give a split's image ids, labels (n,) and P(Male) (n,), one shard in memory at a time."""
+    """Return a split's image ids, labels (n,) and P(Male) (n,), with one shard in memory at a time."""
     image_ids: list[str] = []
     labels, probabilities = [], []
     for shard in map(load_shard, feature_paths(features)):
@@ -59,42 +59,46 @@ def predict_split(
 
 
 def logits_of_split(tail: keras.Model, features: str | Path) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
-    """Give a split's labels (n,) and logits (n,), one shard in memory at a time."""
+    """Return a split's labels (n,) and logits (n,), with one shard in memory at a time."""
     shards = map(load_shard, feature_paths(features))
     labels, logits = zip(*((shard.labels, predict_logits(tail, shard.features)) for shard in shards), strict=True)
     return np.concatenate(labels), np.concatenate(logits)
 
 
 def check_agreement(
-    model: keras.Model,
-    images: npt.NDArray[np.uint8],
-    probabilities: npt.NDArray[np.float32],
-    temperature: float = 1.0,
+    model: keras.Model, images: Mapping[str, Pixels], probabilities: Mapping[str, float], temperature: float = 1.0
 ) -> float:
-    """Prove that the whole network says of images what its tail said of their stored features.
+    """Check that the whole network gives for images what its tail gave for their stored features.
 
     Args:
         model: the whole network.
-        images: uint8 RGB (n, height, width, 3).
-        probabilities: P(Male) by way of the features, (n,).
-        temperature: by which the logits of both were divided, which moves differences as well.
+        images: uint8 RGB (height, width, 3) by image id.
+        probabilities: P(Male) by way of the features, by image id.
+        temperature: by which the logits of both were divided; it scales their differences.
 
     Returns:
-        The largest difference, at the temperature 1.
+        The largest difference at temperature 1.
 
     Raises:
-        FacegenderError: it is more than float16 features can explain.
+        FacegenderError: an image has no features, or the difference is more than float16 features explain.
     """
+    for image_id in images:
+        if image_id not in probabilities:
+            raise FacegenderError(
+                f"data/features: {image_id}", "has no features, but is in data/preprocessed", "run: dvc repro"
+            )
     # GPUs round float32 to TensorFloat-32, which random weights amplify beyond the bound.
     tf.config.experimental.enable_tensor_float_32_execution(False)
+    by_features = np.array([probabilities[image_id] for image_id in images])
     one, other = (
         expit(temperature * logit(np.clip(p, _CERTAIN, 1 - _CERTAIN), dtype=np.float64))
-        for p in (predict(model, images), probabilities)
+        for p in (predict(model, np.stack(list(images.values()))), by_features)
     )
     difference = float(np.abs(one - other).max())
     if not difference < _AGREEMENT:
         raise FacegenderError(
-            f"models/gender.keras and data/features differ by {difference:.4f} in P(Male), so they are of different "
-            "runs; delete .cache and run: dvc repro --force"
+            "models/gender.keras and data/features",
+            f"differ by {difference:.4f} in P(Male), so they come from different runs",
+            "delete .cache and run: dvc repro --force",
         )
     return difference

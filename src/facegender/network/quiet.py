@@ -1,13 +1,13 @@
-"""TensorFlow without its talk."""
+"""TensorFlow without its start-up messages."""
 
 import os
 import sys
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and Keras without what their libraries write to standard error of what this machine lacks.
+    """Import TensorFlow and Keras without what their libraries write to standard error about missing hardware.
 
-    They write past Python, and before any of their settings holds. What fails is raised all the same.
+    They bypass Python's streams and write before any setting takes effect. Errors are raised as usual.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

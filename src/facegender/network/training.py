@@ -1,4 +1,4 @@
-"""Fitting the tail on features that are read shard by shard, an epoch at a time, so that it can be interrupted."""
+"""Training of the tail on features that are read shard by shard, resumable after every epoch."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from facegender.imports import PACKAGE, imported_files
 from facegender.network.batches import Batch, ordered_batches, shuffled_batches
 
 _DECIMALS = 8
-"""Of what is recorded: a float32 holds no more."""
+"""Of recorded losses and accuracies: float32 has no more."""
 
 Schedule = Literal["constant", "cosine"]
 Monitor = Literal["val_loss", "val_accuracy"]
@@ -45,29 +45,29 @@ def fit_tail(
     seed: int,
     on_epoch: Callable[[dict[str, float]], None],
 ) -> History:
-    """Fit the tail with Adam and leave it with the weights of the best epoch.
+    """Train the tail with Adam and leave it with the weights of the best epoch.
 
     Args:
-        tail: features to probabilities (batch, 2); is changed.
-        train: feature shards to fit.
+        tail: features to probabilities (batch, 2); its weights are changed.
+        train: feature shards to train on.
         val: feature shards to choose the epoch by.
-        state: folder that keeps the last and the best epoch, for a call with the same arguments to go on from. The
-            caller deletes it when it is of no more use.
+        state: folder for the last and the best epoch, from which a call with the same arguments resumes. The caller
+            deletes it when it is not needed any more.
         epochs: at most.
         batch_size: images a step.
         learning_rate: Adam's in the first epoch.
         schedule: `constant`, or `cosine`: each epoch has a lower rate, along half a cosine that would end at 0 after
             `epochs` (Loshchilov and Hutter, SGDR, 2017, equation 5, without restarts).
-        monitor: what the best epoch has: the lowest `val_loss` or the highest `val_accuracy`.
-        patience: epochs without a better one after which training stops.
+        monitor: what makes an epoch the best: the lowest `val_loss` or the highest `val_accuracy`.
+        patience: training stops after so many epochs without a better one.
         seed: of the images' order and of dropout.
-        on_epoch: is given the numbers of every epoch when it ends, or at once where `state` knows them.
+        on_epoch: called with the numbers of every epoch when it ends, and at once for epochs in `state`.
 
     Returns:
         The numbers of all epochs.
 
     Raises:
-        FacegenderError: a loss is no number, or `state` is damaged.
+        FacegenderError: a loss is NaN or infinite, or `state` is damaged.
     """
     history = _known_epochs(state)
     for numbers in history:
@@ -77,7 +77,7 @@ def fit_tail(
     def begin(epoch: int, logs: dict[str, float] | None) -> None:
         nonlocal current_epoch
         current_epoch = epoch
-        # Keras saves no state of random generators, so dropout starts from a known one in every epoch.
+        # Keras does not save the state of random generators, so dropout is seeded again in every epoch.
         for layer in tail.layers:
             if isinstance(layer, keras.layers.Dropout) and layer.rate:
                 layer.seed_generator.state.assign(np.random.SeedSequence([seed, epoch]).generate_state(2))
@@ -86,15 +86,15 @@ def fit_tail(
         numbers = {**logs, "learning_rate": tail.optimizer.learning_rate}
         if not all(math.isfinite(float(number)) for number in numbers.values()):
             raise FacegenderError(
-                f"train: the loss is no number in epoch {epoch + 1}; lower train.learning_rate in params.yaml"
+                f"train: epoch {epoch + 1}", "the loss is NaN or infinite", "lower train.learning_rate in params.yaml"
             )
-        # In the order that they have when read from a file again, for whoever writes them in order.
+        # Sorted as in the state's JSON, so that a resumed run logs the same columns in the same order.
         history.append({name: round(float(number), _DECIMALS) for name, number in sorted(numbers.items())})
         _keep(tail, history, monitor, state)
         on_epoch(history[-1])
         tail.stop_training = _is_over(history, epochs, monitor, patience)
 
-    # XLA refuses deterministic operations, and is no faster everywhere: benchmarks/tail_training.py.
+    # XLA does not support deterministic operations and is not always faster: benchmarks/tail_training.py.
     tail.compile(
         keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
@@ -106,7 +106,7 @@ def fit_tail(
         _load(tail, _weights(state, len(history)))
     if not _is_over(history, epochs, monitor, patience):
         with warnings.catch_warnings():
-            # Keras takes the end of a stream whose length it was not told for a mishap.
+            # Keras warns when a stream of unknown length ends, as each epoch here does.
             warnings.filterwarnings("ignore", message="Your input ran out of data")
             tail.fit(
                 _dataset(tail, lambda: shuffled_batches(train, batch_size, seed, current_epoch)),
@@ -127,18 +127,18 @@ def fit_tail(
 
 
 def best_epoch(history: History, monitor: Monitor) -> int:
-    """Give the epoch with the lowest `val_loss` or the highest `val_accuracy`, the first of several, counted from 1."""
+    """Return the epoch, counted from 1, with the lowest `val_loss` or highest `val_accuracy`; the first of equals."""
     sign = 1 if monitor == "val_loss" else -1
     return min(range(len(history)), key=lambda epoch: sign * history[epoch][monitor]) + 1
 
 
 def scheduled_rate(learning_rate: float, schedule: Schedule, epoch: int, epochs: int) -> float:
-    """Give the learning rate of an epoch, counted from 0."""
+    """Return the learning rate of an epoch, counted from 0."""
     return learning_rate if schedule == "constant" else learning_rate * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
 def digest_training(files: Sequence[Path], settings: dict[str, Any]) -> str:
-    """Identify all that decides what training gives: the files it reads, its settings, its code and the libraries."""
+    """Digest all that decides the result of training: the files it reads, its settings, its code and its libraries."""
     sources = sorted(imported_files([Path(__file__), PACKAGE / "network/backbone.py"]))
     parts = [hashlib.sha256(path.read_bytes()).digest() for path in (*sources, *files)]
     parts.append(json.dumps(settings, sort_keys=True).encode())
@@ -173,11 +173,11 @@ def _load(tail: keras.Model, weights: Path) -> None:
 
 
 def _damaged(epoch: Path) -> FacegenderError:
-    return FacegenderError(f"{epoch}: a state of training that is damaged; delete {epoch.parent} and run: dvc repro")
+    return FacegenderError(epoch, "damaged training state", f"delete {epoch.parent} and run: dvc repro")
 
 
 def _keep(tail: keras.Model, history: History, monitor: Monitor, state: Path) -> None:
-    """Keep the epoch that just ended, with Adam's moments, and of the others the best."""
+    """Save the epoch that just ended, with Adam's moments, and delete all others but the best."""
     last = _weights(state, len(history)).parent
     with whole_folder(last) as partial:
         tail.save_weights(partial / "tail.weights.h5")
@@ -192,5 +192,5 @@ def _dataset(tail: keras.Model, batches: Callable[[], Iterator[Batch]]) -> tf.da
         tf.TensorSpec((None, *tail.input_shape[1:]), tf.float16),
         tf.TensorSpec((None,), tf.int8),
     )
-    # Deterministic operations keep tf.data from preparing a batch during the step before it.
+    # Deterministic operations stop tf.data from preparing a batch during the step before it.
     return tf.data.Dataset.from_generator(lambda: read_ahead(batches()), output_signature=signature)

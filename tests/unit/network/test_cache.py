@@ -1,5 +1,6 @@
 """What is kept outside DVC: measured, bounded by what was used last, cleared, and no harm when it is damaged."""
 
+import json
 import logging
 import os
 import shutil
@@ -266,7 +267,7 @@ def test_the_bound_is_a_positive_number(tmp_path: Path, value: Any) -> None:
     ("gigabytes", "told"),
     [
         (1, []),
-        (1e-9, ["features val: dropped 4 entries, 0.000 GB of .cache, used longest ago, to keep cache.gigabytes"]),
+        (1e-9, ["features val: dropped 4 entries, 0.000 GB from .cache, least recently used, to keep cache.gigabytes"]),
     ],
 )
 def test_the_stage_prunes_when_its_out_is_written(
@@ -284,14 +285,23 @@ def test_the_stage_prunes_when_its_out_is_written(
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["cache"]["gigabytes"] = gigabytes
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    Path("images").mkdir()
-    write_shards(Path("images"), map(grey_record, range(12)))
+    Path("data/preprocessed/val").mkdir(parents=True)
+    Path("models").mkdir()
+    Path("models/backbone.weights.h5").write_bytes(b"weights")
+    write_shards(Path("data/preprocessed/val"), map(grey_record, range(12)))
     keep(cache / "trunks" / "in use", 500, 9)
     keep(cache / "trunks" / "other", 500, 9)
 
-    stages.features.main("val", Path("images"))
+    stages.features.main("val")
 
-    assert len(list(Path("data/features/val").iterdir())) == 3
+    assert len(list(Path("data/features/val").glob("*.npz.zst"))) == 3
+    assert json.loads(Path("data/features/val/trunk.json").read_text()) == {
+        "trainable_from": "mixed9",
+        # Of b"weights", by md5sum.
+        "weights_md5": "63f4f1e9b725370f459720575cd5f953",
+        "height": 218,
+        "width": 178,
+    }
     lines = capsys.readouterr().out.splitlines()
     # The default's weights are random, which bear no half precision.
     assert lines[0] == "features val: the engine is False"
@@ -403,7 +413,7 @@ def test_a_stage_that_still_runs_is_not_run_beside_itself(cache: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "at work\n"
         with (
-            pytest.raises(FacegenderError, match="stage train: an earlier run of it is still at work"),
+            pytest.raises(FacegenderError, match="stage train: an earlier run of it still works"),
             sole_run(cache, "train"),
         ):
             raise AssertionError("ran")

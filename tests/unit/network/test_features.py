@@ -2,6 +2,10 @@
 
 import io
 import itertools
+import os
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,6 +26,7 @@ from facegender.network.features import (
     pack_shard,
     write_features,
 )
+from tests.paths import ROOT
 
 
 class CountingEngine:
@@ -268,6 +273,49 @@ def test_the_trunk_is_known_by_its_libraries(tmp_path: Path, monkeypatch: pytest
         digests.add(digest_trunk(tmp_path / "a.h5", "head", "OpenVINO float32"))
 
     assert len(digests) == 4
+
+
+COMPUTES_FEATURES = {
+    *("data/celeba.py", "data/images.py", "data/shards.py", "data/streams.py", "files.py"),
+    *("network/backbone.py", "network/features.py"),
+    *(f"network/engines/{name}.py" for name in ("choice", "openvino", "tensorflow")),
+}
+FITS_THE_TAIL = {
+    *("data/celeba.py", "data/images.py", "data/shards.py", "data/streams.py", "files.py"),
+    *("network/backbone.py", "network/batches.py", "network/features.py", "network/training.py"),
+}
+DIGESTS = r"""
+import sys
+from pathlib import Path
+import facegender
+from facegender.network.features import digest_trunk
+from facegender.network.training import digest_training
+
+package = Path(facegender.__file__).parent
+def digests():
+    return digest_trunk(Path("weights"), "head", "engine"), digest_training([], {})
+
+before = digests()
+for path in sorted(package.rglob("*.py")):
+    text = path.read_bytes()
+    path.write_bytes(text + b"# another comment\n")
+    print(path.relative_to(package).as_posix(), *(one != other for one, other in zip(before, digests())))
+    path.write_bytes(text)
+"""
+
+
+@pytest.mark.slow
+def test_what_is_kept_between_runs_is_known_by_all_code_that_makes_it_and_no_other(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "src" / "facegender", tmp_path / "facegender")
+    (tmp_path / "weights").touch()
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", DIGESTS]
+
+    printed = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+
+    rows = [line.split() for line in printed.splitlines()]
+    assert {path for path, trunk, _ in rows if trunk == "True"} == COMPUTES_FEATURES
+    assert {path for path, _, training in rows if training == "True"} == FITS_THE_TAIL
 
 
 def test_shards_without_images_give_no_features(tmp_path: Path) -> None:

@@ -239,21 +239,17 @@ def run_stage(folder: Path, monkeypatch: pytest.MonkeyPatch, shard_size: int = 3
     write_shards(source, map(record, range(7)))
     monkeypatch.chdir(folder)
     stage.main()
-    return {path.name: path.read_bytes() for path in (folder / "data" / "augmented" / "train").iterdir()}
+    return {path.name: path.read_bytes() for path in (folder / "data" / "preprocessed" / "train_copies").iterdir()}
 
 
-def test_the_stage_keeps_the_originals_and_adds_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stage_makes_copies_of_every_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shards = run_stage(tmp_path, monkeypatch, copies=2)
 
-    originals = {path.name: path.read_bytes() for path in (tmp_path / "data" / "preprocessed" / "train").iterdir()}
-    assert sorted(originals) == ["00000.zip", "00001.zip", "00002.zip"]
-    copies = {f"0000{number}-copy-{copy}.zip" for number in range(3) for copy in (1, 2)}
-    assert set(shards) == set(originals) | copies
-    assert originals.items() <= shards.items()
-    folder = tmp_path / "data" / "augmented" / "train"
+    assert set(shards) == {f"0000{number}-copy-{copy}.zip" for number in range(3) for copy in (1, 2)}
+    folder = tmp_path / "data" / "preprocessed"
     for number in range(3):
-        source = read_shard(folder / f"0000{number}.zip")
-        stored = {copy: read_shard(folder / f"0000{number}-copy-{copy}.zip") for copy in (1, 2)}
+        source = read_shard(folder / "train" / f"0000{number}.zip")
+        stored = {copy: read_shard(folder / "train_copies" / f"0000{number}-copy-{copy}.zip") for copy in (1, 2)}
         for records in stored.values():
             assert [part[:2] for part in records] == [part[:2] for part in source]
         for original, one, other in zip(source, stored[1], stored[2], strict=True):
@@ -263,14 +259,14 @@ def test_the_stage_keeps_the_originals_and_adds_copies(tmp_path: Path, monkeypat
     # Seven columns of three pictures, each drawn at least 178 by 218.
     assert picture.shape[0] > 3 * 218
     assert picture.shape[1] > 7 * 178
-    assert sorted(path.name for path in (tmp_path / "data" / "augmented").iterdir()) == ["train"]
+    assert sorted(path.name for path in folder.iterdir()) == ["train", "train_copies"]
 
 
 def test_copies_do_not_hang_on_the_shards_or_their_neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = []
     for shard_size in (3, 100):
         run_stage(tmp_path / str(shard_size), monkeypatch, shard_size)
-        paths = sorted((tmp_path / str(shard_size) / "data" / "augmented" / "train").glob("*-copy-1.zip"))
+        paths = sorted((tmp_path / str(shard_size) / "data" / "preprocessed" / "train_copies").glob("*-copy-1.zip"))
         stored.append([copy for path in paths for copy in read_shard(path)])
 
     assert len(stored[0]) == 7
@@ -283,10 +279,10 @@ def test_the_stage_writes_the_same_bytes_again(tmp_path: Path, monkeypatch: pyte
     assert pictures[0] == pictures[1]
 
 
-def test_no_copies_leave_the_originals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_copies_the_folder_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shards = run_stage(tmp_path, monkeypatch, copies=0)
 
-    assert sorted(shards) == ["00000.zip", "00001.zip", "00002.zip"]
+    assert shards == {}
     assert (tmp_path / "metrics" / "plots" / "augment.png").stat().st_size > 0
 
 

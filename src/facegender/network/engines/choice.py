@@ -1,7 +1,4 @@
-"""The engine that runs the frozen trunk: TensorFlow on a GPU, otherwise OpenVINO.
-
-On CPUs OpenVINO is the fastest that gives TensorFlow's features, and loads without TensorFlow.
-"""
+"""Which engine runs the frozen trunk: TensorFlow on a GPU, otherwise OpenVINO, which loads without TensorFlow."""
 
 import shutil
 from pathlib import Path
@@ -13,10 +10,10 @@ _TENSORFLOW = "TensorFlow "
 
 
 def choose_engine(half_precision: bool) -> str:
-    """Name library and precision of the engine that suits this machine; without a GPU, TensorFlow is not loaded.
+    """Choose the engine for this machine, by library and precision; without a GPU, TensorFlow is not loaded.
 
     Args:
-        half_precision: whether the weights bear a GPU's float16; random ones amplify what it rounds.
+        half_precision: whether float16 is exact enough on a GPU; random weights amplify its rounding.
 
     Returns:
         `OpenVINO float32`, or where TensorFlow can use a GPU `TensorFlow mixed_float16` or `TensorFlow float32`.
@@ -30,13 +27,13 @@ def choose_engine(half_precision: bool) -> str:
 
 
 def make_engine(name: str, weights: Path, trainable_from: str, networks: Path) -> Engine:
-    """Give the engine that `choose_engine` named.
+    """Make the engine that `choose_engine` named.
 
     Args:
-        name: as `choose_engine` gives it.
+        name: as `choose_engine` returns it.
         weights: InceptionV3's, as the stage pretrained writes them.
         trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
-        networks: a folder for what OpenVINO keeps of these weights and this cut.
+        networks: folder of .cache for this trunk as OpenVINO reads it.
     """
     if name == OPENVINO:
         from facegender.network.engines.openvino import OpenVinoEngine

@@ -12,9 +12,10 @@ import openvino
 from facegender.data.images import Pixels
 from facegender.data.streams import batched
 from facegender.files import whole_folder
+from facegender.network.cache import one_at_a_time
 
 _CHECKSUM = "sha256"
-"""The file that knows what a translated network's files should be, as a damaged one may give features all the same."""
+"""The file with the digests of a translated network's files: a damaged network may still give features, wrong ones."""
 
 
 BATCH = 10
@@ -35,7 +36,7 @@ def _checksum(network: Path) -> str:
 
 
 class OpenVinoEngine:
-    """Gives images' features. The network is compiled at the first call, and translated at the first call ever."""
+    """Computes features on a CPU. The first call compiles the network, and translates it if no run before did."""
 
     def __init__(self, weights: Path, trainable_from: str, networks: Path) -> None:
         """Keep what the trunk is made of.
@@ -43,7 +44,7 @@ class OpenVinoEngine:
         Args:
             weights: InceptionV3's, as the stage pretrained writes them.
             trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
-            networks: a folder that keeps the translated network, of these weights and this cut only.
+            networks: a direct child of a part of .cache, which keeps the translated network of this trunk.
         """
         self._weights = weights
         self._trainable_from = trainable_from
@@ -54,7 +55,7 @@ class OpenVinoEngine:
         """Compute features.
 
         Args:
-            images: uint8 RGB (height, width, 3), at least one and all of one size; taken while others are computed.
+            images: uint8 RGB (height, width, 3), at least one and all of one size; read while others are computed.
 
         Returns:
             float32 (images, …), the trunk's output in the images' order.
@@ -73,13 +74,15 @@ class OpenVinoEngine:
 
     def _compile(self, height: int, width: int) -> openvino.CompiledModel:
         folder = self._networks / f"{height}x{width}"
-        if not _is_whole(folder):
-            # TensorFlow takes seconds and a gigabyte to load: only where it is needed.
-            from facegender.network.backbone import export_trunk
+        # The stage features may run for two splits at once.
+        with one_at_a_time(self._networks):
+            if not _is_whole(folder):
+                # TensorFlow takes seconds and a gigabyte to load: only where it is needed.
+                from facegender.network.backbone import export_trunk
 
-            with whole_folder(folder) as partial:
-                export_trunk(self._weights, self._trainable_from, height, width, partial)
-                (partial / _CHECKSUM).write_text(_checksum(partial))
+                with whole_folder(folder) as partial:
+                    export_trunk(self._weights, self._trainable_from, height, width, partial)
+                    (partial / _CHECKSUM).write_text(_checksum(partial))
         options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
-        # read_model, and not convert_model, which sends telemetry.
+        # Not convert_model, which sends telemetry.
         return openvino.Core().compile_model(openvino.Core().read_model(folder), "CPU", options)

@@ -1,4 +1,4 @@
-"""The engine that runs the frozen trunk in TensorFlow, for GPUs. To import it loads TensorFlow, which takes seconds."""
+"""The engine that runs the frozen trunk in TensorFlow, for GPUs. Importing it loads TensorFlow, which takes seconds."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,23 +12,23 @@ import tensorflow as tf
 
 from facegender.data.images import Pixels
 from facegender.data.streams import batched, read_ahead
-from facegender.network.backbone import build_model, load_body, trunk_of
+from facegender.network.backbone import build_model, load_backbone, trunk_of
 
 _BATCH = 50
-"""Half a shard, so that no batch is padded but a split's last."""
+"""Half a shard, so that only a split's last batch is padded."""
 _TENSOR_CORES = (7, 0)
-"""The compute capability from which on GPUs multiply float16 faster than float32."""
+"""The lowest compute capability of GPUs that multiply float16 faster than float32."""
 
 
 def claim_gpu(half_precision: bool) -> str | None:
-    """Look for GPUs that TensorFlow can use, and let it take their memory as it needs it; call before any computation.
+    """Find the GPUs that TensorFlow can use, and let it allocate their memory as needed; call before any computation.
 
     Args:
-        half_precision: whether float16 may be used where it pays. Otherwise TensorFloat-32, which rounds alike, is
-            switched off as well.
+        half_precision: whether float16 may be used where it is faster. Otherwise TensorFloat-32, which rounds
+            similarly, is switched off as well.
 
     Returns:
-        Keras's policy that suits the first one, `mixed_float16` or `float32`; None without a GPU.
+        The Keras policy for the first one, `mixed_float16` or `float32`; None without a GPU.
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
@@ -43,7 +43,7 @@ def claim_gpu(half_precision: bool) -> str | None:
 
 
 class TensorFlowEngine:
-    """Gives images' features, on the device that TensorFlow takes. The network is built at the first call."""
+    """Computes features on the device that TensorFlow chooses. The first call builds the network."""
 
     def __init__(self, weights: Path, trainable_from: str, policy: str) -> None:
         """Keep what the trunk is made of.
@@ -62,7 +62,7 @@ class TensorFlowEngine:
         """Compute features.
 
         Args:
-            images: uint8 RGB (height, width, 3), at least one and all of one size; taken while others are computed.
+            images: uint8 RGB (height, width, 3), at least one and all of one size; read while others are computed.
 
         Returns:
             float32 (images, …), the trunk's output in the images' order.
@@ -71,7 +71,7 @@ class TensorFlowEngine:
         for batch in read_ahead(batched(images, _BATCH)):
             if self._trunk is None:
                 self._trunk = self._build(*batch[0].shape[:2])
-            # Always the same shape: another one would be traced anew.
+            # Always one shape, since TensorFlow traces the function again for another.
             padded = np.zeros((_BATCH, *batch[0].shape), np.uint8)
             padded[: len(batch)] = batch
             outputs.append(self._trunk(padded).numpy()[: len(batch)])
@@ -80,10 +80,10 @@ class TensorFlowEngine:
     def _build(self, height: int, width: int) -> Callable[[Pixels], Any]:
         with _dtype_policy(self._policy):
             model = build_model(height, width)
-            load_body(model, self._weights)
+            load_backbone(model, self._weights)
             trunk = trunk_of(model, self._trainable_from)
         signature = [tf.TensorSpec((_BATCH, height, width, 3), tf.uint8)]
-        # Keras's layers need no rewriting by AutoGraph.
+        # Keras layers do not need AutoGraph.
         compute: Callable[[Pixels], Any] = tf.function(
             lambda batch: trunk(batch, training=False), input_signature=signature, autograph=False
         )
@@ -92,7 +92,7 @@ class TensorFlowEngine:
 
 @contextmanager
 def _dtype_policy(name: str) -> Iterator[None]:
-    """Let Keras build layers of another precision inside the block."""
+    """Set the precision of the layers that Keras builds inside the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

@@ -1,5 +1,6 @@
-"""What is done with a trained network: temperature, model file, Grad-CAM, further images."""
+"""What is done with a trained network: temperature, model file, Grad-CAM, prediction."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,17 @@ from facegender.data.images import decode_image, encode_jpeg
 from facegender.errors import FacegenderError
 from facegender.network.backbone import build_model
 from facegender.network.explanation import class_heat, class_overlays, overlay
-from facegender.network.model_file import read_judgement, save_model
+from facegender.network.features import TrunkSpec, check_same_trunk, read_trunk
+from facegender.network.model_file import load_calibrated, read_sidecar, save_model
 from facegender.network.prediction import divide_logits, predict, predict_images, predict_logits
 
 pytestmark = pytest.mark.slow
 
 HEIGHT, WIDTH = 90, 80
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+TRUNK = TrunkSpec(trainable_from="mixed9", weights_md5="0123", height=HEIGHT, width=WIDTH)
 
 
 @pytest.fixture
@@ -49,12 +54,12 @@ def test_logits_of_certainty_are_finite(model: keras.Model) -> None:
     assert np.isfinite(predict_logits(model, IMAGES)).all()
 
 
-def test_the_judgement_lies_in_the_model_file_and_keras_passes_over_it(model: keras.Model, tmp_path: Path) -> None:
-    judgement = {"temperature": 1.5, "threshold": 0.25}
+def test_the_sidecar_is_in_the_model_file_and_keras_ignores_it(model: keras.Model, tmp_path: Path) -> None:
+    sidecar = {**TRUNK, "temperature": 1.5, "threshold": 0.25}
     for name in ("one.keras", "two.keras"):
-        save_model(model, tmp_path / name, judgement)
+        save_model(model, tmp_path / name, sidecar)
     assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "two.keras").read_bytes()
-    assert read_judgement(tmp_path / "one.keras") == judgement
+    assert read_sidecar(tmp_path / "one.keras") == sidecar
 
     np.save(tmp_path / "images.npy", IMAGES)
     program = (
@@ -66,17 +71,45 @@ def test_the_judgement_lies_in_the_model_file_and_keras_passes_over_it(model: ke
     assert np.load(tmp_path / "out.npy") == pytest.approx(model.predict_on_batch(IMAGES), abs=1e-6)
 
 
-def test_a_file_without_judgement_is_one_line(model: keras.Model, tmp_path: Path) -> None:
-    save_model(model, tmp_path / "plain.keras")
+def test_a_file_that_is_not_a_calibrated_model_is_one_line(model: keras.Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "plain.keras")
+    save_model(model, tmp_path / "uncalibrated.keras", TRUNK)
+    (tmp_path / "damaged.keras").write_bytes((tmp_path / "uncalibrated.keras").read_bytes()[:-100])
     (tmp_path / "text.keras").write_text("no zip")
     for name, words in (
-        ("plain.keras", "no threshold"),
-        ("text.keras", "no threshold"),
+        ("plain.keras", r"has no facegender\.json"),
+        ("uncalibrated.keras", "has no threshold"),
+        ("damaged.keras", "pipeline did not write it"),
+        ("text.keras", "pipeline did not write it"),
         ("none.keras", "No such file"),
     ):
         with pytest.raises(FacegenderError, match=rf"{name}: .*{words}") as caught:
-            read_judgement(tmp_path / name)
+            load_calibrated(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("trainable_from", "mixed8"), ("weights_md5", "4567"), ("height", 91), ("width", 81)]
+)
+def test_features_of_another_trunk_than_the_models_are_one_line(tmp_path: Path, key: str, value: object) -> None:
+    (tmp_path / "trunk.json").write_text(json.dumps({**TRUNK, key: value}))
+    other = read_trunk(tmp_path)
+
+    with pytest.raises(FacegenderError) as caught:
+        check_same_trunk({"models/gender.keras": TRUNK, "data/features/test": other})
+
+    expected = f"data/features/test: {key} is {value}, but {TRUNK[key]} in models/gender.keras; run: dvc repro"  # type: ignore[literal-required]
+    assert str(caught.value) == expected
+    assert check_same_trunk({"a": TRUNK, "b": TRUNK}) == TRUNK
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff"])
+def test_features_that_do_not_name_their_trunk_are_one_line(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "trunk.json").write_bytes(content)
+
+    with pytest.raises(FacegenderError, match=r"trunk\.json: missing or damaged; run: dvc"):
+        read_trunk(tmp_path)
 
 
 def test_heat_is_what_each_place_adds_to_the_class(model: keras.Model) -> None:
@@ -114,7 +147,7 @@ def test_an_overlay_keeps_size_and_shows_the_hottest_place_red() -> None:
 def test_the_command_explains_a_face_for_both_classes(
     model: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_model(model, tmp_path / "gender.keras", {"temperature": 1.0, "threshold": 0.5})
+    save_model(model, tmp_path / "gender.keras", {**TRUNK, "temperature": 1.0, "threshold": 0.5})
     (tmp_path / "face.jpg").write_bytes(encode_jpeg(IMAGES[0]))
     monkeypatch.chdir(tmp_path)
     explain = ["facegender", "explain", "face.jpg", "--model", "gender.keras", "--align", "never", "-o"]
@@ -135,7 +168,7 @@ def test_the_command_explains_a_face_for_both_classes(
             cli.main()
 
 
-def test_the_overlays_of_both_classes_are_of_what_speaks_for_each(model: keras.Model) -> None:
+def test_the_overlays_show_the_evidence_for_each_class(model: keras.Model) -> None:
     heats = [class_heat(model, IMAGES, np.full(len(IMAGES), label)) for label in (0, 1)]
     for number, (no_male, male) in enumerate(class_overlays(model, IMAGES)):
         assert (no_male == overlay(IMAGES[number], heats[0][number])).all()
@@ -143,7 +176,7 @@ def test_the_overlays_of_both_classes_are_of_what_speaks_for_each(model: keras.M
         assert (no_male != male).any()
 
 
-def test_images_are_judged_one_by_one_as_many_at_a_time(model: keras.Model) -> None:
+def test_images_are_predicted_alike_in_any_batch(model: keras.Model) -> None:
     probabilities = predict_images(model, (image for _ in range(9) for image in IMAGES))
 
     assert probabilities == pytest.approx(np.tile(predict(model, IMAGES), 9), abs=1e-5)

@@ -1,0 +1,42 @@
+"""Measure what batch normalisation of InceptionV3 with random weights sees on synthetic faces.
+
+Usage: python scripts/measure_batch_norm.py
+
+Writes src/facegender/network/random_statistics.npz, from which `random_backbone` takes its statistics: float32 `mean`
+and `variance`, the channels of all layers one after the other. It is run again only when the random weights change,
+not when faces are drawn differently: the statistics need to be plausible, not those of any one data set.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from facegender.files import whole_file
+from facegender.network.backbone import normalisation_layers
+from facegender.network.random_weights import RANDOM_STATISTICS, initial_backbone
+from facegender.synthetic.dataset import draw_faces
+
+IMAGES, SEED = 64, 0
+
+
+def main() -> None:
+    """Measure and write."""
+    images = draw_faces(IMAGES, SEED)
+    backbone = initial_backbone()
+    # The statistics are sums, whose last digits depend on the order.
+    tf.config.experimental.enable_op_determinism()
+    layers = normalisation_layers(backbone)
+    for layer in layers:
+        layer.momentum = 0.0
+    # As a graph, which frees what is no longer needed: eagerly it takes 4 GB, for the same bytes.
+    tf.function(lambda scaled: backbone(scaled, training=True))(tf.constant(images.astype(np.float32) / 127.5 - 1))
+    statistics = {
+        name: np.concatenate([keras.ops.convert_to_numpy(getattr(layer, f"moving_{name}")) for layer in layers])
+        for name in ("mean", "variance")
+    }
+    with whole_file(RANDOM_STATISTICS) as partial, partial.open("wb") as file:
+        np.savez(file, **statistics)
+
+
+if __name__ == "__main__":
+    main()

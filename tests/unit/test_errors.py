@@ -1,0 +1,53 @@
+"""A user's mistake is one line with what, where and what to do, and no traceback."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from facegender.errors import FacegenderError, FacegenderErrors, one_line_errors
+
+
+def ended(error: Exception) -> str:
+    with pytest.raises(SystemExit) as caught, one_line_errors():
+        raise error
+    return str(caught.value.code)
+
+
+def test_an_error_has_its_parts_and_its_line() -> None:
+    error = FacegenderError(Path("a.csv"), "line 3 is blank", "remove it")
+
+    assert (error.where, error.what, error.remedy) == ("a.csv", "line 3 is blank", "remove it")
+    assert str(error) == "a.csv: line 3 is blank; remove it"
+    assert error.reason == "line 3 is blank; remove it"
+    assert ended(error) == "error: a.csv: line 3 is blank; remove it"
+
+
+def test_a_larger_place_comes_first_and_the_parts_stay() -> None:
+    error = FacegenderError("1.jpg", "is empty", "fetch it again", ["one", "two"]).within("row 7")
+
+    assert str(error) == "row 7: 1.jpg: is empty; fetch it again:\n  one\n  two"
+    assert (error.where, error.what, error.remedy) == ("row 7: 1.jpg", "is empty", "fetch it again")
+
+
+def test_several_mistakes_are_a_line_each() -> None:
+    errors = [FacegenderError("a", "is 1", "use 2"), FacegenderError("b", "is 3", "use 4")]
+
+    assert ended(FacegenderErrors(errors)) == "error: a: is 1; use 2\nerror: b: is 3; use 4"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "data/x.zip"), "data/x.zip: No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "models"), "models: Permission denied"),
+        (OSError("odd"), "the operating system: odd"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(error: OSError, line: str) -> None:
+    assert ended(error) == f"error: {line}; fix that and try again"
+
+
+def test_a_fault_of_the_program_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), one_line_errors():
+        raise ZeroDivisionError
