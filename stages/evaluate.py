@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from facegender.data.images import decode_image
-from facegender.data.raw import known_identities
+from facegender.data.lists import known_identities
 from facegender.data.shards import read_records
 from facegender.errors import one_line_errors
 from facegender.evaluation.bootstrap import metrics_with_interval

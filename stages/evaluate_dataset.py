@@ -6,8 +6,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from facegender.data.celeba import LABEL
+from facegender.data.image_sources import open_images
 from facegender.data.images import decode_image, standard_jpeg
-from facegender.data.raw import open_images, read_attributes
+from facegender.data.lists import read_attributes
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.evaluation.bootstrap import metrics_with_interval
 from facegender.evaluation.predictions import predictions_table

@@ -1,6 +1,6 @@
 """Stage partition: draw the balanced train, val and test samples."""
 
-from facegender.data.raw import read_annotations
+from facegender.data.lists import read_annotations
 from facegender.errors import one_line_errors
 from facegender.files import write_csv
 from facegender.params import load_params

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from facegender.data.raw import open_images
+from facegender.data.image_sources import open_images
 from facegender.data.shards import write_shards
 from facegender.errors import one_line_errors
 from facegender.files import whole_folder, write_json
