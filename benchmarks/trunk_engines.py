@@ -26,8 +26,9 @@ import tensorflow as tf
 
 from benchmarks.measure import DATASET, say, table
 from facegender.data.celeba import HEIGHT, WIDTH
+from facegender.data.image_sources import open_images
 from facegender.data.images import Pixels, decode_image
-from facegender.data.raw import open_images, read_partitions
+from facegender.data.lists import read_partitions
 from facegender.data.shards import Record, write_shards
 from facegender.errors import one_line_errors
 from facegender.network.backbone import build_model, load_backbone, pretrained_backbone, trunk_of

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from facegender.data.image_sources import open_images
 from facegender.data.images import decode_image
-from facegender.data.raw import open_images, read_annotations
+from facegender.data.lists import read_annotations
 from facegender.errors import one_line_errors
 from facegender.files import whole_folder, write_csv, write_json
 from facegender.params import load_params

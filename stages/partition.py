@@ -2,7 +2,7 @@
 
 import sys
 
-from facegender.data.raw import read_annotations
+from facegender.data.lists import read_annotations
 from facegender.errors import one_line_errors
 from facegender.files import write_csv
 from facegender.params import load_params

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from facegender.data.raw import open_images
+from facegender.data.image_sources import open_images
 from facegender.data.shards import write_shards
 from facegender.errors import one_line_errors
 from facegender.files import read_table, whole_folder, write_json

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from facegender.data.raw import read_attributes
+from facegender.data.lists import read_attributes
 from facegender.errors import one_line_errors
 from facegender.evaluation.predictions import parse_predictions
 from facegender.evaluation.slices import LEAST_UNITS, slice_summary, slice_table

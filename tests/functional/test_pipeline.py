@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from facegender.data.raw import read_attributes
+from facegender.data.lists import read_attributes
 from tests.functional.project import TINY, change_params, make_project, metrics, repro, run
 
 pytestmark = pytest.mark.slow
@@ -196,6 +196,6 @@ def test_a_user_s_mistake_is_one_line_without_a_traceback(project: Path) -> None
     printed = run(project, "dvc", "repro", status=255)
 
     (project / "params.yaml").write_text(before, encoding="utf-8")
-    assert "error: val: 2500 images of class No male asked for" in printed
+    assert "error: partition.val: 2500 images of class No male needed" in printed
     assert "Traceback" not in printed
     assert not list((project / "data").rglob(".partial*"))

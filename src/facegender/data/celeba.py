@@ -1,4 +1,7 @@
-"""What is fixed about CelebA: its attributes, its partitions and the layout of its aligned images."""
+"""What is fixed about CelebA: its attributes, its partitions and the size of its aligned images."""
+
+IMAGE_ID = "image_id"
+"""The first column of the lists: an image's file name."""
 
 ATTRIBUTES = (
     "5_o_Clock_Shadow",
@@ -44,10 +47,10 @@ ATTRIBUTES = (
 )
 LABEL = "Male"
 CLASSES = ("No male", "Male")
-"""What people read for label 0 and label 1."""
+"""The names that people see for label 0 and label 1."""
 
 PARTITIONS = {"train": 0, "val": 1, "test": 2}
-"""The split's name and its number in list_eval_partition."""
+"""Each split's number in list_eval_partition."""
 
 HEIGHT, WIDTH = 218, 178
 """Pixels of an aligned CelebA image."""

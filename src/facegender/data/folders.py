@@ -1,33 +1,43 @@
-"""What lies in a folder of pictures."""
+"""The files of a folder of images, without hidden ones."""
 
 import os
 from pathlib import Path
 
 from facegender.errors import FacegenderError
 
-_NOT_TO_READ = ("__MACOSX",)
-
 
 def list_files(source: Path) -> list[str]:
-    """List the files of a folder and its subfolders, but hidden ones: sorted, relative, apart by `/`."""
+    """List the files of a folder and its subfolders.
+
+    Args:
+        source: the folder; hidden files and folders in it are left out, links are followed.
+
+    Returns:
+        Paths relative to `source`, separated by `/`, sorted.
+
+    Raises:
+        FacegenderError: a folder cannot be read.
+    """
     files = []
     seen = set()
     for folder, subfolders, names in os.walk(source, onerror=_raise_unreadable, followlinks=True):
         status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:  # Links may go in circles.
+        if (status.st_dev, status.st_ino) in seen:  # Links may form a cycle.
             subfolders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name))
+        subfolders[:] = sorted(name for name in subfolders if not is_hidden(name))
         prefix = Path(folder).relative_to(source).as_posix()
         prefix = "" if prefix == "." else f"{prefix}/"
-        files += [prefix + name for name in names if not _is_hidden(name)]
+        files += [prefix + name for name in names if not is_hidden(name)]
     return sorted(files)
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name (without its path) is one that people do not see in a folder or zip."""
+    # A zip's members may be named from "." on. macOS packs its metadata in __MACOSX.
+    return name == "__MACOSX" or (name.startswith(".") and name != ".")
+
+
 def _raise_unreadable(error: OSError) -> None:
-    raise FacegenderError(f"{error.filename}: {error.strerror}; give a folder that can be read") from error
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name in _NOT_TO_READ
+    raise FacegenderError(error.filename, error.strerror or str(error), "give a folder that can be read") from error

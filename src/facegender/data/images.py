@@ -1,7 +1,8 @@
-"""The one way that a picture's bytes become pixels, and pixels bytes."""
+"""The only place where an image's bytes become pixels, and pixels bytes."""
 
 import re
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -16,52 +17,64 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """In a folder or zip, only files with these suffixes, in either case, count as images."""
 
 JPEG_QUALITY = 95
-# In a scan, 0xFF comes before 0x00 where it is data, and before 0xD0 to 0xD7 where decoding may start anew.
+_JPEG_START = b"\xff\xd8"
+# ITU-T T.81, table B.1. Among a scan's data, 0xFF is followed by 0x00, or by 0xD0 to 0xD7 where decoding can restart.
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
-_END_OF_IMAGE = b"\xd9"
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # Those three are DHT, JPG and DAC.
+_END_OF_IMAGE = 0xD9
+_APP1 = 0xE1
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*")
 _SIGNATURES_WITH_ALPHA = (b"\x89PNG", b"RIFF", b"GIF8", *_TIFF_SIGNATURES)
 
 
 def decode_image(data: bytes, name: str) -> Pixels:
-    """Decode a picture of any kind that OpenCV reads: grey, CMYK, alpha (over white), 16 bit, turned by EXIF.
+    """Decode an image of any kind that OpenCV reads: grey, CMYK, alpha (over white), 16 bit, rotated by EXIF.
 
     Args:
         data: the file's bytes.
-        name: what an error calls the picture.
+        name: what an error calls the image.
 
     Returns:
         uint8 RGB, shape (height, width, 3).
 
     Raises:
-        FacegenderError: the bytes are empty, cut short or no picture.
+        FacegenderError: the bytes are empty, cut short or not an image.
     """
     if not data:
-        raise FacegenderError(f"{name}: the file is empty; fetch it again")
+        raise FacegenderError(name, "the file is empty", "get the file again")
     buffer = np.frombuffer(data, np.uint8)
     if data.startswith(_SIGNATURES_WITH_ALPHA):
         over_white = _decode_over_white(data)
         if over_white is not None:
             return over_white
-    # OpenCV's JPEG reader turns the picture as EXIF says and gives None for one that is cut short: but for the last
-    # few bytes, sometimes.
+    # OpenCV's JPEG reader rotates the image as EXIF says. It returns None for one that is cut short, but not always
+    # where only the last few bytes are missing.
     image = _imdecode(buffer, cv2.IMREAD_COLOR_RGB)
-    is_jpeg = data.startswith(b"\xff\xd8")
+    is_jpeg = data.startswith(_JPEG_START)
     if image is None or (is_jpeg and not _reaches_its_end(data)):
-        kind = "a JPEG that is cut short or damaged" if is_jpeg else "no picture, a damaged or a far too large one"
-        raise FacegenderError(f"{name}: {kind}; fetch it again")
+        what = "a JPEG that is cut short or damaged" if is_jpeg else "not an image, or a damaged or far too large one"
+        raise FacegenderError(name, what, "get the file again")
     return np.asarray(image, np.uint8)
 
 
-def _reaches_its_end(jpeg: bytes) -> bool:
-    """Follow a JPEG's markers (ITU-T T.81, B.1.1) to its end; a phone's film after it is not its own."""
-    place = 2
+def _jpeg_segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield a JPEG's markers (ITU-T T.81, B.1.1) up to the end of the image, each with its segment's content.
+
+    Scans are skipped, and so is what comes after the end, such as the video of a phone's live photo.
+    """
+    place = len(_JPEG_START)
     while found := _JPEG_MARKER.search(jpeg, place):
-        if found[1] == _END_OF_IMAGE:
-            return True
-        # A segment has its length, of two bytes, behind its marker; a scan follows behind its header.
-        place = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2], "big")
-    return False
+        marker, start = found[1][0], found.end()
+        if marker == _END_OF_IMAGE:
+            yield marker, b""
+            return
+        # A segment starts with its length, which counts its own two bytes.
+        place = start + int.from_bytes(jpeg[start : start + 2], "big")
+        yield marker, jpeg[start + 2 : place]
+
+
+def _reaches_its_end(jpeg: bytes) -> bool:
+    return any(marker == _END_OF_IMAGE for marker, _ in _jpeg_segments(jpeg))
 
 
 def _imdecode(buffer: Pixels, flags: int) -> npt.NDArray[Any] | None:
@@ -72,7 +85,7 @@ def _imdecode(buffer: Pixels, flags: int) -> npt.NDArray[Any] | None:
 
 
 def _decode_over_white(data: bytes) -> Pixels | None:
-    """Decode a picture with alpha; None for any other."""
+    """Decode an image with alpha; return None for any other."""
     try:
         stored, kinds, metadata = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -80,17 +93,17 @@ def _decode_over_white(data: bytes) -> Pixels | None:
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4 or stored.dtype not in (np.uint8, np.uint16):
         return None
     scale = 65535 if stored.dtype == np.uint16 else 255
-    # libtiff multiplies 8 bit colour by alpha itself.
+    # libtiff itself multiplies 8 bit colour by alpha.
     is_multiplied = data.startswith(_TIFF_SIGNATURES) and stored.dtype == np.uint8
     image = np.empty((*stored.shape[:2], 3), np.uint8)
-    # By rows, as a float takes eight bytes.
+    # Row by row, as a float takes eight bytes.
     for row in range(len(image)):
         colour, alpha = stored[row, :, :3] / scale, stored[row, :, 3:] / scale
         image[row] = np.rint(255 * np.clip((colour if is_multiplied else colour * alpha) + 1 - alpha, 0, 1))
     exif = [content for kind, content in zip(kinds, metadata, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
-    # OpenCV turns a picture as EXIF says only where it decodes it without alpha.
-    _, turnable = cv2.imencodeWithMetadata(".png", image, [cv2.IMAGE_METADATA_EXIF] * len(exif), exif)
-    return np.asarray(cv2.imdecode(turnable, cv2.IMREAD_COLOR_RGB), np.uint8)
+    # OpenCV rotates an image as EXIF says only when it decodes it without alpha.
+    _, with_exif = cv2.imencodeWithMetadata(".png", image, [cv2.IMAGE_METADATA_EXIF] * len(exif), exif)
+    return np.asarray(cv2.imdecode(with_exif, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
 def encode_jpeg(image: Pixels) -> bytes:
@@ -102,7 +115,7 @@ def encode_jpeg(image: Pixels) -> bytes:
 
 
 def fit_image(image: Pixels, height: int, width: int) -> Pixels:
-    """Cut the largest centred part of the wanted proportions and scale it, so that no face is stretched.
+    """Crop the largest centred part of the wanted proportions and scale it, so that no face is stretched.
 
     Args:
         image: uint8 RGB (any height, any width, 3).
@@ -124,30 +137,39 @@ def fit_image(image: Pixels, height: int, width: int) -> Pixels:
 
 
 def standard_jpeg(data: bytes, name: str, height: int, width: int) -> tuple[bytes, bool]:
-    """Give a picture as an RGB JPEG of the wanted size, its bytes untouched when they already are one.
+    """Return an image as an RGB JPEG of the wanted size, with its bytes unchanged when they already are one.
 
     Args:
         data: the file's bytes.
-        name: what an error calls the picture.
+        name: what an error calls the image.
         height: of the result, pixels.
         width: of the result, pixels.
 
     Returns:
-        The JPEG's bytes, and whether they had to be made anew.
+        The JPEG's bytes, and whether it had to be encoded again.
 
     Raises:
         FacegenderError: as `decode_image`.
     """
     image = decode_image(data, name)
-    if image.shape == (height, width, 3) and data.startswith(b"\xff\xd8"):
-        # A JPEG needs no change when its frame header says three components (ITU-T T.81, B.2.2), not one for grey or
-        # four for CMYK, and its stored pixels are the picture, not turned by EXIF.
-        frame = rb"\xff[\xc0-\xcf]\x00\x11\x08" + re.escape(struct.pack(">HH", height, width)) + rb"\x03"
-        if re.search(frame, data) and not (b"Exif\0\0" in data and _is_turned(data, image)):
-            return data, False
+    if image.shape == (height, width, 3) and _is_rgb_jpeg(data, image):
+        return data, False
     return encode_jpeg(fit_image(image, height, width)), True
 
 
-def _is_turned(data: bytes, image: Pixels) -> bool:
+def _is_rgb_jpeg(data: bytes, image: Pixels) -> bool:
+    """Whether bytes that decode to `image` are a JPEG that stores it in three components and not rotated."""
+    if not data.startswith(_JPEG_START):
+        return False
+    segments = list(_jpeg_segments(data))
+    # A frame header (T.81, B.2.2) has the sample precision, lines, samples per line, and components: 1 grey, 4 CMYK.
+    wanted = struct.pack(">BHHB", 8, *image.shape)
+    frame = next((content for marker, content in segments if marker in _FRAME_HEADERS), b"")
+    # EXIF, with the rotation, is in an APP1 segment.
+    has_exif = any(marker == _APP1 for marker, _ in segments)
+    return frame.startswith(wanted) and not (has_exif and _is_rotated(data, image))
+
+
+def _is_rotated(data: bytes, image: Pixels) -> bool:
     stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     return stored is None or not np.array_equal(stored[..., ::-1], image)

@@ -1,7 +1,7 @@
-"""Shards of images: zip files of a fixed number of JPEGs, each in a folder named as its class.
+"""Shards of images: zip files with a fixed number of JPEGs, each in a folder named after its class.
 
-A split's shards hold its records in order, so that a longer split starts with the same shards, byte for byte. What is
-costly is remembered per shard, so growing a split costs only the new shards. Any zip program opens them.
+A split's shards hold its records in order, so a longer split starts with the same shards, byte for byte. Costly results
+are cached per shard, so growing a split costs only the new shards. Any zip program opens them.
 """
 
 import zipfile
@@ -23,7 +23,7 @@ class Record(NamedTuple):
 
 
 def write_shards(folder: Path, records: Iterable[Record]) -> None:
-    """Write records, in order, as `00000.zip`, `00001.zip` … of SHARD_SIZE images each, the last perhaps shorter."""
+    """Write records, in order, as `00000.zip`, `00001.zip` … of SHARD_SIZE images each; the last may have fewer."""
     batch: list[Record] = []
     number = 0
     for record in records:
@@ -40,7 +40,7 @@ def write_shard(path: Path, records: Iterable[Record]) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for record in records:
             member = zipfile.ZipInfo(f"{CLASSES[record.label]}/{record.image_id}")
-            member.create_system = 3  # Unix, on Windows too, for the same bytes.
+            member.create_system = 3  # Unix, even on Windows, for the same bytes.
             member.external_attr = 0o644 << 16
             archive.writestr(member, record.jpeg)
 
@@ -62,6 +62,6 @@ def shard_paths(folder: str | Path) -> list[Path]:
 
 
 def read_records(folder: str | Path) -> Iterator[Record]:
-    """Yield all records of a split in order, one shard in memory at a time."""
+    """Yield all records of a split in order, with one shard in memory at a time."""
     for path in shard_paths(folder):
         yield from read_shard(path)

@@ -1,4 +1,4 @@
-"""Iterators: the next item made while the present one is used, and items by the batch."""
+"""Iterators: prepare the next item while the current one is used, and group items into batches."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield items in order; a thread makes the next one meanwhile. What it raises is raised here."""
+    """Yield items in order while a thread prepares the next one. What `items` raises is raised here."""
     end = object()
     with ThreadPoolExecutor(max_workers=1) as reader:
         waiting = reader.submit(next, items, end)

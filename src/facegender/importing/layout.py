@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from facegender.data.celeba import CLASSES, HEIGHT, LABEL, PARTITIONS, WIDTH
 from facegender.data.folders import list_files
+from facegender.data.image_sources import ImageSource, open_images
 from facegender.data.images import decode_image, encode_jpeg
-from facegender.data.raw import ImageSource, known_identities, open_images, read_annotations, read_attributes
+from facegender.data.lists import known_identities, read_annotations, read_attributes
 from facegender.errors import FacegenderError
 from facegender.files import write_csv
 from facegender.importing.sources import KINDS, Found, celeba_lists, find_kind, open_zip, read_source
@@ -427,7 +428,7 @@ def write_lists(folder: Path, annotations: pd.DataFrame) -> None:
 
     Args:
         folder: where to.
-        annotations: as `facegender.data.raw.read_annotations` gives them.
+        annotations: as `facegender.data.lists.read_annotations` gives them.
     """
     annotations = annotations.sort_index()
     image_ids = annotations.index

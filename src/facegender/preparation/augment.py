@@ -1,4 +1,4 @@
-"""Random transformations of training images, each decided by its seed, image id and copy alone."""
+"""Random transformations of training images, each determined by its seed, image id and copy number alone."""
 
 import hashlib
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from facegender.data.shards import Record
 
 
 class Ranges(NamedTuple):
-    """How far the transformations go, with the meaning of Keras's ImageDataGenerator arguments.
+    """The ranges of the transformations, with the meaning of Keras's ImageDataGenerator arguments.
 
     Attributes:
         rotation: degrees, to either side.
@@ -34,15 +34,15 @@ class Ranges(NamedTuple):
 
 
 def copy_generator(seed: int, image_id: str, copy: int) -> np.random.Generator:
-    """Give the generator of one copy of one image: counter-based, so that order, shards and workers do not matter."""
+    """Return the generator for one copy of one image. It is keyed, so order, shards and workers do not matter."""
     digest = hashlib.blake2b(f"{seed}/{copy}/{image_id}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
 def random_matrix(ranges: Ranges, height: int, width: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Draw the affine map from an output pixel (x, y, 1) to the input pixel it shows, shape (2, 3).
+    """Choose the affine map from an output pixel (x, y, 1) to the input pixel that it shows, shape (2, 3).
 
-    All numbers are drawn whatever the ranges, so that turning one knob leaves the others' draws as they were.
+    Every random number is taken whatever the ranges are, so changing one range leaves the other transformations alone.
     """
     rotation, shear, width_shift, height_shift = generator.uniform(-1, 1, 4)
     zoom_x, zoom_y = 1 + ranges.zoom * generator.uniform(-1, 1, 2)
@@ -67,11 +67,11 @@ def augment_image(image: Pixels, ranges: Ranges, generator: np.random.Generator)
 
     Args:
         image: uint8 RGB (height, width, 3).
-        ranges: how far.
-        generator: decides where in the ranges.
+        ranges: of the transformations.
+        generator: chooses a value within each range.
 
     Returns:
-        uint8 RGB of the same shape; what comes into view from outside repeats the nearest edge pixel.
+        uint8 RGB of the same shape; areas outside the original repeat the nearest edge pixel.
     """
     height, width = image.shape[:2]
     matrix = random_matrix(ranges, height, width, generator)
@@ -82,7 +82,7 @@ def augment_image(image: Pixels, ranges: Ranges, generator: np.random.Generator)
 
 
 def augment_record(record: Record, ranges: Ranges, seed: int, copy: int) -> Record:
-    """Give copy number `copy` (1, 2 …) of a training record, under the same image id."""
+    """Return copy number `copy` (1, 2 …) of a training record, with the same image id."""
     generator = copy_generator(seed, record.image_id, copy)
     image = augment_image(decode_image(record.jpeg, record.image_id), ranges, generator)
     return record._replace(jpeg=encode_jpeg(image))

@@ -1,4 +1,4 @@
-"""Exploratory analysis of the training rows; rows of the other partitions never enter a number or a picture."""
+"""Exploratory analysis of the training rows. Rows of the other partitions are never used in a number or picture."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -15,13 +15,13 @@ from facegender.files import DECIMALS
 
 
 def training_rows(annotations: pd.DataFrame) -> pd.DataFrame:
-    """Give the attributes of the training partition.
+    """Return the attributes of the training partition.
 
     Args:
         annotations: a row per image, indexed by image_id; 0/1 attribute columns, "partition" and perhaps "identity".
 
     Returns:
-        The rows of partition 0, sorted by image_id, with the attribute columns alone.
+        The rows of partition 0, sorted by image_id, with only the attribute columns.
 
     Raises:
         FacegenderError: there are none.
@@ -29,8 +29,9 @@ def training_rows(annotations: pd.DataFrame) -> pd.DataFrame:
     training = annotations[annotations["partition"] == PARTITIONS["train"]].sort_index()
     if training.empty:
         raise FacegenderError(
-            f"dataset.partitions: no image is in partition {PARTITIONS['train']} (train), so there is nothing to "
-            "explore; give the list that belongs to dataset.attributes"
+            "dataset.partitions",
+            f"no image is in partition {PARTITIONS['train']} (train)",
+            "give the list that belongs to dataset.attributes",
         )
     return training.drop(columns=["partition", "identity"], errors="ignore")
 
@@ -39,8 +40,8 @@ def describe(training: pd.DataFrame) -> pd.DataFrame:
     """Describe every variable.
 
     Returns:
-        A row per attribute: attribute, type, values (those that occur, such as "0 1"; one alone where the attribute
-        is constant), then pandas' count, mean, std, min, 25%, 50%, 75%, max, to 6 decimals.
+        A row per attribute: attribute, type, values (those that occur, such as "0 1", or a single one if the
+        attribute is constant), then pandas' count, mean, std, min, 25%, 50%, 75%, max, to 6 decimals.
     """
     table = training.describe().T.round(DECIMALS)
     # A single row has no sample deviation.
@@ -52,7 +53,7 @@ def describe(training: pd.DataFrame) -> pd.DataFrame:
 
 
 def balance(training: pd.DataFrame) -> pd.DataFrame:
-    """Count the classes: a row each for No male and Male with class, images, rate (share of the training rows)."""
+    """Count the classes: one row each for No male and Male: class, images, rate (share of the training rows)."""
     male = int(training[LABEL].sum())
     images = [len(training) - male, male]
     rates = [round(count / len(training), DECIMALS) for count in images]
@@ -60,26 +61,26 @@ def balance(training: pd.DataFrame) -> pd.DataFrame:
 
 
 def rates(training: pd.DataFrame) -> pd.DataFrame:
-    """Rank the attributes by the share of rows that have them: attribute, rate; ties in the order of names."""
+    """Rank the attributes by the share of rows that have them: attribute, rate; ties are sorted by name."""
     table = pd.DataFrame({"attribute": training.columns, "rate": training.mean().round(DECIMALS).to_numpy()})
     return table.sort_values(["rate", "attribute"], ascending=[False, True], ignore_index=True)
 
 
 def constant_attributes(training: pd.DataFrame) -> list[str]:
-    """List the attributes that have one value in all rows, which leaves their correlation undefined."""
+    """List the attributes that have the same value in all rows, so that their correlation is undefined."""
     return [name for name in map(str, training.columns) if training[name].nunique() == 1]
 
 
 def correlation(training: pd.DataFrame) -> pd.DataFrame:
     """Correlate every attribute with every other.
 
-    Pearson's correlation of 0/1 columns, in its closed form for counts (the phi coefficient): with n rows, a and b
-    ones in the two columns and c rows where both are one, (n c - a b) / sqrt(a (n - a) b (n - b)). The counts are
-    exact, so the result does not depend on the machine.
+    This is Pearson's correlation of 0/1 columns in its closed form, the phi coefficient: with n rows, a and b ones in
+    the two columns, and c rows where both are one, (n c - a b) / sqrt(a (n - a) b (n - b)). The counts are exact, so
+    the result does not depend on the machine.
 
     Returns:
-        (attributes, attributes) numbers from -1 to 1 to 6 decimals. A constant attribute's correlation is undefined
-        and given as 0, with itself too; `constant_attributes` lists those.
+        Shape (attributes, attributes), from -1 to 1, to 6 decimals. A constant attribute's correlation is undefined
+        and is 0 here, even with itself; `constant_attributes` lists these attributes.
     """
     ones = training.to_numpy(dtype=np.float64)
     n = float(len(ones))
@@ -106,11 +107,11 @@ def long_form(matrix: pd.DataFrame) -> pd.DataFrame:
 
 
 def ranked_pairs(matrix: pd.DataFrame) -> pd.DataFrame:
-    """Rank the pairs of attributes by the size of their correlation.
+    """Rank the pairs of attributes by the absolute value of their correlation.
 
     Returns:
-        A row per pair, each pair once with its names in order: attribute, other, correlation. Strongest first,
-        whatever the sign; ties in the order of names.
+        One row per pair, with its names in alphabetical order: attribute, other, correlation. The strongest
+        correlation of either sign comes first; ties are sorted by name.
     """
     rows = [(first, second, matrix.at[first, second]) for first, second in combinations(sorted(matrix.columns), 2)]
     table = pd.DataFrame(rows, columns=["attribute", "other", "correlation"])
@@ -130,23 +131,23 @@ def summary(training: pd.DataFrame) -> dict[str, int | float]:
 
 
 def in_hash_order(image_ids: Iterable[str]) -> list[str]:
-    """Shuffle ids by their SHA-256: the same on any machine, whatever order they come in."""
+    """Shuffle ids by their SHA-256: the result is the same on any machine and for any order of the input."""
     return sorted(image_ids, key=lambda image_id: hashlib.sha256(image_id.encode()).digest())
 
 
 def image_sizes(
     image_ids: Sequence[str], read: Callable[[str], bytes], count: int = 500
 ) -> dict[str, int | dict[str, int]]:
-    """Measure a sample of the images as they are stored, before any conversion or rotation.
+    """Measure a sample of the images as stored, before any conversion or rotation.
 
     Args:
         image_ids: all images; the first `count` in hash order are read.
-        read: gives an image file's bytes, or raises FacegenderError.
-        count: images to read at most.
+        read: returns an image file's bytes, or raises FacegenderError.
+        count: the maximum number of images to read.
 
     Returns:
-        Numbers of images read ("sampled") and among them "unreadable" ones, "height" and "width" {"min", "max"} in
-        pixels, and "channels" {"1", "3", "4"}, the number of images that have so many.
+        "sampled", the number of images tried; "unreadable", how many of them cannot be read; "height" and "width"
+        {"min", "max"} in pixels; "channels" {"1", "3", "4"}, the number of images with that many channels.
 
     Raises:
         FacegenderError: none of them is a readable image.
@@ -155,8 +156,9 @@ def image_sizes(
     shapes = [shape for image_id in sample if (shape := _stored_shape(image_id, read)) is not None]
     if not shapes:
         raise FacegenderError(
-            f"dataset.images: none of {len(sample)} training images that were tried can be read, {sample[0]} the first "
-            "of them; give the folder or .zip that belongs to dataset.attributes"
+            "dataset.images",
+            f"none of the {len(sample)} training images that were tried can be read (first: {sample[0]})",
+            "give the folder or .zip that belongs to dataset.attributes",
         )
     heights, widths, channels = zip(*shapes, strict=True)
     return {
@@ -173,7 +175,7 @@ def _stored_shape(image_id: str, read: Callable[[str], bytes]) -> tuple[int, int
         data = read(image_id)
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     except (FacegenderError, cv2.error):
-        # OpenCV raises for a picture that claims more pixels than it allows.
+        # OpenCV raises an error for an image that claims more pixels than it allows.
         return None
     if image is None:
         return None
@@ -184,15 +186,15 @@ def _stored_shape(image_id: str, read: Callable[[str], bytes]) -> tuple[int, int
 def examples(
     training: pd.DataFrame, read_image: Callable[[str], NDArray[np.uint8]], count: int
 ) -> tuple[list[NDArray[np.uint8]], list[str]]:
-    """Choose example faces, half of each class: the first in hash order that can be read.
+    """Choose example faces, half from each class: the first readable ones in hash order.
 
     Args:
         training: attributes indexed by image_id.
-        read_image: gives an image as RGB (height, width, 3), or raises FacegenderError.
-        count: faces; of an odd number, No male gets one more. Fewer come where a class has fewer.
+        read_image: returns an image as RGB (height, width, 3), or raises FacegenderError.
+        count: number of faces; if it is odd, No male gets one more. A class with fewer images gives fewer faces.
 
     Returns:
-        The images, No male before Male, and a caption each: class, image_id and the other attributes it has.
+        The images, No male before Male, and a caption for each: class, image_id and the other attributes it has.
     """
     images: list[NDArray[np.uint8]] = []
     captions: list[str] = []

@@ -1,4 +1,4 @@
-"""Balanced, seeded and leak-free samples of CelebA's official partitions."""
+"""Tables of images to use: balanced, seeded samples of CelebA's official partitions, or all images of a data set."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,21 +6,21 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from facegender.data.celeba import CLASSES, LABEL, PARTITIONS
-from facegender.errors import FacegenderError
+from facegender.data.celeba import CLASSES, IMAGE_ID, LABEL, PARTITIONS
+from facegender.errors import FacegenderError, FacegenderErrors
 
 
 def drop_shared_identities(annotations: pd.DataFrame) -> pd.DataFrame:
-    """Keep each person's images in one official partition only.
+    """Keep each identity's images in one official partition only.
 
-    A person stays where most of their images are; where two partitions have equally many, in the earlier of train,
-    val, test. So the rows that stay depend neither on the row order nor on how many images are sampled.
+    An identity stays in the partition that has most of its images; if there is a tie, in the earlier of train, val,
+    test. So the rows that stay do not depend on the row order or on how many images are sampled.
 
     Args:
         annotations: columns `partition` (0, 1, 2) and perhaps `identity` (int).
 
     Returns:
-        The rows that stay, in their order; all of them when there is no column `identity`.
+        The rows that stay, in their order; all of them if there is no column `identity`.
     """
     if "identity" not in annotations:
         return annotations
@@ -31,10 +31,10 @@ def drop_shared_identities(annotations: pd.DataFrame) -> pd.DataFrame:
 
 
 def sample_splits(annotations: pd.DataFrame, counts: Mapping[str, int], seed: int) -> dict[str, pd.DataFrame]:
-    """Draw each split from its official partition, half Male and half No male, without replacement.
+    """Sample each split from its official partition, half Male and half No male, without replacement.
 
-    An image's rank in its split and class is a hash of the seed and its id. So the sample depends neither on the row
-    order nor on the other splits, and a larger sample begins with the smaller one.
+    An image's rank in its split and class is a hash of the seed and its id. So the sample does not depend on the row
+    order or on the other splits, and a larger sample begins with the smaller one.
 
     Args:
         annotations: columns `Male` (0, 1), `partition` (0, 1, 2) and perhaps `identity` (int); index `image_id` (str).
@@ -42,10 +42,11 @@ def sample_splits(annotations: pd.DataFrame, counts: Mapping[str, int], seed: in
         seed: in [0, 2**64).
 
     Returns:
-        A table per split, of columns `image_id` (str) and `label` (int: 0 No male, 1 Male, taking turns).
+        A table per split with the columns `image_id` (str), `label` (int64: 0 No male, 1 Male, alternating) and, if
+        the annotations have it, `identity` (int64).
 
     Raises:
-        FacegenderError: a partition has fewer images of a class than asked for.
+        FacegenderError: a partition has fewer images of a class than are needed.
     """
     annotations = drop_shared_identities(annotations)
     pools = {
@@ -56,30 +57,54 @@ def sample_splits(annotations: pd.DataFrame, counts: Mapping[str, int], seed: in
         for split, number in PARTITIONS.items()
     }
     _check_enough(pools, counts)
-    return {split: _take_turns([_rank(pool, seed) for pool in pools[split]], counts[split]) for split in PARTITIONS}
+    chosen = {split: _alternate([_rank(pool, seed) for pool in pools[split]], counts[split]) for split in PARTITIONS}
+    return {split: _table(annotations.loc[image_ids]) for split, image_ids in chosen.items()}
+
+
+def all_rows(annotations: pd.DataFrame) -> pd.DataFrame:
+    """List all images of a data set, which is not sampled.
+
+    Args:
+        annotations: columns `Male` (0, 1) and perhaps `identity` (int); index `image_id` (str).
+
+    Returns:
+        The columns `image_id` (str), `label` (int64: 0 No male, 1 Male) and, if the annotations have it, `identity`
+        (int64); sorted by `image_id`.
+    """
+    return _table(annotations.sort_index())
+
+
+def _table(annotations: pd.DataFrame) -> pd.DataFrame:
+    columns = {IMAGE_ID: annotations.index.to_numpy(), "label": annotations[LABEL].to_numpy(np.int64)}
+    if "identity" in annotations:
+        columns["identity"] = annotations["identity"].to_numpy(np.int64)
+    return pd.DataFrame(columns)
 
 
 def _check_enough(pools: Mapping[str, list[pd.Index]], counts: Mapping[str, int]) -> None:
-    mistakes = []
+    errors = []
     for split in PARTITIONS:
         most = len(CLASSES) * min(map(len, pools[split]))
-        remedy = f"lower partition.{split} to {most}" if most else f"add images to the official partition {split}"
-        mistakes += [
-            f"{split}: {counts[split] // 2} images of class {name} asked for, {len(pool)} available; {remedy}"
+        remedy = f"lower it to {most}" if most else f"add images to the official partition {split}"
+        errors += [
+            FacegenderError(
+                f"partition.{split}",
+                f"{counts[split] // 2} images of class {name} needed, {len(pool)} available",
+                remedy,
+            )
             for name, pool in zip(CLASSES, pools[split], strict=True)
             if len(pool) < counts[split] // 2
         ]
-    if mistakes:
-        raise FacegenderError("\nerror: ".join(mistakes))
+    if errors:
+        raise FacegenderErrors(errors)
 
 
 def _rank(image_ids: pd.Index, seed: int) -> list[str]:
     key = seed.to_bytes(8, "little")
-    # The id itself settles the order of two ids with one hash.
+    # If two hashes are equal, the ids themselves decide.
     return sorted(image_ids, key=lambda name: (hashlib.blake2b(name.encode(), digest_size=8, key=key).digest(), name))
 
 
-def _take_turns(ranked: list[list[str]], count: int) -> pd.DataFrame:
+def _alternate(ranked: list[list[str]], count: int) -> list[str]:
     half = count // len(CLASSES)
-    image_ids = [image_id for turn in zip(*(names[:half] for names in ranked), strict=True) for image_id in turn]
-    return pd.DataFrame({"image_id": image_ids, "label": np.tile(np.arange(len(CLASSES)), half)})
+    return [image_id for pair in zip(*(names[:half] for names in ranked), strict=True) for image_id in pair]

@@ -1,26 +1,26 @@
-"""From the partition table and the raw images to verified records."""
+"""Turn a partition table and the raw images into verified records."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import pandas as pd
 
+from facegender.data.image_sources import ImageSource
 from facegender.data.images import standard_jpeg
-from facegender.data.raw import ImageSource
 from facegender.data.shards import Record
 from facegender.errors import FacegenderError
 
 
 class Outcome(NamedTuple):
-    """What became of one row: a record or the problem in its place, and whether its bytes had to be made anew."""
+    """The result for one row: a record or the error instead of it, and whether the image had to be encoded again."""
 
     record: Record | None
-    problem: str
+    problem: FacegenderError | None
     converted: bool
 
 
 def preprocess(table: pd.DataFrame, images: ImageSource, height: int, width: int) -> Iterator[Outcome]:
-    """Verify every image of a split by decoding it, and bring it to the standard form where needed.
+    """Verify every image of a split by decoding it, and convert it to the standard form where needed.
 
     Args:
         table: columns `image_id` (str) and `label` (0 or 1), one row per image.
@@ -35,41 +35,39 @@ def preprocess(table: pd.DataFrame, images: ImageSource, height: int, width: int
         try:
             jpeg, converted = standard_jpeg(images.read(image_id), image_id, height, width)
         except FacegenderError as error:
-            yield Outcome(None, f"row {number}: {error}", False)
+            yield Outcome(None, error.within(f"row {number}"), False)
         else:
-            yield Outcome(Record(image_id, int(label), jpeg), "", converted)
+            yield Outcome(Record(image_id, int(label), jpeg), None, converted)
 
 
 def good_records(
     outcomes: Iterable[Outcome], on_bad_image: str, split: str, counts: dict[str, int]
 ) -> Iterator[Record]:
-    """Yield the good records, counting as they pass.
+    """Yield the good records and count all outcomes.
 
     Args:
         outcomes: as `preprocess` yields them.
         on_bad_image: `fail` or `skip`.
-        split: what an error calls the table.
+        split: names the table in an error.
         counts: is filled with `images`, `converted` and `skipped`.
 
     Raises:
-        FacegenderError: after the last outcome, when there were bad images and `on_bad_image` is `fail`, or when no
-            image is left. It lists all of them.
+        FacegenderError: after the last outcome, if there were bad images and `on_bad_image` is `fail`, or if no good
+            image is left. It lists all bad images.
     """
     counts.update(images=0, converted=0, skipped=0)
     problems = []
     for outcome in outcomes:
         if outcome.record is None:
-            problems.append(outcome.problem)
+            problems.append(str(outcome.problem))
             counts["skipped"] += 1
         else:
             counts["images"] += 1
             counts["converted"] += outcome.converted
             yield outcome.record
-    listing = "\n".join(f"  {problem}" for problem in problems)
+    where = f"data/partition/{split}.csv"
     if problems and on_bad_image == "fail":
-        raise FacegenderError(
-            f"data/partition/{split}.csv: {len(problems)} bad images; mend them, or set preprocess.on_bad_image to "
-            f"skip:\n{listing}"
-        )
+        remedy = "fix them, or set preprocess.on_bad_image to skip"
+        raise FacegenderError(where, f"{len(problems)} bad images", remedy, problems)
     if problems and not counts["images"]:
-        raise FacegenderError(f"data/partition/{split}.csv: every image is bad:\n{listing}")
+        raise FacegenderError(where, "all images are bad", "fix them, or check dataset.images", problems)

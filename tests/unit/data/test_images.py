@@ -1,4 +1,4 @@
-"""The decoder, the standard form and the encoder of pictures; Pillow is the independent reader."""
+"""Decoding, the standard form and encoding of images; Pillow is the independent reader."""
 
 import io
 import struct
@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from facegender.data.images import Pixels, decode_image, encode_jpeg, fit_image, standard_jpeg
@@ -18,7 +20,7 @@ HEIGHT, WIDTH = 60, 40
 
 
 def smooth_picture(height: int = HEIGHT, width: int = WIDTH) -> Pixels:
-    """Give a picture whose four corners differ, so that every turn and mirroring shows."""
+    """Return an image whose four corners differ, so that every rotation and mirroring shows."""
     rows, columns = np.mgrid[:height, :width]
     red, green = rows * 255 // max(height - 1, 1), columns * 255 // max(width - 1, 1)
     return np.stack([red, green, (red + green) // 4], axis=-1).astype(np.uint8)
@@ -37,7 +39,7 @@ def saved(picture: Image.Image, form: str = "JPEG", **options: Any) -> bytes:
 
 
 def pillow_pixels(data: bytes) -> Pixels:
-    """Decode with Pillow: turned as EXIF says, over white."""
+    """Decode with Pillow: rotated as EXIF says, over white."""
     picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGBA")
     white = Image.new("RGBA", picture.size, "white")
     return np.asarray(Image.alpha_composite(white, picture).convert("RGB"))
@@ -66,8 +68,8 @@ def forms() -> dict[str, bytes]:
         "colour JPEG": saved(colour),
         "progressive JPEG": saved(colour, progressive=True),
         "JPEG with restart markers": saved(colour, restart_marker_blocks=1),
-        # A phone's film behind the picture, with the markers of an end and of a scan by chance.
-        "JPEG with a film behind it": saved(colour) + b"\0ftyp\xff\xd9mdat\xff\xda" + bytes(50),
+        # A phone's video after the image, which happens to have the markers of an end and of a scan.
+        "JPEG with a video after it": saved(colour) + b"\0ftyp\xff\xd9mdat\xff\xda" + bytes(50),
         "JPEG with a JPEG in its comment": saved(colour, comment=saved(colour.resize((8, 8)))),
         "grey JPEG": saved(grey),
         "CMYK JPEG": saved(colour.convert("CMYK"), quality=95),
@@ -105,11 +107,11 @@ def expected_pixels(form: str) -> Pixels:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_pixels_that_pillow_gives(form: str) -> None:
+def test_every_form_decodes_as_in_pillow(form: str) -> None:
     image = decode_image(FORMS[form], form)
 
     assert image.dtype == np.uint8
-    # A difference of one: rounding of alpha and of CMYK.
+    # One: alpha and CMYK are rounded in another way.
     assert largest_difference(image, expected_pixels(form)) <= 1
 
 
@@ -125,7 +127,7 @@ def test_16_bit_alpha_goes_over_white() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "grey JPEG", "PNG", "RGBA PNG", "RGBA WebP", "RGBA TIFF"])
-def test_pictures_are_turned_as_exif_says(form: str, orientation: int) -> None:
+def test_images_are_rotated_as_exif_says(form: str, orientation: int) -> None:
     picture = translucent_picture() if "RGBA" in form else Image.fromarray(smooth_picture())
     picture = picture.convert("L") if "grey" in form else picture
     options: dict[str, Any] = {"lossless": True} if "WebP" in form else {}
@@ -186,12 +188,12 @@ DAMAGED = damaged()
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_damage_is_one_line_that_names_the_picture(damage: str) -> None:
+def test_damage_is_one_line_that_names_the_image(damage: str) -> None:
     with pytest.raises(FacegenderError, match=r"^Jürgen 1\.jpg: ") as caught:
         standard_jpeg(DAMAGED[damage], "Jürgen 1.jpg", HEIGHT, WIDTH)
 
     assert len(str(caught.value).splitlines()) == 1
-    assert "fetch it again" in str(caught.value)
+    assert str(caught.value).endswith("; get the file again")
 
 
 def test_a_jpeg_cut_anywhere_is_refused() -> None:
@@ -214,7 +216,7 @@ def test_surplus_after_the_end_of_a_jpeg_changes_nothing(surplus: bytes) -> None
     [{}, {"progressive": True}, {"subsampling": 0}, {"exif": exif(1)}],
     ids=["baseline", "progressive", "4:4:4", "EXIF upright"],
 )
-def test_a_right_jpeg_passes_untouched(options: dict[str, Any]) -> None:
+def test_a_right_jpeg_stays_as_it_is(options: dict[str, Any]) -> None:
     data = saved(Image.fromarray(smooth_picture()), **options)
 
     assert standard_jpeg(data, "right.jpg", HEIGHT, WIDTH) == (data, False)
@@ -223,8 +225,8 @@ def test_a_right_jpeg_passes_untouched(options: dict[str, Any]) -> None:
 WRONG = {
     **{form: data for form, data in FORMS.items() if "JPEG" not in form or form.startswith(("grey", "CMYK"))},
     "other size": saved(Image.fromarray(smooth_picture(50, 70))),
-    "turned upside down": saved(Image.fromarray(smooth_picture()), exif=exif(3)),
-    "turned on its side": saved(Image.fromarray(smooth_picture(WIDTH, HEIGHT)), exif=exif(6)),
+    "upside down": saved(Image.fromarray(smooth_picture()), exif=exif(3)),
+    "on its side": saved(Image.fromarray(smooth_picture(WIDTH, HEIGHT)), exif=exif(6)),
 }
 
 
@@ -239,7 +241,68 @@ def test_anything_else_becomes_a_right_jpeg_once(form: str) -> None:
     assert standard_jpeg(jpeg, form, HEIGHT, WIDTH) == (jpeg, False)
 
 
-def test_conversion_keeps_the_picture() -> None:
+# A frame header of 8 bits and three components as the wanted image has it, and one in which all else differs too.
+RGB_FRAME = b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, HEIGHT, WIDTH, 3) + bytes(range(9))
+GREY_FRAME = b"\xff\xc0" + struct.pack(">HBHHB", 11, 8, WIDTH, HEIGHT, 1) + bytes(range(3))
+COMMENT = 0xFE
+# 0xEE is left out: Adobe's segment says which colours the components are.
+APPLICATION = [marker for marker in range(0xE0, 0xF0) if marker != 0xEE]
+
+
+def with_segments(jpeg: bytes, segments: list[tuple[int, bytes]]) -> bytes:
+    """Insert segments, by marker and content, after a JPEG's first marker and once more before its scan."""
+    inserted = b"".join(struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content for marker, content in segments)
+    scan = jpeg.index(b"\xff\xda")
+    return jpeg[:2] + inserted + jpeg[2:scan] + inserted + jpeg[scan:]
+
+
+@pytest.mark.parametrize("marker", [COMMENT, 0xE1, 0xED])
+@pytest.mark.parametrize("form", ["grey JPEG", "CMYK JPEG", "other size", "on its side"])
+def test_a_frame_header_in_another_segment_does_not_count(form: str, marker: int) -> None:
+    data = {**FORMS, **WRONG}[form]
+    jpeg, converted = standard_jpeg(with_segments(data, [(marker, b"x" + RGB_FRAME)]), form, HEIGHT, WIDTH)
+
+    assert converted
+    assert jpeg == standard_jpeg(data, form, HEIGHT, WIDTH)[0]
+    assert Image.open(io.BytesIO(jpeg)).mode == "RGB"
+
+
+SEGMENTS = st.lists(
+    st.tuples(
+        st.sampled_from([COMMENT, *APPLICATION]),
+        st.lists(
+            st.one_of(st.binary(max_size=20), st.sampled_from([RGB_FRAME, GREY_FRAME, b"\xff\xd9", b"\xff\xda"])),
+            max_size=4,
+        ).map(b"".join),
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=60)
+@given(segments=SEGMENTS, progressive=st.booleans())
+def test_a_right_jpeg_stays_as_it_is_with_any_further_segments(
+    segments: list[tuple[int, bytes]], progressive: bool
+) -> None:
+    data = with_segments(saved(Image.fromarray(smooth_picture()), progressive=progressive), segments)
+
+    assert standard_jpeg(data, "right.jpg", HEIGHT, WIDTH) == (data, False)
+
+
+@settings(max_examples=60)
+@given(segments=SEGMENTS, form=st.sampled_from(["grey JPEG", "CMYK JPEG", "other size", "upside down"]))
+def test_any_other_jpeg_is_converted_alike_with_any_further_segments(
+    segments: list[tuple[int, bytes]], form: str
+) -> None:
+    data = {**FORMS, **WRONG}[form]
+
+    converted = standard_jpeg(with_segments(data, segments), form, HEIGHT, WIDTH)
+
+    assert converted == standard_jpeg(data, form, HEIGHT, WIDTH)
+    assert converted[1]
+
+
+def test_conversion_keeps_the_image() -> None:
     jpeg, _ = standard_jpeg(FORMS["PNG"], "smooth.png", HEIGHT, WIDTH)
 
     assert largest_difference(pillow_pixels(jpeg), smooth_picture()) <= 4
@@ -257,17 +320,17 @@ def test_all_forms_stack_into_one_array() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(120, 80), (480, 200), (100, 300), (40, 40), (600, 601)])
 def test_a_circle_stays_round_and_in_the_middle(height: int, width: int) -> None:
-    # Small enough to be inside whatever is cut.
+    # Small enough to be inside every crop.
     radius = min(height, width) // 4
     rows, columns = np.ogrid[:height, :width]
     inside = np.hypot(rows - (height - 1) / 2, columns - (width - 1) / 2) <= radius
-    drawn = np.repeat(255 * inside[..., None].astype(np.uint8), 3, axis=2)
+    circle = np.repeat(255 * inside[..., None].astype(np.uint8), 3, axis=2)
 
-    fitted = fit_image(drawn, HEIGHT, WIDTH)
+    fitted = fit_image(circle, HEIGHT, WIDTH)
 
     assert fitted.shape == (HEIGHT, WIDTH, 3)
     white_rows, white_columns = np.nonzero(fitted[..., 0] > 127)
-    # The scale is that of the side that is kept whole.
+    # The side that is kept whole gives the scale.
     diameter = 2 * radius * max(HEIGHT / height, WIDTH / width)
     assert np.ptp(white_rows) + 1 == pytest.approx(diameter, abs=2)
     assert np.ptp(white_columns) + 1 == pytest.approx(diameter, abs=2)
@@ -275,8 +338,8 @@ def test_a_circle_stays_round_and_in_the_middle(height: int, width: int) -> None
     assert white_columns.mean() == pytest.approx((WIDTH - 1) / 2, abs=1)
 
 
-def test_only_the_middle_of_a_wide_picture_is_kept() -> None:
-    # 60 rows of 100 columns to 60 by 40: the 30 columns on either side go.
+def test_only_the_middle_of_a_wide_image_is_kept() -> None:
+    # From 60 rows of 100 columns to 60 by 40: the 30 columns on either side are cut off.
     wide = np.zeros((60, 100, 3), np.uint8)
     wide[:] = np.arange(100)[None, :, None]
 
@@ -292,7 +355,7 @@ def test_scaling_down_averages() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 1000), (1000, 1), (2, 3)])
-def test_the_smallest_pictures_fit_too(height: int, width: int) -> None:
+def test_the_smallest_images_fit_too(height: int, width: int) -> None:
     fitted = fit_image(np.full((height, width, 3), 77, np.uint8), HEIGHT, WIDTH)
 
     assert fitted.shape == (HEIGHT, WIDTH, 3)

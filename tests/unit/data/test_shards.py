@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from facegender.data import shards
 from facegender.data.shards import SHARD_SIZE, Record, read_records, read_shard, shard_paths, write_shard, write_shards
 
-# Letters of all scripts, spaces and signs; raw.py refuses ids with a slash or backslash.
+# Letters of all scripts, spaces and signs; lists.py refuses ids with a slash or backslash.
 NAMES = st.text(
     st.characters(categories=["L", "N", "P", "S", "Zs"], exclude_characters="/\\"), min_size=1, max_size=20
 ).map(lambda stem: f"{stem}.jpg")
@@ -106,7 +106,7 @@ def test_any_zip_program_shows_a_folder_per_class(tmp_path: Path) -> None:
             assert member.external_attr >> 16 == 0o644
 
 
-def test_other_files_are_no_shards(tmp_path: Path) -> None:
+def test_other_files_are_not_shards(tmp_path: Path) -> None:
     write_shards(tmp_path, numbered(2))
     (tmp_path / ".DS_Store").write_bytes(b"")
 

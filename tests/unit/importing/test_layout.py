@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facegender.cli import main
+from facegender.data.image_sources import open_images
 from facegender.data.images import Pixels, encode_jpeg
-from facegender.data.raw import open_images, read_annotations, read_attributes
+from facegender.data.lists import read_annotations, read_attributes
 from facegender.errors import FacegenderError
 from facegender.importing import layout
 from facegender.importing.layout import assign_partitions, balanced_counts, describe, import_data, picture_bytes

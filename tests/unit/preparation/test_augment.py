@@ -30,18 +30,18 @@ class Draws:
         self._uniform = iter([[rotation, shear, *shift], zoom])
 
     def uniform(self, low: float, high: float, size: int) -> npt.NDArray[np.float64]:
-        """Give the next numbers."""
+        """Return the next numbers."""
         numbers = np.array(next(self._uniform), float)
         assert (low, high, size) == (-1, 1, len(numbers))
         return numbers
 
     def random(self, size: int) -> npt.NDArray[np.float64]:
-        """Give numbers that mirror nothing."""
+        """Return numbers that mirror nothing."""
         return np.full(size, 0.9)
 
 
 def moved_mark(offset: tuple[float, float], ranges: Ranges, draws: Draws) -> tuple[float, float]:
-    """Draw a mark at this offset (x to the right, y down) from the centre, and tell where it is afterwards."""
+    """Put a mark at this offset (x to the right, y down) from the centre, and return where it is afterwards."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(float)
     right, down = columns - (WIDTH - 1) / 2, rows - (HEIGHT - 1) / 2
     mark = 255 * np.exp(-((right - offset[0]) ** 2 + (down - offset[1]) ** 2) / (2 * 1.5**2))
@@ -87,11 +87,11 @@ def test_generators_of_other_seeds_ids_and_copies_differ() -> None:
 
 
 def test_a_known_generator_gives_the_same_numbers_on_every_machine() -> None:
-    # BLAKE2b of "120/1/000001.jpg", first 16 bytes, as the key of Philox: pinned, as every stored copy hangs on it.
+    # BLAKE2b of "120/1/000001.jpg", 16 bytes, is the key of Philox. Fixed here, as every stored copy depends on it.
     assert copy_generator(120, "000001.jpg", 1).integers(0, 1000, 4).tolist() == [465, 804, 916, 181]
 
 
-def test_turning_off_the_mirroring_leaves_the_other_draws() -> None:
+def test_turning_off_the_mirroring_leaves_the_other_transformations() -> None:
     mirrored = matrices(LIVELY, 50)[:, :, :2]
     unmirrored = matrices(LIVELY._replace(horizontal_flip=False), 50)[:, :, :2]
 
@@ -108,7 +108,7 @@ def test_turning_off_the_rotation_leaves_the_zoom() -> None:
     assert np.linalg.norm(matrices(LIVELY._replace(rotation=0), 50)[:, :, :2], axis=1) == pytest.approx(lengths)
 
 
-def test_no_ranges_leave_the_picture() -> None:
+def test_zero_ranges_leave_the_image_as_it_is() -> None:
     assert np.array_equal(matrices(STILL, 20), np.broadcast_to([[1, 0, 0], [0, 1, 0]], (20, 2, 3)))
     assert np.array_equal(augment_image(noise(), STILL, copy_generator(1, "1.jpg", 1)), noise())
 
@@ -127,7 +127,7 @@ def test_half_of_the_copies_are_mirrored(ranges: Ranges, mirrored: Pixels) -> No
     assert all(
         np.array_equal(image, noise()) for image, is_mirrored in zip(copies, turned, strict=True) if not is_mirrored
     )
-    # 400 throws of a coin: mean 200, standard deviation 10.
+    # 400 coin tosses: mean 200, standard deviation 10.
     assert 160 <= sum(turned) <= 240
 
 
@@ -137,7 +137,7 @@ def test_even_sizes_are_mirrored_exactly_too() -> None:
 
     images = [augment_image(image, ranges, copy_generator(1, f"{number}.jpg", 1)).tobytes() for number in range(50)]
 
-    assert set(images) == {part.tobytes() for part in (image, image[:, ::-1], image[::-1], image[::-1, ::-1])}
+    assert set(images) == {expected.tobytes() for expected in (image, image[:, ::-1], image[::-1], image[::-1, ::-1])}
 
 
 def test_rotation_follows_trigonometry() -> None:
@@ -154,7 +154,7 @@ def test_rotation_follows_trigonometry() -> None:
 def test_zoom_scales_each_axis_about_the_centre() -> None:
     ranges = STILL._replace(zoom=0.5)
 
-    # The view is 1.5 times as wide: 12 comes to 8; and half as high: -10 comes to -20.
+    # The view is 1.5 times as wide, so 12 moves to 8, or half as high, so -10 moves to -20.
     assert moved_mark((12, 0), ranges, Draws(zoom=(1, 0))) == pytest.approx((8, 0), abs=0.1)
     assert moved_mark((0, -10), ranges, Draws(zoom=(0, -1))) == pytest.approx((0, -20), abs=0.1)
     assert moved_mark((0, 0), ranges, Draws(zoom=(1, -1))) == pytest.approx((0, 0), abs=0.1)
@@ -201,32 +201,32 @@ def test_the_image_itself_is_not_changed() -> None:
     assert np.array_equal(image, noise())
 
 
-def test_draws_fill_their_ranges_evenly() -> None:
+def test_transformations_fill_their_ranges_evenly() -> None:
     count = 2000
-    drawn = matrices(LIVELY, count)
-    linear = drawn[:, :, :2]
-    # Rotation within 10 degrees leaves the diagonal's signs to the mirroring.
+    affine = matrices(LIVELY, count)
+    linear = affine[:, :, :2]
+    # With a rotation of at most 10 degrees, only mirroring changes the signs of the diagonal.
     mirror_x, mirror_y = np.sign(linear[:, 0, 0]), np.sign(linear[:, 1, 1])
     angle = np.rad2deg(np.arctan2(linear[:, 1, 0] * mirror_x, linear[:, 0, 0] * mirror_x))
     zoom = np.linalg.norm(linear, axis=1) - 1
     centre = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
-    shift = drawn[:, :, 2] + linear @ centre - centre
+    shift = affine[:, :, 2] + linear @ centre - centre
     shares = np.column_stack([angle / 10, zoom / 0.2, shift / [0.1 * WIDTH, 0.3 * HEIGHT]])
 
     assert shares.shape == (count, 5)
     assert np.abs(shares).max() <= 1 + 1e-9
-    # Chance that the largest of 2,000 stays below 0.99: 0.995^2000 = 4e-5.
+    # The probability that the largest of 2,000 is below 0.99 is 0.995^2000 = 4e-5.
     assert (shares.max(axis=0) > 0.99).all()
     assert (shares.min(axis=0) < -0.99).all()
-    # Kolmogorov and Smirnov: 2.2 / sqrt(2000) = 0.049 is passed by chance once in 8,000.
+    # Kolmogorov-Smirnov: by chance, 2.2 / sqrt(2000) = 0.049 is exceeded once in 8,000 times.
     steps = np.abs(np.sort((shares + 1) / 2, axis=0) - ((np.arange(count) + 0.5) / count)[:, None])
     assert steps.max() < 0.049
-    # A coin's share: standard deviation 0.5 / sqrt(2000) = 0.0112; four of them.
+    # The share of heads has the standard deviation 0.5 / sqrt(2000) = 0.0112; the limit is four of them.
     for mirror in (mirror_x, mirror_y):
         assert (mirror < 0).mean() == pytest.approx(0.5, abs=0.045)
-    # Nothing hangs together: correlations have the standard deviation 1 / sqrt(2000) = 0.0224; four of them.
-    together = np.corrcoef(np.column_stack([shares, mirror_x, mirror_y]).T)
-    assert np.abs(together - np.eye(7)).max() < 0.09
+    # Without dependence, correlations have the standard deviation 1 / sqrt(2000) = 0.0224; the limit is four of them.
+    correlations = np.corrcoef(np.column_stack([shares, mirror_x, mirror_y]).T)
+    assert np.abs(correlations - np.eye(7)).max() < 0.09
 
 
 def run_stage(folder: Path, monkeypatch: pytest.MonkeyPatch, shard_size: int = 3, **changes: Any) -> dict[str, bytes]:
@@ -251,18 +251,18 @@ def test_the_stage_makes_copies_of_every_shard(tmp_path: Path, monkeypatch: pyte
         source = read_shard(folder / "train" / f"0000{number}.zip")
         stored = {copy: read_shard(folder / "train_copies" / f"0000{number}-copy-{copy}.zip") for copy in (1, 2)}
         for records in stored.values():
-            assert [part[:2] for part in records] == [part[:2] for part in source]
+            assert [copied[:2] for copied in records] == [original[:2] for original in source]
         for original, one, other in zip(source, stored[1], stored[2], strict=True):
             assert len({original.jpeg, one.jpeg, other.jpeg}) == 3
             assert decode_image(one.jpeg, "copy").shape == (HEIGHT, WIDTH, 3)
     picture = decode_image((tmp_path / "metrics" / "plots" / "augment.png").read_bytes(), "picture")
-    # Seven columns of three pictures, each drawn at least 178 by 218.
+    # Seven columns of three images, each shown at 178 by 218 or larger.
     assert picture.shape[0] > 3 * 218
     assert picture.shape[1] > 7 * 178
     assert sorted(path.name for path in folder.iterdir()) == ["train", "train_copies"]
 
 
-def test_copies_do_not_hang_on_the_shards_or_their_neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_do_not_depend_on_shards_or_neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = []
     for shard_size in (3, 100):
         run_stage(tmp_path / str(shard_size), monkeypatch, shard_size)

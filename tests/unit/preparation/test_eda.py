@@ -1,3 +1,5 @@
+"""The exploration of the training rows, and its stage."""
+
 import json
 import runpy
 import zlib
@@ -11,9 +13,9 @@ import yaml
 
 from facegender.errors import FacegenderError
 from facegender.preparation import eda
+from tests.paths import ROOT, SHARED
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-FACTS = REPOSITORY.parent / "shared" / "facts" / "celeba_attribute_rates.csv"
+FACTS = SHARED / "facts" / "celeba_attribute_rates.csv"
 
 ANNOTATIONS = pd.DataFrame(
     [
@@ -31,7 +33,7 @@ ANNOTATIONS = pd.DataFrame(
 TRAINING = eda.training_rows(ANNOTATIONS.astype("int8"))
 
 
-def test_only_training_rows_and_attributes_stay_in_the_order_of_ids() -> None:
+def test_only_training_rows_and_attributes_stay_sorted_by_id() -> None:
     shuffled = ANNOTATIONS.assign(identity=7).sample(frac=1, random_state=1)
     training = eda.training_rows(shuffled)
     assert list(training.index) == ["a.png", "b.png", "c.png", "d.png", "e.png", "f.png"]
@@ -39,7 +41,7 @@ def test_only_training_rows_and_attributes_stay_in_the_order_of_ids() -> None:
 
 
 def test_no_training_rows_is_one_clear_line() -> None:
-    with pytest.raises(FacegenderError, match=r"dataset\.partitions.*train"):
+    with pytest.raises(FacegenderError, match=r"^dataset\.partitions: no image is in partition 0 \(train\); give"):
         eda.training_rows(ANNOTATIONS.assign(partition=2))
 
 
@@ -60,13 +62,13 @@ def test_balance_counts_both_classes() -> None:
     assert table.to_dict("list") == {"class": ["No male", "Male"], "images": [2, 3], "rate": [0.4, 0.6]}
 
 
-def test_rates_are_ranked_with_ties_in_the_order_of_names() -> None:
+def test_rates_are_ranked_with_ties_sorted_by_name() -> None:
     table = eda.rates(TRAINING.assign(Attractive=TRAINING["Male"]))
     assert table["attribute"].tolist() == ["Young", "Smiling", "Attractive", "Male", "Bald"]
     assert table["rate"].tolist() == [1, 0.666667, 0.5, 0.5, 0.166667]
 
 
-def test_correlation_is_that_worked_by_hand_and_a_constant_attribute_has_none() -> None:
+def test_correlation_is_as_worked_out_by_hand_and_a_constant_attribute_has_none() -> None:
     matrix = eda.correlation(TRAINING)
     assert matrix.at["Male", "Smiling"] == 0
     assert matrix.at["Male", "Bald"] == pytest.approx(3 / 45**0.5, abs=1e-6)
@@ -84,9 +86,9 @@ def test_correlation_is_pearsons() -> None:
     assert eda.correlation(table).to_numpy() == pytest.approx(np.corrcoef(values.T), abs=1e-6)
 
 
-def test_correlation_and_rates_agree_with_what_is_known_of_celeba() -> None:
+def test_correlation_and_rates_agree_with_known_values_of_celeba() -> None:
     if not FACTS.exists():
-        pytest.skip("the table of CelebA's attribute rates is not at hand")
+        pytest.skip(f"needs {FACTS}")
     facts = pd.read_csv(FACTS, index_col="attribute")
     males, images, training_images = facts["all_pos"].astype(int).loc["Male"], 202_599, 162_770
     row = np.arange(images)
@@ -117,7 +119,7 @@ def test_long_form_has_every_cell_sorted() -> None:
     assert cell["correlation"].tolist() == pytest.approx([-4 / 40**0.5], abs=1e-6)
 
 
-def test_pairs_are_ranked_by_size_each_once_with_ties_in_the_order_of_names() -> None:
+def test_pairs_are_ranked_by_size_each_once_with_ties_sorted_by_name() -> None:
     pairs = eda.ranked_pairs(eda.correlation(TRAINING))
     assert pairs[["attribute", "other"]].agg("~".join, axis=1).tolist() == [
         "Bald~Smiling",
@@ -140,13 +142,13 @@ def _claiming(png: bytes, side: int) -> bytes:
     return png[:12] + header + zlib.crc32(header).to_bytes(4, "big") + png[33:]
 
 
-def test_image_sizes_are_those_of_the_files_and_what_cannot_be_read_is_counted() -> None:
+def test_image_sizes_are_those_of_the_files_and_unreadable_files_are_counted() -> None:
     pictures = {"grey": _png(10, 20, 1), "colour": _png(30, 15, 3), "alpha": _png(12, 12, 4)}
     files = pictures | {"empty": b"", "text": b"no", "huge": _claiming(_png(1, 1, 3), 60_000)}
 
     def read(image_id: str) -> bytes:
         if image_id not in files:
-            raise FacegenderError(f"{image_id} is missing")
+            raise FacegenderError(image_id, "no such image", "add it")
         return files[image_id]
 
     assert eda.image_sizes([*files, "missing"], read) == {
@@ -156,7 +158,10 @@ def test_image_sizes_are_those_of_the_files_and_what_cannot_be_read_is_counted()
         "width": {"min": 12, "max": 20},
         "channels": {"1": 1, "3": 1, "4": 1},
     }
-    with pytest.raises(FacegenderError, match=r"dataset\.images: none of 3 "):
+    with pytest.raises(
+        FacegenderError,
+        match=r"^dataset\.images: none of the 3 training images .*first: (missing|empty|text)\); ",
+    ):
         eda.image_sizes(["missing", "empty", "text"], read)
 
 
@@ -167,7 +172,7 @@ def test_image_sizes_read_the_same_sample_whatever_the_order_of_rows() -> None:
         eda.image_sizes(ids, lambda image_id, log=log: log.append(image_id) or _png(2, 2, 3), count=40)  # type: ignore[misc]
     assert seen[0] == seen[1]
     assert len(seen[0]) == 40
-    # No run of neighbours, which may be one person's photographs.
+    # Not neighbours in the list, which may show the same identity.
     assert seen[0] != sorted(seen[0])
     assert max(seen[0]) > "000250.jpg"
 
@@ -191,12 +196,12 @@ def test_examples_do_not_depend_on_the_order_of_rows() -> None:
     assert eda.examples(TRAINING, _shade, 2)[1] == eda.examples(TRAINING[::-1], _shade, 2)[1]
 
 
-def test_an_example_that_cannot_be_read_gives_its_place_to_the_next() -> None:
+def test_an_example_that_cannot_be_read_is_replaced_by_the_next() -> None:
     chosen = eda.examples(TRAINING, _shade, 2)[1][0].split("\n")[0].removeprefix("No male: ")
 
     def read(image_id: str) -> np.ndarray:
         if image_id == chosen:
-            raise FacegenderError(f"{image_id} is damaged")
+            raise FacegenderError(image_id, "damaged", "get it again")
         return _shade(image_id)
 
     captions = eda.examples(TRAINING, read, 100)[1]
@@ -211,11 +216,11 @@ def _run_stage(folder: Path, annotations: pd.DataFrame, monkeypatch: pytest.Monk
         (images / str(image_id)).write_bytes(_png(218, 178, 3))
     annotations.drop(columns="partition").to_csv(folder / "attributes.csv")
     annotations["partition"].to_csv(folder / "partitions.csv")
-    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["dataset"] |= {"images": "images", "attributes": "attributes.csv", "partitions": "partitions.csv"}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     monkeypatch.chdir(folder)
-    runpy.run_path(str(REPOSITORY / "stages" / "eda.py"), run_name="__main__")
+    runpy.run_path(str(ROOT / "stages" / "eda.py"), run_name="__main__")
     outs = [path for name in ("data", "metrics") for path in (folder / name).rglob("*") if path.is_file()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in outs}
 

@@ -1,4 +1,4 @@
-"""The balanced samples of the official partitions."""
+"""Balanced samples of the official partitions, and tables of all images."""
 
 import hashlib
 from pathlib import Path
@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from facegender.data.celeba import PARTITIONS
 from facegender.errors import FacegenderError
-from facegender.preparation.partition import drop_shared_identities, sample_splits
+from facegender.preparation.partition import all_rows, drop_shared_identities, sample_splits
 from stages.partition import main
 
 COUNTS = {"train": 20, "val": 10, "test": 12}
 
 
-def annotations_of(images: int = 300, persons: int | None = None) -> pd.DataFrame:
-    """Partitions and labels of every combination; persons, where given, are spread over the partitions."""
+def annotations_of(images: int = 300, identities: int | None = None) -> pd.DataFrame:
+    """Partitions and labels in every combination; identities, where given, are spread over the partitions."""
     numbers = np.arange(images)
     table = pd.DataFrame(
         {"Smiling": numbers % 5 == 0, "Male": numbers % 2, "partition": numbers // 2 % 3},
         pd.Index([f"{number:06d}.jpg" for number in numbers + 1], name="image_id"),
     ).astype("int8")
-    if persons is not None:
-        table["identity"] = np.random.default_rng(0).integers(0, persons, images)
+    if identities is not None:
+        table["identity"] = np.random.default_rng(0).integers(0, identities, images)
     return table
 
 
@@ -44,7 +44,7 @@ def test_splits_are_balanced_at_every_even_prefix_and_come_from_their_partition(
         assert set(rows["partition"]) == {PARTITIONS[split]}
 
 
-def test_no_image_is_drawn_twice_even_when_all_are_drawn() -> None:
+def test_no_image_is_sampled_twice_even_when_all_are_sampled() -> None:
     splits = sample_splits(annotations_of(300), {"train": 100, "val": 100, "test": 100}, seed=1)
 
     image_ids = pd.concat(splits)["image_id"]
@@ -61,7 +61,7 @@ def test_the_order_is_the_keyed_hash_of_the_id() -> None:
     assert list(sample_splits(annotations, COUNTS, seed=120)["train"]["image_id"][::2]) == expected[:10]
 
 
-def test_another_seed_draws_other_images() -> None:
+def test_another_seed_samples_other_images() -> None:
     first, same, other = (sample_splits(annotations_of(), COUNTS, seed)["train"] for seed in (1, 1, 2))
 
     pd.testing.assert_frame_equal(first, same)
@@ -69,9 +69,9 @@ def test_another_seed_draws_other_images() -> None:
 
 
 @settings(max_examples=20)
-@given(shuffle=st.integers(0, 2**32 - 1), persons=st.sampled_from([None, 40]))
-def test_the_row_order_does_not_matter(shuffle: int, persons: int | None) -> None:
-    annotations = annotations_of(persons=persons)
+@given(shuffle=st.integers(0, 2**32 - 1), identities=st.sampled_from([None, 40]))
+def test_the_row_order_does_not_matter(shuffle: int, identities: int | None) -> None:
+    annotations = annotations_of(identities=identities)
     shuffled = annotations.sample(frac=1, random_state=shuffle)
     counts = {"train": 10, "val": 4, "test": 6}
 
@@ -84,11 +84,11 @@ HALVES = st.integers(1, 10)
 
 
 @settings(max_examples=15)
-@given(halves=st.tuples(HALVES, HALVES, HALVES), more=st.integers(0, 8), persons=st.sampled_from([None, 40]))
+@given(halves=st.tuples(HALVES, HALVES, HALVES), more=st.integers(0, 8), identities=st.sampled_from([None, 40]))
 def test_a_larger_sample_begins_with_the_smaller_and_leaves_the_others_alone(
-    halves: tuple[int, int, int], more: int, persons: int | None
+    halves: tuple[int, int, int], more: int, identities: int | None
 ) -> None:
-    annotations = annotations_of(persons=persons)
+    annotations = annotations_of(identities=identities)
     counts = {split: 2 * half for split, half in zip(PARTITIONS, halves, strict=True)}
     before = sample_splits(annotations, counts, seed=120)
 
@@ -99,20 +99,41 @@ def test_a_larger_sample_begins_with_the_smaller_and_leaves_the_others_alone(
             pd.testing.assert_frame_equal(after[split].head(counts[split]), before[split])
 
 
-def test_no_person_is_in_two_splits() -> None:
-    annotations = annotations_of(persons=40)
+def test_no_identity_is_in_two_splits() -> None:
+    annotations = annotations_of(identities=40)
     assert (annotations.groupby("identity")["partition"].nunique() > 1).mean() > 0.9
 
     splits = sample_splits(annotations, COUNTS, seed=120)
-    persons = [set(annotations.loc[table["image_id"], "identity"]) for table in splits.values()]
-    assert not persons[0] & persons[1]
-    assert not persons[0] & persons[2]
-    assert not persons[1] & persons[2]
+    train, val, test = (set(annotations.loc[table["image_id"], "identity"]) for table in splits.values())
+    assert not train & val
+    assert not train & test
+    assert not val & test
 
 
-def test_a_person_stays_where_most_of_their_images_are_and_else_in_the_earlier_partition() -> None:
+def test_each_split_has_the_identities_of_its_images() -> None:
+    annotations = annotations_of(identities=40)
+
+    for table in sample_splits(annotations, COUNTS, seed=120).values():
+        assert list(table.columns) == ["image_id", "label", "identity"]
+        assert table["identity"].dtype == np.int64
+        assert list(table["identity"]) == list(annotations.loc[table["image_id"], "identity"])
+
+
+def test_all_rows_are_sorted_with_their_label_and_identity() -> None:
+    annotations = pd.DataFrame(
+        {"Smiling": [0, 0, 1], "Male": [1, 0, 0], "identity": [7, 2**40, 7]},
+        pd.Index(["c.jpg", "a.jpg", "B.jpg"], name="image_id"),
+    ).astype({"Male": "int8"})
+
+    expected = pd.DataFrame({"image_id": ["B.jpg", "a.jpg", "c.jpg"], "label": [0, 0, 1], "identity": [7, 2**40, 7]})
+    pd.testing.assert_frame_equal(all_rows(annotations), expected)
+    without = all_rows(annotations.drop(columns="identity"))
+    pd.testing.assert_frame_equal(without, expected.drop(columns="identity"))
+
+
+def test_an_identity_stays_where_most_of_its_images_are_and_in_a_tie_in_the_earlier_partition() -> None:
     rows = [
-        # person, partition, stays
+        # identity, partition, stays
         (7, 2, True),
         (7, 2, True),
         (7, 0, False),
@@ -142,18 +163,18 @@ def test_a_shortage_names_split_class_numbers_and_key() -> None:
     with pytest.raises(FacegenderError) as raised:
         sample_splits(annotations.drop(some_men), {"train": 100, "val": 14, "test": 102}, seed=120)
     assert str(raised.value).splitlines() == [
-        "val: 7 images of class Male asked for, 6 available; lower partition.val to 12",
-        "error: test: 51 images of class No male asked for, 50 available; lower partition.test to 100",
-        "error: test: 51 images of class Male asked for, 50 available; lower partition.test to 100",
+        "partition.val: 7 images of class Male needed, 6 available; lower it to 12",
+        "error: partition.test: 51 images of class No male needed, 50 available; lower it to 100",
+        "error: partition.test: 51 images of class Male needed, 50 available; lower it to 100",
     ]
 
 
-def test_a_class_without_images_is_not_cured_by_a_lower_count() -> None:
+def test_a_class_without_images_needs_images_and_not_a_lower_count() -> None:
     annotations = annotations_of(300)
     only_women = annotations[(annotations["partition"] != 1) | (annotations["Male"] == 0)]
 
     with pytest.raises(
-        FacegenderError, match=r"^val: 5 images of class Male asked for, 0 available; add images to the "
+        FacegenderError, match=r"^partition.val: 5 images of class Male needed, 0 available; add images to the "
     ):
         sample_splits(only_women, COUNTS, seed=120)
 
@@ -161,7 +182,7 @@ def test_a_class_without_images_is_not_cured_by_a_lower_count() -> None:
 def lay_out(folder: Path, annotations: pd.DataFrame, counts: dict[str, int]) -> None:
     """Write the lists and a params.yaml for the stage."""
     (folder / "raw").mkdir()
-    (folder / "raw" / "identity.csv").touch()  # An empty list: persons are not known.
+    (folder / "raw" / "identity.csv").touch()  # An empty list: identities are not known.
     (2 * annotations[["Male"]] - 1).to_csv(folder / "raw" / "attributes.csv")
     for name in {"partition", "identity"} & set(annotations):
         annotations[[name]].to_csv(folder / "raw" / f"{name}.csv")
@@ -172,18 +193,21 @@ def lay_out(folder: Path, annotations: pd.DataFrame, counts: dict[str, int]) -> 
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
 
+@pytest.mark.parametrize("identities", [None, 1000])
 def test_the_stage_writes_what_is_sampled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], identities: int | None
 ) -> None:
     annotations = annotations_of()
+    if identities is not None:
+        annotations["identity"] = range(identities, identities + len(annotations))
     lay_out(tmp_path, annotations, COUNTS)
     monkeypatch.chdir(tmp_path)
     main()
 
     for split, table in sample_splits(annotations, COUNTS, seed=120).items():
         content = (tmp_path / "data" / "partition" / f"{split}.csv").read_bytes()
-        rows = [f"{image_id},{label}\n" for image_id, label in table.itertuples(index=False)]
-        assert content.decode() == "image_id,label\n" + "".join(rows)
+        rows = [",".join(map(str, row)) + "\n" for row in table.itertuples(index=False)]
+        assert content.decode() == "image_id,label" + ",identity" * (identities is not None) + "\n" + "".join(rows)
     assert capsys.readouterr().out == ""
 
 
@@ -191,7 +215,7 @@ def test_the_stage_says_how_many_images_it_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     annotations = annotations_of(60)
-    # One person with 3 images in train and 1 in test; everybody else has a single image.
+    # One identity has 3 images in train and 1 in test; all others have a single image.
     annotations["identity"] = range(100, 160)
     annotations.loc[annotations.index[[0, 1, 6, 4]], "identity"] = 1
     lay_out(tmp_path, annotations, {"train": 4, "val": 4, "test": 4})
@@ -206,6 +230,8 @@ def test_the_stage_leaves_nothing_behind_when_it_fails(tmp_path: Path, monkeypat
     lay_out(tmp_path, annotations_of(), {"train": 20, "val": 10, "test": 2000})
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(SystemExit, match=r"^error: test: 1000 images of class No male asked for, 50 available; lower"):
+    with pytest.raises(
+        SystemExit, match=r"^error: partition.test: 1000 images of class No male needed, 50 available; lower"
+    ):
         main()
     assert not (tmp_path / "data").exists()

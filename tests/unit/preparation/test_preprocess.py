@@ -1,4 +1,4 @@
-"""Verified records from the partition table and the raw images, and the stage that stores them."""
+"""Verified records from a partition table and the raw images, and the stage that stores them."""
 
 import io
 import json
@@ -51,7 +51,7 @@ Run = Callable[..., None]
 
 
 class Source:
-    """Images in memory, which counts how many were read."""
+    """Images in memory; counts how many were read."""
 
     def __init__(self, images: Images) -> None:
         """Keep the images."""
@@ -63,7 +63,7 @@ class Source:
         return image_id in self.images
 
     def read(self, image_id: str) -> bytes:
-        """Give an image's bytes."""
+        """Return an image's bytes."""
         self.reads += 1
         return self.images[image_id][0]
 
@@ -74,7 +74,7 @@ def table_of(images: Images) -> pd.DataFrame:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Give a function that runs the stage on a split of these images, and one image that is not there if asked."""
+    """Return a function that runs the stage on a split of these images and, if asked, one that does not exist."""
 
     def run_stage(images: Images, on_bad_image: str = "fail", missing: bool = False, form: str = "zip") -> None:
         place = tmp_path / "Bilder für später" / f"img ü {form}"
@@ -126,7 +126,7 @@ def test_odd_images_are_converted_and_counted(run: Run, tmp_path: Path) -> None:
     assert metrics(tmp_path) == {"images": 6, "converted": 3, "skipped": 0}
     stack = np.stack([decode_image(record.jpeg, record.image_id) for record in records])
     assert stack.shape == (6, HEIGHT, WIDTH, 3)
-    # Every picture is of one grey.
+    # Every image is of one grey.
     assert np.abs(stack.astype(int) - np.array([10, 20, 30, 40, 50, 60])[:, None, None, None]).max() <= 2
 
 
@@ -137,8 +137,9 @@ def test_all_bad_images_are_listed_at_once_with_their_rows(run: Run, tmp_path: P
 
     first, *listed = failure(run, images, missing=True).splitlines()
 
-    assert first.startswith("error: data/partition/train.csv: 5 bad images; ")
-    assert "preprocess.on_bad_image" in first
+    assert first.startswith(
+        "error: data/partition/train.csv: 5 bad images; fix them, or set preprocess.on_bad_image to skip:"
+    )
     expected = ["empty.jpg", "html.jpg", "cut.jpg", "half.jpg", MISSING]
     editor = (tmp_path / "data" / "partition" / "train.csv").read_text(encoding="utf-8").splitlines()
     assert len(listed) == len(expected)
@@ -149,7 +150,7 @@ def test_all_bad_images_are_listed_at_once_with_their_rows(run: Run, tmp_path: P
         assert editor[int(found[1]) - 1].split(",")[0] == image_id
 
 
-def test_a_missing_image_says_where_it_was_looked_for(run: Run) -> None:
+def test_a_missing_image_is_named_with_its_source(run: Run) -> None:
     message = failure(run, GOOD, missing=True)
 
     assert message.splitlines()[1].startswith("  row 5: Bilder für später/img ü zip: no image missing.jpg; ")
@@ -194,7 +195,9 @@ def test_bad_images_can_be_skipped_and_are_counted(run: Run, tmp_path: Path) -> 
 def test_a_split_without_a_good_image_fails_even_when_skipping(run: Run, tmp_path: Path) -> None:
     message = failure(run, BAD, on_bad_image="skip")
 
-    assert message.startswith("error: data/partition/train.csv: every image is bad")
+    assert message.startswith(
+        "error: data/partition/train.csv: all images are bad; fix them, or check dataset.images:\n"
+    )
     assert len(message.splitlines()) == 1 + len(BAD)
     assert list((tmp_path / "data" / "preprocessed").iterdir()) == []
 
@@ -236,7 +239,9 @@ def test_outcomes_come_in_the_order_of_the_rows() -> None:
     converted, problem, untouched = preprocess(table_of(images), Source(images), HEIGHT, WIDTH)
 
     assert converted.record is not None
-    assert (converted.record.image_id, converted.problem, converted.converted) == ("large.jpg", "", True)
+    assert (converted.record.image_id, converted.problem, converted.converted) == ("large.jpg", None, True)
     assert problem.record is None
-    assert problem.problem.startswith("row 3: empty.jpg: ")
-    assert untouched == Outcome(Record("000001.jpg", 0, GOOD["000001.jpg"][0]), "", False)
+    assert problem.problem is not None
+    assert problem.problem.where == "row 3: empty.jpg"
+    assert problem.problem.reason == "the file is empty; get the file again"
+    assert untouched == Outcome(Record("000001.jpg", 0, GOOD["000001.jpg"][0]), None, False)

@@ -1,0 +1,193 @@
+"""The raw images, found by their id in a folder or a zip."""
+
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from facegender.data.image_sources import open_images
+from facegender.data.lists import read_attributes
+from facegender.errors import FacegenderError
+from tests.paths import SHARED
+
+
+def folder_of(tmp_path: Path, files: dict[str, bytes]) -> Path:
+    root = tmp_path / "Bilder, größer"
+    root.mkdir()
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def zip_of(tmp_path: Path, files: dict[str, bytes]) -> Path:
+    path = tmp_path / "Bilder, größer.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("pack", [folder_of, zip_of])
+@pytest.mark.parametrize("nesting", ["", "img_align_celeba/", "img_align_celeba/img_align_celeba/"])
+def test_images_are_found_in_a_folder_and_a_zip_however_nested(
+    pack: Callable[..., Path], nesting: str, tmp_path: Path
+) -> None:
+    images = {"000001.jpg": b"one", "Ärger 2.PNG": b"two"}
+    junk = {
+        "__MACOSX/img_align_celeba/._000001.jpg": b"junk",
+        "__MACOSX/000001.jpg": b"junk",
+        f"{nesting}._000003.jpg": b"junk",
+        f"{nesting}.DS_Store": b"junk",
+        ".hidden/000001.jpg": b"junk",
+        "list_attr_celeba.csv": b"image_id,Male",
+        "other/readme.txt": b"hello",
+        "another/readme.txt": b"hello",
+    }
+    path = pack(tmp_path, {**junk, **{nesting + name: content for name, content in images.items()}})
+
+    with open_images(path) as source:
+        assert {name: source.read(name) for name in images} == images
+        for missing in ("000002.jpg", "._000003.jpg", "readme.txt", "", ".", "..", nesting + "/000001.jpg"):
+            assert missing not in source
+        assert all(name in source for name in images)
+        with pytest.raises(FacegenderError) as raised:
+            source.read("000009.jpg")
+    assert str(raised.value) == f"{path}: no image 000009.jpg; add it, or remove its row from the lists"
+
+
+def test_an_id_cannot_reach_outside_the_folder(tmp_path: Path) -> None:
+    root = folder_of(tmp_path, {"1.jpg": b"one"})
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+
+    with open_images(root) as source:
+        assert "../secret.jpg" not in source
+        with pytest.raises(FacegenderError, match="no image"):
+            source.read("../secret.jpg")
+        with pytest.raises(FacegenderError, match="no image"):
+            source.read(str(tmp_path / "secret.jpg"))
+
+
+def test_one_name_in_two_folders_is_an_error(tmp_path: Path) -> None:
+    files = {"a/1.jpg": b"one", "b/1.jpg": b"other", "b/2.jpg": b"two"}
+
+    with (
+        pytest.raises(FacegenderError, match=r"image 1.jpg appears twice: a/1.jpg and b/1.jpg; remove one"),
+        open_images(zip_of(tmp_path, files)),
+    ):
+        pass
+    with open_images(folder_of(tmp_path, files)) as source:
+        assert source.read("2.jpg") == b"two"
+        with pytest.raises(FacegenderError, match=r"image 1.jpg appears twice: .*; remove one"):
+            source.read("1.jpg")
+
+
+def test_a_zip_with_backslashes_in_its_names(tmp_path: Path) -> None:
+    with open_images(zip_of(tmp_path, {"img_align_celeba\\1.jpg": b"one"})) as source:
+        assert source.read("1.jpg") == b"one"
+
+
+@pytest.mark.parametrize("pack", [folder_of, zip_of])
+def test_no_images_at_all_is_an_error(pack: Callable[..., Path], tmp_path: Path) -> None:
+    with (
+        pytest.raises(FacegenderError, match=r"no images there \(.jpg, .*; check dataset.images"),
+        open_images(pack(tmp_path, {"readme.txt": b"hello"})),
+    ):
+        pass
+
+
+def test_a_missing_path_is_an_error(tmp_path: Path) -> None:
+    with (
+        pytest.raises(FacegenderError, match=r"none.zip: No such file .*; put the images there or change dataset.imag"),
+        open_images(tmp_path / "none.zip"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("keep", [0, 10, -10])
+def test_a_zip_cut_short_is_one_line(keep: int, tmp_path: Path) -> None:
+    path = zip_of(tmp_path, {f"{number}.jpg": b"x" * 100 for number in range(50)})
+    path.write_bytes(path.read_bytes()[:keep])
+
+    with pytest.raises(FacegenderError) as raised, open_images(path):
+        pass
+    assert str(raised.value).startswith(f"{path}: not a zip file, or a damaged one (")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_zip_with_garbled_names_is_one_line(tmp_path: Path) -> None:
+    path = zip_of(tmp_path, {"é1.jpg": b"one"})
+    content = path.read_bytes()
+    assert content.count("é1.jpg".encode()) == 2
+    path.write_bytes(content.replace("é1.jpg".encode(), b"\xff\xff1.jpg"))
+
+    with pytest.raises(FacegenderError, match="not a zip file, or a damaged one"), open_images(path):
+        pass
+
+
+def test_a_damaged_member_is_one_line_and_spares_the_others(tmp_path: Path) -> None:
+    path = zip_of(tmp_path, {"1.jpg": os.urandom(500), "2.jpg": b"two"})
+    content = bytearray(path.read_bytes())
+    content[200:210] = bytes(10)
+    path.write_bytes(content)
+
+    with open_images(path) as source:
+        assert source.read("2.jpg") == b"two"
+        with pytest.raises(FacegenderError) as raised:
+            source.read("1.jpg")
+    assert str(raised.value).startswith(f"{path}: image 1.jpg cannot be unpacked (")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_is_listed_once_and_not_for_each_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = folder_of(tmp_path, {f"img_align_celeba/{number}.jpg": b"x" for number in range(100)})
+    seen: list[str] = []
+    scandir = os.scandir
+
+    class Counting:
+        def __init__(self, folder: str) -> None:
+            self.entries = scandir(folder)
+
+        def __enter__(self) -> "Counting":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.entries.close()
+
+        def __iter__(self) -> "Counting":
+            return self
+
+        def __next__(self) -> os.DirEntry[str]:
+            entry = next(self.entries)
+            seen.append(entry.name)
+            return entry
+
+    monkeypatch.setattr(os, "scandir", Counting)
+    with open_images(root) as source:
+        assert "99.jpg" in source
+        assert source.read("42.jpg") == b"x"
+    # The folder of images, and the hundred images in it.
+    assert len(seen) == 101
+
+
+@pytest.mark.parametrize("pack", [folder_of, zip_of])
+def test_a_loose_picture_hides_no_folder_beside_it(
+    pack: Callable[[Path, dict[str, bytes]], Path], tmp_path: Path
+) -> None:
+    files = {"cover.jpg": b"cover", "img_align_celeba/000001.jpg": b"one", "album.jpg/000002.jpg": b"two"}
+
+    with open_images(pack(tmp_path, files)) as source:
+        assert [source.read(name) for name in ("cover.jpg", "000001.jpg", "000002.jpg")] == [b"cover", b"one", b"two"]
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"needs {SHARED}")
+@pytest.mark.parametrize("name", ["congress_aligned", "faker_portraits_aligned"])
+def test_real_faces_in_celebas_format(name: str) -> None:
+    folder = SHARED / "data" / name
+    image_ids = read_attributes(folder / "list_attr_celeba.csv").index
+
+    with open_images(folder / "img_align_celeba") as source:
+        assert all(image_id in source for image_id in image_ids)
+        assert source.read(image_ids[0])[:2] == b"\xff\xd8"
