@@ -4,6 +4,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from facegender.data.images import decode_image
 from facegender.data.raw import known_identities
@@ -20,6 +21,7 @@ from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 
 CHECKED = 32
+ROWS = "data/partition/test.csv"
 MODEL, PLOTS = Path("models/gender.keras"), Path("metrics/plots")
 
 
@@ -36,13 +38,14 @@ def main() -> None:
     first = [decode_image(jpeg, name) for name, _, jpeg in islice(read_records("data/preprocessed/test"), CHECKED)]
     check_agreement(model, np.stack(first), probabilities[:CHECKED], judgement["temperature"])
 
-    table = predictions_table(image_ids, labels, probabilities, judgement["threshold"])
+    rows = pd.read_csv(ROWS, dtype={"image_id": str}, keep_default_na=False)
     identities = known_identities(params.dataset.identities)
-    predictions = table if identities is None else table.join(identities, on="image_id")
+    rows = rows if identities is None else rows.join(identities, on="image_id")
+    predictions = predictions_table(rows, image_ids, labels, probabilities, judgement["threshold"], ROWS)
     write_csv("data/predictions.csv", predictions)
     for name, content in metrics_with_interval(predictions, group.resamples, group.seed).items():
         write_json(f"metrics/evaluate{name}.json", content)
-    # From the rounded probabilities, so that predictions.csv gives the very same figures.
+    # From the rounded probabilities, so that predictions.csv gives the very same metrics.
     actual, scores = predictions["label"], predictions["probability"]
     roc, precision_recall = curve_tables(actual, scores)
     write_csv(PLOTS / "roc.csv", roc)

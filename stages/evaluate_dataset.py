@@ -35,7 +35,10 @@ def main(dataset_name: str) -> None:
             jpegs = ((standard_jpeg(images.read(name), name, *size)[0], name) for name in labels.index)
             decoded = (decode_image(jpeg, name) for jpeg, name in jpegs)
             probabilities = predict_images(model, tqdm(decoded, f"evaluate {dataset_name}", len(labels), disable=None))
-        predictions = predictions_table(list(labels.index), labels, probabilities, judgement["threshold"])
+        rows = labels.rename("label").reset_index()
+        predictions = predictions_table(
+            rows, list(labels.index), labels, probabilities, judgement["threshold"], dataset.attributes
+        )
         judged = metrics_with_interval(predictions, group.resamples, group.seed)
     except FacegenderError as error:
         raise FacegenderError(f"evaluate.datasets.{dataset_name}: {error}") from error

@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 DECIMALS = 6
 """Of written metrics and probabilities: the last digits of a float differ between machines."""
@@ -54,7 +55,7 @@ def write_json(path: str | Path, content: dict[str, Any]) -> None:
         partial.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
-def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
     """Write `table` without its index, lines ended by a line feed on every system."""
     with whole_file(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")

@@ -8,15 +8,14 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from scipy.special import expit, logit
 
 from facegender.data.images import Pixels
 from facegender.data.streams import batched, read_ahead
 from facegender.errors import FacegenderError
+from facegender.evaluation.calibration import undo_temperature
 from facegender.network.features import feature_paths, load_shard
 
 _BATCH = 32
-_CERTAIN = 1e-7
 _AGREEMENT = 0.02
 """Of probabilities by way of float16 features with those without."""
 
@@ -87,10 +86,7 @@ def check_agreement(
     """
     # GPUs round float32 to TensorFloat-32, which random weights amplify beyond the bound.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    one, other = (
-        expit(temperature * logit(np.clip(p, _CERTAIN, 1 - _CERTAIN), dtype=np.float64))
-        for p in (predict(model, images), probabilities)
-    )
+    one, other = (undo_temperature(p, temperature) for p in (predict(model, images), probabilities))
     difference = float(np.abs(one - other).max())
     if not difference < _AGREEMENT:
         raise FacegenderError(
