@@ -36,7 +36,7 @@ def main(test_set: str = "test") -> None:
     by_id = dict(zip(image_ids, probabilities.tolist(), strict=True))
     check_agreement(model, images, by_id, sidecar["temperature"])
 
-    predictions = predictions_table(read_table(table), table, image_ids, labels, probabilities, sidecar["threshold"])
+    predictions = predictions_table(read_table(table), image_ids, labels, probabilities, sidecar["threshold"], table)
     try:
         metrics = metrics_with_interval(predictions, group.resamples, group.seed)
     except FacegenderError as error:

@@ -1,14 +1,12 @@
 """Stage mistakes: show the worst mistakes and what made them, and list the labels that are probably wrong."""
 
-from pathlib import Path
-
 import numpy as np
 
 from facegender.data.images import decode_image
 from facegender.data.shards import read_records
 from facegender.errors import one_line_errors
 from facegender.evaluation.label_errors import likely_label_errors
-from facegender.evaluation.predictions import captions_of, most_confident_mistakes, parse_predictions
+from facegender.evaluation.predictions import captions_of, most_confident_mistakes, read_predictions
 from facegender.files import write_csv
 from facegender.network.explanation import class_heat, overlay
 from facegender.network.model_file import load_calibrated
@@ -16,15 +14,13 @@ from facegender.params import load_params
 from facegender.reporting import pictures
 from facegender.reporting.costs import recorded_cost
 
-PREDICTIONS = Path("data/predictions.csv")
-
 
 @one_line_errors()
 @recorded_cost
 def main() -> None:
     """Write metrics/plots/mistakes.png and data/label_errors.csv."""
     params = load_params()
-    predictions = parse_predictions(PREDICTIONS.read_text(encoding="utf-8"), str(PREDICTIONS))
+    predictions = read_predictions("data/predictions.csv")
     write_csv("data/label_errors.csv", likely_label_errors(predictions))
 
     mistakes = most_confident_mistakes(predictions, params.mistakes.images)

@@ -19,7 +19,7 @@ def main(test_set: str | None = None) -> None:
     if test_set is not None:
         other = params.evaluate.datasets[test_set]
         write_csv(
-            f"data/partition/{test_set}.csv", all_rows(read_annotations(other.attributes, None, other.identities))
+            f"data/partition/{test_set}.csv", all_rows(read_annotations(other.attributes, identities=other.identities))
         )
         return
     annotations = read_annotations(dataset.attributes, dataset.partitions, dataset.identities)

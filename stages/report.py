@@ -8,14 +8,13 @@ import pandas as pd
 import yaml
 
 from facegender.errors import one_line_errors
-from facegender.evaluation.predictions import parse_predictions
+from facegender.evaluation.predictions import read_predictions
 from facegender.files import whole_file
 from facegender.params import load_params
 from facegender.reporting.costs import read_costs, recorded_cost
-from facegender.reporting.report import Picture, curve_charts, read_judged, read_logs, render_report
+from facegender.reporting.report import Picture, curve_charts, read_logs, read_metrics, render_report
 
 METRICS, PLOTS = Path("metrics"), Path("metrics/plots")
-PREDICTIONS = Path("data/predictions.csv")
 EXPLORATION = {
     "balance": "Images of each class.",
     "rates": "Share of the images that have each attribute.",
@@ -31,18 +30,18 @@ def main() -> None:
     params = load_params()
     calibration = json.loads((METRICS / "calibrate.json").read_text(encoding="utf-8"))
     datasets = params.evaluate.datasets
-    further = [read_judged(name, METRICS / "datasets" / name) for name in datasets]
+    further = [read_metrics(name, METRICS / "datasets" / name) for name in datasets]
     names = ("roc", "precision_recall", "reliability", "histogram")
-    predictions = parse_predictions(PREDICTIONS.read_text(encoding="utf-8"), str(PREDICTIONS))
+    predictions = read_predictions("data/predictions.csv")
     mistakes = min(params.mistakes.images, int((predictions["predicted"] != predictions["label"]).sum()))
     described = f"The {mistakes} most confident ones, each beside what spoke for the wrong class."
     page = render_report(
         revision=revision(),
-        drawn="persons" if "identity" in predictions else "images",
+        resampled="identities" if "identity" in predictions else "images",
         # Without what does not run the stage anew.
         params=params.model_dump(exclude={"cache", "gate"}),
         hashes=hashes({path for group in (params.dataset, *datasets.values()) for path in group.model_dump().values()}),
-        judged=[read_judged("test", METRICS / "evaluate"), *further],
+        test_sets=[read_metrics("test", METRICS / "evaluate"), *further],
         baseline=json.loads((METRICS / "baseline.json").read_text(encoding="utf-8")),
         calibration=calibration,
         confusion=pd.read_csv(PLOTS / "confusion.csv"),

@@ -1,10 +1,13 @@
-"""Predictions of images that are Male and No male in turn, for what compares and judges them."""
+"""Predictions for tests, of images that are No male and Male in turn."""
 
 import pandas as pd
 
 
 def predictions(right: list[bool], first: int = 0) -> pd.DataFrame:
-    """Predict 0.8 of the right class where `right` says so, of the other one elsewhere; ids count from `first`."""
+    """Return predictions with probability 0.8 for the right class where `right` is true, for the wrong one elsewhere.
+
+    The image ids count from `first`.
+    """
     labels = [number % 2 for number in range(len(right))]
     predicted = [label if is_right else 1 - label for label, is_right in zip(labels, right, strict=True)]
     return pd.DataFrame(

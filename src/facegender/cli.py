@@ -178,15 +178,15 @@ def app_command(
 
 @app.command("compare")
 def compare_command(
-    old: Annotated[str, typer.Argument(metavar="REV", help="Git revision of the model to compare with.")],
+    old: Annotated[str, typer.Argument(metavar="REV", help="Git revision of the old model.")],
     new: Annotated[
-        str | None, typer.Argument(metavar="[REV]", help="The one to judge; without it, this folder.")
+        str | None, typer.Argument(metavar="[REV]", help="Git revision of the new model; this folder if omitted.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of Markdown.")] = False,
-    resamples: Annotated[int, typer.Option(min=100, help="Samples of the bootstrap.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 120,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 120,
 ) -> None:
-    """Compare two revisions' models by their predictions of the same test images."""
+    """Compare the models of two revisions by their predictions of the same test images."""
     from facegender.evaluation.comparison import compare_predictions, comparison_markdown
     from facegender.repository.project import predictions_of
 

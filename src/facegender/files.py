@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 DECIMALS = 6
 """Of written metrics and probabilities: the last digits of a float differ between machines."""
@@ -55,7 +56,7 @@ def write_json(path: str | Path, content: dict[str, Any]) -> None:
         partial.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
-def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
     """Write `table` without its index, lines ended by a line feed on every system."""
     with whole_file(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
@@ -68,4 +69,6 @@ def md5_of(path: str | Path) -> str:
 
 def read_table(source: str | Path | TextIO) -> pd.DataFrame:
     """Read a table that `write_csv` wrote, with `image_id` as str: "NA" and "007" are ids like any other."""
+    import pandas as pd  # It takes half a second to load, and the command line need not.
+
     return pd.read_csv(source, dtype={"image_id": str}, keep_default_na=False)

@@ -1,4 +1,4 @@
-"""`facegender compare` in a repository of its own, of Git and DVC."""
+"""`facegender compare` in a small repository with Git and DVC."""
 
 import json
 import shutil
@@ -42,21 +42,23 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_two_revisions(repository: Path) -> None:
     page = run(repository, "facegender", "compare", "old", "new")
-    assert page.startswith("The new model is more accurate, by between +")
+    assert page.startswith("The new model is more accurate: the difference is between +")
     assert "| accuracy | 0.6000 | 0.9500 | +0.3500 |" in page
 
     comparison = json.loads(run(repository, "facegender", "compare", "new", "old", "--json"))
-    assert comparison["figures"]["accuracy"]["difference"] == -0.35
+    assert comparison["metrics"]["accuracy"]["difference"] == -0.35
     assert comparison["mcnemar"]["only_old_right"] == 35
 
 
 def test_a_revision_and_this_folder(repository: Path) -> None:
-    assert run(repository, "facegender", "compare", "new").startswith("Both models predict the same of all 100 images.")
+    assert run(repository, "facegender", "compare", "new").startswith(
+        "Both models make the same predictions for all 100 images."
+    )
 
 
-def test_predictions_of_this_folder_are_found_from_below_it(repository: Path) -> None:
+def test_predictions_are_found_from_a_folder_inside_the_repository(repository: Path) -> None:
     printed = run(repository / "data", "facegender", "compare", "new")
-    assert printed.startswith("Both models predict the same of all 100 images.")
+    assert printed.startswith("Both models make the same predictions for all 100 images.")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_predictions_of_this_folder_are_found_from_below_it(repository: Path) ->
         ),
     ],
 )
-def test_predictions_that_a_change_has_outdated_are_not_compared(
+def test_outdated_predictions_are_not_compared(
     repository: Path, tmp_path: Path, changed: str, content: str, named: str
 ) -> None:
     folder = tmp_path / "changed"
@@ -84,7 +86,7 @@ def test_predictions_that_a_change_has_outdated_are_not_compared(
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "HEAD~5", "HEAD:params.yaml", "HEAD^{tree}"])
-def test_no_such_revision_is_one_line(repository: Path, revision: str) -> None:
+def test_an_unknown_revision_is_one_line(repository: Path, revision: str) -> None:
     printed = run(repository, "facegender", "compare", revision, status=1)
     assert printed.startswith(f"error: {revision}: unknown Git revision")
     assert len(printed.splitlines()) == 1
@@ -96,7 +98,7 @@ def test_a_folder_without_git_is_one_line(tmp_path: Path) -> None:
     assert len(printed.splitlines()) == 1
 
 
-def test_a_revision_whose_predictions_are_nowhere_is_one_line(repository: Path, tmp_path: Path) -> None:
+def test_missing_predictions_of_a_revision_are_one_line(repository: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     run(repository, "git", "clone", "--quiet", str(repository), str(clone))
     printed = run(clone, "facegender", "compare", "old", status=1)

@@ -78,7 +78,7 @@ def test_persons_are_known_where_they_are_drawn(project: Path) -> None:
     predictions = pd.read_csv(project / "data" / "predictions.csv")
 
     assert (predictions["identity"] == (predictions["image_id"].str[:6].astype(int) - 1) // 2).all()
-    assert "would likely lie on other persons" in (project / "metrics" / "report.html").read_text(encoding="utf-8")
+    assert "on other identities of the same kind" in (project / "metrics" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_further_data_set_is_judged_by_the_same_model(project: Path) -> None:

@@ -1,4 +1,4 @@
-"""The report in a real browser, where there is one."""
+"""The report in a real browser, if there is one."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"),
 ]
 
-# Written into the page's title when all is drawn.
+# Written into the page's title when everything is drawn.
 PROBE = """<script>
 addEventListener("load", () => {
   const pictures = [...document.images];
@@ -42,7 +42,7 @@ def look(folder: Path, width: int, *flags: str) -> str:
     return found[1]
 
 
-# Chromium has no window narrower than 500 pixels.
+# A Chromium window is at least 500 pixels wide.
 @pytest.mark.parametrize("width", [500, 1400])
 def test_nothing_is_wider_than_the_window_and_all_pictures_show(tmp_path: Path, width: int) -> None:
     seen = look(tmp_path, width)
@@ -58,6 +58,6 @@ def test_dark_and_light_are_both_readable(tmp_path: Path) -> None:
 
     assert '"back":"rgb(255, 255, 255)"' in light
     assert '"back":"rgb(20, 23, 28)"' in dark
-    # Words in charts have the colour of the text around them.
+    # Text in charts has the colour of the text around it.
     assert '"chart":"rgb(28, 31, 36)"' in light
     assert '"chart":"rgb(231, 234, 239)"' in dark

@@ -1,4 +1,4 @@
-"""The plain yardstick: logistic regression on small grey images, which a network has to beat."""
+"""The baseline that a network has to beat: logistic regression on small grey images."""
 
 from collections.abc import Iterator
 
@@ -11,38 +11,38 @@ from sklearn.preprocessing import StandardScaler
 from facegender.errors import FacegenderError
 
 _WIDTH, _HEIGHT = 29, 36
-"""A sixth of an aligned CelebA image each way."""
+"""A sixth of an aligned CelebA image in each direction."""
 
 _REGULARISATION = 0.03
-"""The inverse of the penalty on all images together, of 0.001, 0.003, 0.01, 0.03 and 0.1 the best on CelebA's
-validation images."""
+"""C of scikit-learn's LogisticRegression: the best on CelebA's validation images of 0.001, 0.003, 0.01, 0.03
+and 0.1."""
 
 _IMAGES_SEEN = 80_000
-"""Images that are looked at, each of them at least _LEAST_EPOCHS times."""
+"""Training steps of one image each, but at least _LEAST_EPOCHS passes over the images."""
 _LEAST_EPOCHS = 20
 _LEARNING_RATE = 1e-3
-"""With averaged weights; on 4,000 CelebA images as good on validation as a solver that holds all of them as float64."""
+"""With averaged weights. On 4,000 CelebA images, validation is as good as with a solver that holds all as float64."""
 
 _BLOCK = 500
-"""Images in memory as float32 at a time."""
+"""Images held as float32 at a time."""
 
 
 def grey_pixels(image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Shrink an RGB image (height, width, 3), uint8, to (1044,) grey values: 36 rows of 29 pixels."""
+    """Shrink an RGB image, uint8 (height, width, 3), to uint8 (1044,) grey values: 36 rows of 29 pixels."""
     grey = cv2.resize(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY), (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
     return np.asarray(grey, np.uint8).ravel()
 
 
 class Baseline:
-    """A fitted yardstick."""
+    """A fitted baseline."""
 
     def __init__(self, scaler: StandardScaler, classifier: SGDClassifier) -> None:
-        """Keep the fitted parts."""
+        """Keep the fitted scaler and classifier."""
         self._scaler = scaler
         self._classifier = classifier
 
     def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Give P(Male), (n,), for rows of `grey_pixels`, uint8 (n, 1044)."""
+        """Return P(Male), float32 (n,), for rows of `grey_pixels`, uint8 (n, 1044)."""
         blocks = [self._classifier.predict_proba(self._scaler.transform(block))[:, 1] for block in _blocks(pixels)]
         return np.concatenate(blocks).astype(np.float32)
 
@@ -52,17 +52,17 @@ def fit_baseline(pixels: NDArray[np.uint8], labels: NDArray[np.integer]) -> Base
 
     Args:
         pixels: uint8 (n, 1044), rows of `grey_pixels`.
-        labels: (n,) 0 or 1, both of them present.
+        labels: (n,) 0 or 1, both present.
 
     Returns:
-        The yardstick; the same images in the same order give the same one.
+        The baseline; the same images in the same order give the same one.
 
     Raises:
-        FacegenderError: there is one class only.
+        FacegenderError: there is only one class.
     """
     if len(np.unique(labels)) < 2:
         raise FacegenderError(
-            "data/preprocessed/train: images of one class only; mend the bad images that were skipped"
+            "data/preprocessed/train", "holds images of only one class", "replace the bad images that were skipped"
         )
     scaler = StandardScaler()
     for block in _blocks(pixels):

@@ -1,4 +1,4 @@
-"""How far figures of merit could be off, as a bootstrap over persons or images tells (Efron and Tibshirani, 1993)."""
+"""Confidence intervals of metrics, by a bootstrap over identities or images (Efron and Tibshirani, 1993)."""
 
 from collections.abc import Iterator
 
@@ -12,20 +12,20 @@ from facegender.files import DECIMALS
 CONFIDENCE = 0.95
 
 _BLOCK = 2_000_000
-"""Weights in memory at a time."""
+"""Weights in memory at a time, float64."""
 
 
 def metrics_with_interval(predictions: pd.DataFrame, resamples: int, seed: int) -> dict[str, dict[str, float]]:
-    """Judge predictions, and say between which figures 95% of the resamples lie.
+    """Compute the metrics of predictions with their 95% intervals.
 
     Args:
         predictions: columns `label`, `probability`, `predicted` and perhaps `identity`.
-        resamples: samples of the bootstrap.
+        resamples: bootstrap samples.
         seed: from 0.
 
     Returns:
-        By the end of a file's name: the figures of `classification_metrics` as "", the ends of their intervals as
-        "_low" and "_high".
+        By the suffix of a file name: the metrics of `classification_metrics` under "", the ends of their intervals
+        under "_low" and "_high".
 
     Raises:
         FacegenderError: as `classification_metrics`.
@@ -40,16 +40,16 @@ def metrics_with_interval(predictions: pd.DataFrame, resamples: int, seed: int) 
 def resampled_metrics(
     predictions: pd.DataFrame, units: NDArray[np.int64], resamples: int, seed: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Judge predictions on samples that are drawn from them with replacement.
+    """Compute the metrics of predictions on samples that are taken from them with replacement.
 
     Args:
         predictions: columns `label`, `probability`, `predicted`.
-        units: (n,) as `units_of` numbers what is drawn together.
+        units: (n,) the resampling unit of each image, as `units_of` numbers them.
         resamples: how many samples.
-        seed: from 0; the same seed draws the same samples of the same units, whatever the predictions.
+        seed: from 0; the same seed and units give the same samples, whatever the predictions.
 
     Returns:
-        The figures of `weighted_metrics`, (resamples,) each; NaN where a sample has one class only.
+        The metrics of `weighted_metrics`, (resamples,) each; NaN where a sample has only one class.
     """
     labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
     predicted = predictions["predicted"].to_numpy() == 1
@@ -61,9 +61,12 @@ def resampled_metrics(
 
 
 def units_of(predictions: pd.DataFrame) -> NDArray[np.int64]:
-    """Number what is drawn together: persons, with all their images, where the column `identity` is there; else images.
+    """Number the resampling unit of each image, from 0: its identity if there is a column `identity`, else the image.
 
-    Images of one person resemble each other, so that drawing them one by one would make the interval too narrow.
+    Images of one identity resemble each other, so resampling them one by one would make the intervals too narrow.
+
+    Returns:
+        int64 (n,).
     """
     if "identity" in predictions:
         return np.asarray(pd.factorize(predictions["identity"], sort=True)[0], np.int64)
@@ -71,37 +74,37 @@ def units_of(predictions: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def resampled_weights(units: NDArray[np.int64], resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Yield how often each image is in each sample, a block of samples at a time.
+    """Yield how many times each image is in each sample, a block of samples at a time.
 
     Args:
-        units: (n,) numbers from 0 of what is drawn together.
+        units: (n,) the resampling unit of each image, numbered from 0.
         resamples: how many samples.
         seed: from 0.
 
     Yields:
-        (samples of the block, n).
+        float64 (samples of the block, n).
     """
     generator = np.random.default_rng(seed)
     count = int(units.max()) + 1
     rows = max(1, _BLOCK // len(units))
     for start in range(0, resamples, rows):
-        drawn = generator.integers(count, size=(min(rows, resamples - start), count))
-        times = np.stack([np.bincount(row, minlength=count) for row in drawn])
+        chosen = generator.integers(count, size=(min(rows, resamples - start), count))
+        times = np.stack([np.bincount(row, minlength=count) for row in chosen])
         yield times[:, units].astype(np.float64)
 
 
 def interval(name: str, point: float, values: ArrayLike) -> tuple[float, float]:
-    """Give the 95% interval of a figure; NaN, NaN where no resample has it.
+    """Return the ends of the 95% interval of a metric; NaN, NaN if it is NaN on every resample.
 
     Args:
-        name: of the figure.
-        point: what it is on all images.
-        values: what it is on each resample; those that are NaN are left out.
+        name: of the metric.
+        point: its value on all images.
+        values: (resamples,) its value on each resample; NaN is left out.
 
     Returns:
-        The middle 95% of the resamples. Of the expected calibration error, which is larger on resamples than on what
-        they are drawn from, twice the point less these ends (the basic bootstrap, Davison and Hinkley, 1997, 5.2), up
-        to the point at least.
+        The percentile interval: the middle 95% of the resamples. For the expected calibration error, which is biased
+        upwards on resamples, the basic interval instead: these ends mirrored at the point (Davison and Hinkley, 1997,
+        5.2), cut at 0 and widened upwards to the point if needed.
     """
     finite = np.asarray(values, np.float64)
     finite = finite[np.isfinite(finite)]

@@ -1,4 +1,4 @@
-"""Two models' predictions of the same images: what differs, and whether chance explains it."""
+"""Compare two models by their predictions of the same images, with tests of significance."""
 
 from typing import Any
 
@@ -19,14 +19,15 @@ def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, se
 
     Args:
         old: columns `image_id`, `label`, `probability`, `predicted` and perhaps `identity`.
-        new: the same of the model that is to be judged; the same images with the same labels.
-        resamples: samples of the bootstrap; both models are judged on the same ones.
+        new: the same columns, of the model to assess; the same images with the same labels.
+        resamples: bootstrap samples; both models are compared on the same ones.
         seed: from 0.
 
     Returns:
-        images; same (whether all predictions are); drawn (`persons` or `images`); figures: by name old, new,
-        difference (new less old) and the low and high end of its 95% interval; mcnemar: only_old_right and
-        only_new_right (images), and p_value of the exact test (McNemar, 1947) that either is as likely.
+        images (their number); same (whether all predictions are equal); resampled (`identities` or `images`); metrics:
+        by name old, new, difference (new minus old), low and high (ends of the 95% interval of the difference);
+        mcnemar: only_old_right and only_new_right (images), and p_value of the exact test (McNemar, 1947) of the
+        hypothesis that both are equally likely.
 
     Raises:
         FacegenderError: the images or their labels differ.
@@ -34,13 +35,13 @@ def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, se
     old, new = (table.sort_values("image_id", ignore_index=True) for table in (old, new))
     _check_same_images(old, new)
     before, after = metrics_of(old), metrics_of(new)
-    # Both are judged on the same samples, though one revision may not know the persons.
+    # Only one revision may know the identities; both need the same samples.
     known = old if "identity" in old and "identity" not in new else new
     resampled = [resampled_metrics(table, units_of(known), resamples, seed) for table in (old, new)]
-    figures = {}
+    metrics = {}
     for name, of_old in resampled[0].items():
         low, high = interval("difference", after[name] - before[name], resampled[1][name] - of_old)
-        figures[name] = {
+        metrics[name] = {
             "old": before[name],
             "new": after[name],
             "difference": round(after[name] - before[name], DECIMALS),
@@ -49,59 +50,66 @@ def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, se
         }
     right = [(table["predicted"] == table["label"]).to_numpy() for table in (old, new)]
     only_old, only_new = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
-    # Without an image on which they differ there is nothing to test.
+    # binomtest needs at least one image on which the models differ.
     p_value = binomtest(only_old, only_old + only_new).pvalue if only_old + only_new else 1.0
-    mcnemar = {"only_old_right": only_old, "only_new_right": only_new, "p_value": round(float(p_value), DECIMALS)}
-    drawn = "persons" if "identity" in known else "images"
-    same = bool((old[["probability", "predicted"]] == new[["probability", "predicted"]]).all(axis=None))
-    return {"images": len(old), "same": same, "drawn": drawn, "figures": figures, "mcnemar": mcnemar}
+    return {
+        "images": len(old),
+        "same": bool((old[["probability", "predicted"]] == new[["probability", "predicted"]]).all(axis=None)),
+        "resampled": "identities" if "identity" in known else "images",
+        "metrics": metrics,
+        "mcnemar": {
+            "only_old_right": only_old,
+            "only_new_right": only_new,
+            "p_value": round(float(p_value), DECIMALS),
+        },
+    }
 
 
 def verdict(comparison: dict[str, Any]) -> str:
-    """Say in one sentence what the comparison shows of accuracy."""
+    """Return one sentence on the difference in accuracy."""
     if comparison["same"]:
-        return f"Both models predict the same of all {comparison['images']:,} images."
-    accuracy = comparison["figures"]["accuracy"]
+        return f"Both models make the same predictions for all {comparison['images']:,} images."
+    accuracy = comparison["metrics"]["accuracy"]
     low, high = (100 * accuracy[end] for end in ("low", "high"))
     between = f"between {low:+.2f} and {high:+.2f} percentage points ({CONFIDENCE:.0%} interval)"
     if low > 0:
-        return f"The new model is more accurate, by {between}."
+        return f"The new model is more accurate: the difference is {between}."
     if high < 0:
-        return f"The new model is less accurate, by {between}."
+        return f"The new model is less accurate: the difference is {between}."
     return (
-        f"No difference in accuracy is shown: the new model's less the old one's lies {between}, on "
+        f"The difference in accuracy is not statistically significant: it is {between}, on "
         f"{comparison['images']:,} images."
     )
 
 
 def comparison_markdown(comparison: dict[str, Any], old_name: str, new_name: str) -> str:
-    """Write a comparison as Markdown: the verdict, the figures, and the images on which one model alone is right."""
+    """Return a comparison as Markdown: the verdict, the metrics, and the images that only one model gets right."""
     lines = [
         verdict(comparison),
         "",
-        f"| Figure | {old_name} | {new_name} | difference | {CONFIDENCE:.0%} interval | |",
+        f"| Metric | {old_name} | {new_name} | difference | {CONFIDENCE:.0%} interval | |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
     ]
-    for name, figure in comparison["figures"].items():
+    for name, metric in comparison["metrics"].items():
         sign = -1 if name in LOWER_IS_BETTER else 1
-        low, high = sorted((sign * figure["low"], sign * figure["high"]))
+        low, high = sorted((sign * metric["low"], sign * metric["high"]))
         word = "better" if low > 0 else "worse" if high < 0 else ""
         lines.append(
-            f"| {name} | {figure['old']:.4f} | {figure['new']:.4f} | {figure['difference']:+.4f} "
-            f"| {figure['low']:+.4f} to {figure['high']:+.4f} | {word} |"
+            f"| {name} | {metric['old']:.4f} | {metric['new']:.4f} | {metric['difference']:+.4f} "
+            f"| {metric['low']:+.4f} to {metric['high']:+.4f} | {word} |"
         )
     mcnemar = comparison["mcnemar"]
-    caution = "; it takes images for independent, which those of one person are not" * (
-        comparison["drawn"] == "persons"
-    )
+    caution = ""
+    if comparison["resampled"] == "identities":
+        caution = "; it assumes independent images, which images of one identity are not"
     lines += [
         "",
-        f"{old_name} alone is right on {mcnemar['only_old_right']:,} images, {new_name} alone on "
-        f"{mcnemar['only_new_right']:,}; were they equally good, so uneven a split would come with probability "
-        f"{mcnemar['p_value']:.4f} (McNemar's exact test{caution}).",
+        f"Images that only {old_name} gets right: {mcnemar['only_old_right']:,}; only {new_name}: "
+        f"{mcnemar['only_new_right']:,}. If both were equally good, a result at least this uneven would have "
+        f"probability {mcnemar['p_value']:.4f} (McNemar's exact test{caution}).",
         "",
-        "The verdict is on accuracy, which was chosen beforehand. Of the other figures, one in twenty would be called "
-        "better or worse by chance alone.",
+        "The verdict is on accuracy, which was chosen in advance. Of the other metrics, about one in twenty would be "
+        "called better or worse by chance alone.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -110,12 +118,14 @@ def _check_same_images(old: pd.DataFrame, new: pd.DataFrame) -> None:
     differing = np.setxor1d(old["image_id"], new["image_id"])
     if len(differing):
         raise FacegenderError(
-            f"the two test sets differ in {len(differing)} images ({differing[0]} for one); compare revisions with the "
-            "same partition and dataset in params.yaml"
+            "the two test sets",
+            f"{differing[0]} is in only one of them (images that differ: {len(differing)})",
+            "compare revisions with the same partition and dataset in params.yaml",
         )
     relabelled = old["image_id"][old["label"] != new["label"]]
     if len(relabelled):
         raise FacegenderError(
-            f"{len(relabelled)} images have another label ({relabelled.iloc[0]} for one); compare revisions with the "
-            "same attribute list"
+            "the two test sets",
+            f"{relabelled.iloc[0]} has a different label in each (images that differ: {len(relabelled)})",
+            "compare revisions with the same attribute list",
         )

@@ -1,4 +1,4 @@
-"""Tables of the plots of test images: ROC, precision and recall, reliability, histogram and confusion."""
+"""Tables behind the plots of a test set: ROC, precision-recall, reliability, histogram and confusion."""
 
 import numpy as np
 import pandas as pd
@@ -10,17 +10,17 @@ from facegender.evaluation.metrics import calibration_bins, checked
 from facegender.files import DECIMALS
 
 _ABOVE_ALL = 1.000001
-"""A finite threshold that no probability reaches: nobody is predicted Male."""
-
+"""A finite threshold that no probability reaches: no image is predicted Male. scikit-learn's is infinite."""
 
 _CURVE_POINTS = 200
-
+"""Points at most; a curve has one for each different probability."""
 
 HISTOGRAM_BINS = 20
+"""Bins of P(Male) of equal width."""
 
 
 def curve_tables(labels: ArrayLike, probabilities: ArrayLike) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Trace the errors over all thresholds, thinned to at most 200 evenly chosen points.
+    """Compute the ROC and the precision-recall curve over all thresholds, thinned to at most 200 points.
 
     Args:
         labels: (n,) 0 or 1.
@@ -28,14 +28,14 @@ def curve_tables(labels: ArrayLike, probabilities: ArrayLike) -> tuple[pd.DataFr
 
     Returns:
         The ROC curve (false_positive_rate, true_positive_rate, threshold) and the precision-recall curve (recall,
-        precision, threshold), both from the highest threshold to the lowest, to 6 decimals. The first point, where
-        nobody is predicted Male, has a threshold just above 1.
+        precision, threshold), both from the highest threshold to the lowest, to 6 decimals. The first point, where no
+        image is predicted Male, has a threshold just above 1.
 
     Raises:
         FacegenderError: as `classification_metrics`.
     """
-    actual, scores = checked(labels, probabilities)
-    false_positive_rate, true_positive_rate, thresholds = metrics.roc_curve(actual, scores)
+    truth, scores = checked(labels, probabilities)
+    false_positive_rate, true_positive_rate, thresholds = metrics.roc_curve(truth, scores)
     roc = pd.DataFrame(
         {
             "false_positive_rate": false_positive_rate,
@@ -43,7 +43,7 @@ def curve_tables(labels: ArrayLike, probabilities: ArrayLike) -> tuple[pd.DataFr
             "threshold": np.minimum(thresholds, _ABOVE_ALL),
         }
     )
-    precision, recall, thresholds = metrics.precision_recall_curve(actual, scores)
+    precision, recall, thresholds = metrics.precision_recall_curve(truth, scores)
     precision_recall = pd.DataFrame(
         {"recall": recall, "precision": precision, "threshold": np.append(thresholds, _ABOVE_ALL)}
     )
@@ -51,20 +51,20 @@ def curve_tables(labels: ArrayLike, probabilities: ArrayLike) -> tuple[pd.DataFr
 
 
 def reliability_table(labels: ArrayLike, probabilities: ArrayLike) -> pd.DataFrame:
-    """Compare what was promised with what came, in the bins that hold an image.
+    """Compare P(Male) with the share of Male images, in bins of P(Male).
 
     Args:
         labels: (n,) 0 or 1.
         probabilities: (n,) P(Male) from 0 to 1.
 
     Returns:
-        A row per bin: probability (mean P(Male)), share (of Male), images.
+        A row for each bin that holds an image: probability (mean P(Male)), share (of Male), images (their number).
 
     Raises:
         FacegenderError: as `classification_metrics`.
     """
-    actual, scores = checked(labels, probabilities)
-    table = pd.DataFrame({"probability": scores, "share": actual.astype(float), "images": 1}).groupby(
+    truth, scores = checked(labels, probabilities)
+    table = pd.DataFrame({"probability": scores, "share": truth.astype(float), "images": 1}).groupby(
         calibration_bins(scores)
     )
     return table.agg({"probability": "mean", "share": "mean", "images": "sum"}).round(DECIMALS).reset_index(drop=True)
@@ -78,29 +78,30 @@ def histogram_table(labels: ArrayLike, probabilities: ArrayLike) -> pd.DataFrame
         probabilities: (n,) P(Male) from 0 to 1.
 
     Returns:
-        A row per bin: probability (its middle), and the images of each class by the class's name.
+        A row for each of 20 bins: probability (its middle), and the numbers of images in the columns `No male` and
+        `Male`.
 
     Raises:
         FacegenderError: as `classification_metrics`.
     """
-    actual, scores = checked(labels, probabilities)
+    truth, scores = checked(labels, probabilities)
     edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
-    counts = {name: np.histogram(scores[actual == label], edges)[0] for label, name in enumerate(CLASSES)}
+    counts = {name: np.histogram(scores[truth == label], edges)[0] for label, name in enumerate(CLASSES)}
     return pd.DataFrame({"probability": ((edges[:-1] + edges[1:]) / 2).round(DECIMALS), **counts})
 
 
 def confusion_table(labels: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:
-    """Name the actual and the predicted class of each image, as DVC's confusion template reads them.
+    """Name the true and the predicted class of each image, for DVC's confusion template.
 
     Args:
         labels: (n,) 0 or 1.
         predicted: (n,) 0 or 1.
 
     Returns:
-        A row per image: actual, predicted, each "No male" or "Male".
+        A row for each image: label, predicted; each "No male" or "Male".
     """
     names = np.array(CLASSES)
-    return pd.DataFrame({"actual": names[np.asarray(labels)], "predicted": names[np.asarray(predicted)]})
+    return pd.DataFrame({"label": names[np.asarray(labels)], "predicted": names[np.asarray(predicted)]})
 
 
 def _thin(curve: pd.DataFrame) -> pd.DataFrame:

@@ -1,17 +1,20 @@
-"""Labels that are probably wrong, by confident learning (Northcutt et al., 2021), as cleanlab implements it."""
+"""Labels that are probably wrong, by confident learning (Northcutt, Jiang and Chuang, JAIR 70, 2021).
+
+cleanlab is the authors' own implementation. A copy of its details here would be ours to keep equal to it.
+"""
 
 import numpy as np
 import pandas as pd
 
 
 def likely_label_errors(predictions: pd.DataFrame) -> pd.DataFrame:
-    """List the images whose label the model, which never saw them, contradicts with confidence.
+    """Select the images whose label a model that did not see them in training contradicts with confidence.
 
     Args:
         predictions: columns `image_id`, `label` and `probability`, of images that were not trained on.
 
     Returns:
-        Those rows, the most suspect first.
+        Those rows, the most suspicious first: by the probability of the label, ascending.
     """
     # It takes a second to load.
     from cleanlab.filter import find_label_issues

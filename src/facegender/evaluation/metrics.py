@@ -1,4 +1,4 @@
-"""Figures of merit of a binary classifier, from labels (0 No male, 1 Male) and probabilities P(Male)."""
+"""Metrics of a binary classifier, from labels (0 No male, 1 Male) and probabilities P(Male)."""
 
 import numpy as np
 import pandas as pd
@@ -6,43 +6,42 @@ from numpy.typing import ArrayLike, NDArray
 
 from facegender.data.celeba import CLASSES
 from facegender.errors import FacegenderError
+from facegender.evaluation.calibration import is_male
 from facegender.files import DECIMALS
 
 _LOG_LOSS_MARGIN = 1e-7
-"""Keras's epsilon, to which its cross-entropy clips probabilities, so that the log loss compares with its losses."""
-
+"""Keras's epsilon, by which its cross-entropy clips probabilities: the log loss is comparable with Keras's losses."""
 
 CALIBRATION_BINS = 10
-"""Of P(Male), equally wide."""
+"""Bins of P(Male) of equal width."""
 
 
 def classification_metrics(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> dict[str, float]:
-    """Judge predictions.
+    """Compute the metrics of probabilities at a threshold.
 
     Args:
         labels: (n,) 0 or 1.
         probabilities: (n,) P(Male) from 0 to 1.
-        threshold: an image is predicted Male when its probability is at least this.
+        threshold: as in `is_male`.
 
     Returns:
-        images (n) and the figures of `weighted_metrics` with each image counted once, all of them finite and to 6
-        decimals.
+        images (n) and the metrics of `weighted_metrics` with each image counted once, all finite, to 6 decimals.
 
     Raises:
-        FacegenderError: a probability is none, a label is neither 0 nor 1, or only one class is present.
+        FacegenderError: a probability is not from 0 to 1, a label is neither 0 nor 1, or a class is missing.
     """
-    return _metrics(labels, probabilities, np.asarray(probabilities) >= threshold)
+    return _metrics(labels, probabilities, is_male(probabilities, threshold))
 
 
 def metrics_of(predictions: pd.DataFrame) -> dict[str, float]:
-    """Judge predictions as `classification_metrics` does, by the columns `label`, `probability` and `predicted`."""
+    """Compute the metrics of `classification_metrics` from the columns `label`, `probability` and `predicted`."""
     return _metrics(predictions["label"], predictions["probability"], predictions["predicted"] == 1)
 
 
 def _metrics(labels: ArrayLike, probabilities: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
-    actual, scores = checked(labels, probabilities)
-    values = weighted_metrics(actual, scores, np.asarray(predicted), np.ones((1, len(actual))))
-    return {"images": len(actual)} | {name: round(float(value[0]), DECIMALS) for name, value in values.items()}
+    truth, scores = checked(labels, probabilities)
+    values = weighted_metrics(truth, scores, np.asarray(predicted), np.ones((1, len(truth))))
+    return {"images": len(truth)} | {name: round(float(value[0]), DECIMALS) for name, value in values.items()}
 
 
 def weighted_metrics(
@@ -51,21 +50,21 @@ def weighted_metrics(
     predicted: NDArray[np.bool_],
     weights: NDArray[np.floating],
 ) -> dict[str, NDArray[np.float64]]:
-    """Judge predictions under many weightings of the images at once, as a bootstrap needs it.
+    """Compute the metrics under many weightings of the images at once, for a bootstrap.
 
     Args:
         labels: (n,) 0 or 1.
         probabilities: (n,) P(Male) from 0 to 1.
-        predicted: (n,) whether an image is called Male.
-        weights: (weightings, n), not negative: how often each image counts.
+        predicted: (n,) whether an image is predicted Male.
+        weights: (weightings, n), not negative: how many times each image counts.
 
     Returns:
-        (weightings,) of each: accuracy, balanced_accuracy; precision, recall and f1 of Male, and the same of No male as
-        precision_no_male, recall_no_male and f1_no_male; roc_auc; average_precision (the step-wise sum that
-        scikit-learn defines); log_loss (nats, probabilities clipped by 1e-7); brier_score (mean squared error, of one
-        class); expected_calibration_error over 10 equal bins of P(Male) (Naeini et al., Obtaining Well Calibrated
-        Probabilities, AAAI 2015). Precision and f1 are 0 where no image is predicted so. What needs both classes is
-        NaN where the weights leave one, and all is where they leave none.
+        float64 (weightings,) by name: accuracy, balanced_accuracy; precision, recall and f1 of Male, and of No male as
+        precision_no_male, recall_no_male and f1_no_male; roc_auc; average_precision (the step-wise sum, as in
+        scikit-learn); log_loss (nats, probabilities clipped to [1e-7, 1 - 1e-7]); brier_score (mean squared error of
+        P(Male)); expected_calibration_error over 10 bins of P(Male) of equal width (Naeini et al., Obtaining Well
+        Calibrated Probabilities, AAAI 2015). Precision and f1 are 0 where no image is predicted as that class. Metrics
+        that need both classes are NaN where the weights leave only one; all are NaN where the weights are all 0.
     """
     male = labels == 1
     outcomes = np.column_stack([predicted & male, predicted & ~male, ~predicted & male, ~predicted & ~male])
@@ -100,13 +99,14 @@ def _ratio(part: NDArray[np.floating], whole: NDArray[np.floating], otherwise: A
 
 
 def calibration_bins(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the number, from 0, of the bin of each P(Male): int64 (n,). The last bin includes 1."""
     return np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
 
 
 def _ranking_metrics(
     male: NDArray[np.bool_], probabilities: NDArray[np.floating], weights: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give ROC AUC, the share of pairs in the right order with ties as halves, and average precision."""
+    """Return ROC AUC (the share of pairs in the right order, ties counted as half) and average precision."""
     order = np.argsort(-probabilities, kind="stable")
     ordered, scores = weights[:, order], probabilities[order]
     ties = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
@@ -122,21 +122,31 @@ def _ranking_metrics(
 
 
 def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    actual = np.asarray(labels)
+    """Check labels and probabilities, and return them as int64 (n,) and float64 (n,).
+
+    Raises:
+        FacegenderError: as `classification_metrics`.
+    """
+    truth = np.asarray(labels)
     scores = np.asarray(probabilities, dtype=np.float64)
-    if actual.ndim != 1 or actual.shape != scores.shape:
+    if truth.ndim != 1 or truth.shape != scores.shape:
         raise FacegenderError(
-            f"labels {actual.shape} and probabilities {scores.shape} differ; give one of each per image"
+            "labels and probabilities",
+            f"their shapes are {truth.shape} and {scores.shape}",
+            "give one of each per image",
         )
     for index in np.flatnonzero(~((scores >= 0) & (scores <= 1)))[:1]:
         raise FacegenderError(
-            f"probability {index} is {scores[index]}, none from 0 to 1; train again, with a lower "
-            "train.learning_rate if the training loss is no number either"
+            f"probability {index}",
+            f"{scores[index]} is not from 0 to 1",
+            "train again, with a lower train.learning_rate if the training loss is NaN or infinite too",
         )
-    for index in np.flatnonzero(~np.isin(actual, (0, 1)))[:1]:
-        raise FacegenderError(f"label {index} is {actual[index]}; labels are 0 ({CLASSES[0]}) and 1 ({CLASSES[1]})")
-    present = np.unique(actual)
+    for index in np.flatnonzero(~np.isin(truth, (0, 1)))[:1]:
+        raise FacegenderError(
+            f"label {index}", f"{truth[index]} is not a label", f"use 0 for {CLASSES[0]} and 1 for {CLASSES[1]}"
+        )
+    present = np.unique(truth)
     if len(present) < 2:
-        found = f"only {CLASSES[int(present[0])]} images" if len(present) else "no image"
-        raise FacegenderError(f"{found} to judge by, and ROC AUC needs both classes; give images of both")
-    return actual.astype(np.int64), scores
+        found = f"only {CLASSES[int(present[0])]} images" if len(present) else "no images"
+        raise FacegenderError("labels", f"{found}, and the metrics need both classes", "add images of both classes")
+    return truth.astype(np.int64), scores

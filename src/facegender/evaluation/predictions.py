@@ -1,7 +1,8 @@
-"""The table of predictions: made, read again, and the mistakes in it."""
+"""The table of predictions: building it, reading it back, and the mistakes in it."""
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,73 +10,121 @@ from numpy.typing import ArrayLike
 
 from facegender.data.celeba import CLASSES
 from facegender.errors import FacegenderError
+from facegender.evaluation.calibration import is_male
 from facegender.evaluation.metrics import checked
-from facegender.files import DECIMALS
+from facegender.files import DECIMALS, read_table
 
 
 def predictions_table(
-    image_ids: Sequence[str], labels: ArrayLike, probabilities: ArrayLike, threshold: float
+    rows: pd.DataFrame,
+    image_ids: Sequence[str],
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    threshold: float,
+    name: str,
 ) -> pd.DataFrame:
-    """List every image's prediction.
+    """Build the table of predictions, matching them to the rows of their test set by image id.
 
     Args:
-        image_ids: (n,) names.
-        labels: (n,) 0 or 1.
+        rows: the test set: columns `image_id` (str), `label` (0 or 1) and perhaps `identity` (int). Rows without a
+            prediction are left out: their images may have been skipped as bad.
+        image_ids: (n,) the images that were predicted, in any order.
+        labels: (n,) 0 or 1, the labels that these images were stored with.
         probabilities: (n,) P(Male) from 0 to 1.
-        threshold: an image is predicted Male when its rounded probability is at least this.
+        threshold: as in `is_male`, for the probabilities to 6 decimals.
+        name: of `rows`, for errors.
 
     Returns:
-        image_id, label, probability (to 6 decimals), predicted (0 or 1); sorted by image_id.
+        image_id, label, probability (to 6 decimals), predicted (0 or 1) and, if known, identity; sorted by image_id.
 
     Raises:
-        FacegenderError: as `classification_metrics`.
+        FacegenderError: an image is not in `rows`, appears twice, or has another label there; or as
+            `classification_metrics`.
     """
-    actual, scores = checked(labels, probabilities)
+    stored, scores = checked(labels, probabilities)
+    ids = pd.Index(image_ids)
+    by_id = rows.set_index("image_id")
+    for twice in by_id.index[by_id.index.duplicated()][:1]:
+        raise FacegenderError(f"{name}: {twice}", "appears twice", "run: dvc repro")
+    for twice in ids[ids.duplicated()][:1]:
+        raise FacegenderError(f"{name}: {twice}", "was predicted twice", "run: dvc repro")
+    for unknown in ids[~ids.isin(by_id.index)][:1]:
+        raise FacegenderError(f"{name}: {unknown}", "was predicted but is not in this table", "run: dvc repro")
+    matched = by_id.loc[ids]
+    for index in np.flatnonzero(matched["label"].to_numpy() != stored)[:1]:
+        what = f"has label {matched['label'].iloc[index]} here, but was stored with {stored[index]} for prediction"
+        raise FacegenderError(f"{name}: {ids[index]}", what, "run: dvc repro")
     rounded = scores.round(DECIMALS)
     table = pd.DataFrame(
         {
-            "image_id": list(image_ids),
-            "label": actual,
+            "image_id": ids,
+            "label": stored,
             "probability": rounded,
-            "predicted": (rounded >= threshold).astype(np.int64),
+            "predicted": is_male(rounded, threshold).astype(np.int64),
         }
     )
+    if "identity" in matched:
+        table["identity"] = matched["identity"].to_numpy()
     return table.sort_values("image_id", ignore_index=True)
 
 
+def read_predictions(path: str | Path) -> pd.DataFrame:
+    """Read a file that the stage evaluate wrote, such as data/predictions.csv.
+
+    Returns:
+        The table as `predictions_table` returns it.
+
+    Raises:
+        FacegenderError: the file cannot be read, or has other content.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise FacegenderError(path, error.strerror or str(error), "run: dvc repro, or: dvc pull") from error
+    except UnicodeDecodeError:
+        text = ""
+    return parse_predictions(text, str(path))
+
+
 def parse_predictions(text: str, name: str) -> pd.DataFrame:
-    """Read data/predictions.csv, as the stage evaluate writes it.
+    """Parse the content of a file that the stage evaluate wrote.
 
     Args:
         text: its content.
-        name: what an error calls it.
+        name: of the file, for errors.
+
+    Returns:
+        The table as `predictions_table` returns it.
 
     Raises:
-        FacegenderError: it is something else.
+        FacegenderError: the content is something else.
     """
     try:
-        table = pd.read_csv(io.StringIO(text), dtype={"image_id": str}, keep_default_na=False)
-        sound = (
+        table = read_table(io.StringIO(text))
+        valid = (
             table["image_id"].is_unique
             and table["label"].isin([0, 1]).all()
             and table["predicted"].isin([0, 1]).all()
             and table["probability"].between(0, 1).all()
         )
     except (KeyError, ValueError, TypeError):
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise FacegenderError(
-            f"{name}: not what the stage evaluate writes; run: dvc checkout, or: dvc repro --force evaluate"
+            name, "not what the stage evaluate writes", "run: dvc checkout, or: dvc repro --force evaluate"
         )
     return table
 
 
 def most_confident_mistakes(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Pick the wrong predictions that gave the wrong class the highest probability, ties in the order of image_id.
+    """Select the wrong predictions that gave the wrong class the highest probability, ties in the order of image_id.
 
     Args:
-        predictions: as `predictions_table` gives it.
+        predictions: as `predictions_table` returns it.
         count: rows at most.
+
+    Returns:
+        Those rows, the worst first.
     """
     wrong = predictions[predictions["label"] != predictions["predicted"]]
     wrongness = (wrong["probability"] - wrong["label"]).abs().round(DECIMALS)
@@ -84,9 +133,9 @@ def most_confident_mistakes(predictions: pd.DataFrame, count: int) -> pd.DataFra
 
 
 def captions_of(mistakes: pd.DataFrame) -> dict[str, str]:
-    """Say, by image id and in the table's order, what each image is and what was thought of it."""
+    """Return captions by image id, in the table's order: image id, label and P(Male), a line each."""
     columns = (mistakes["image_id"], mistakes["label"], mistakes["probability"])
     return {
-        image_id: f"{image_id}\nis {CLASSES[label]}\nP(Male) = {probability:.3f}"
+        image_id: f"{image_id}\nlabel: {CLASSES[label]}\nP(Male) = {probability:.3f}"
         for image_id, label, probability in zip(*columns, strict=True)
     }

@@ -1,4 +1,4 @@
-"""Figures of merit on parts of the test images: those with an attribute and those without."""
+"""Metrics on slices of the test images: those with an attribute and those without it."""
 
 from collections.abc import Sequence
 
@@ -11,52 +11,54 @@ from facegender.evaluation.bootstrap import interval, resampled_weights, units_o
 from facegender.evaluation.metrics import weighted_metrics
 from facegender.files import DECIMALS
 
-LEAST_UNITS = 30
-"""Persons, or images where persons are not known, of each class; a figure of fewer is too uncertain to judge by."""
+MIN_PER_CLASS = 30
+"""Identities of each class, or images if identities are unknown: metrics on fewer are too uncertain to act on."""
 
 GAP = "recall_gap"
 
-Figures = dict[str, NDArray[np.float64]]
+Metrics = dict[str, NDArray[np.float64]]
 
 
 def slice_table(predictions: pd.DataFrame, attributes: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
-    """Judge predictions on both sides of each attribute.
+    """Compute the metrics of predictions with and without each attribute.
 
     Args:
         predictions: columns `image_id`, `label`, `probability`, `predicted` and perhaps `identity`.
-        attributes: 0 and 1 by attribute name; index `image_id`. The label's own column is passed over.
-        resamples: samples of the bootstrap.
+        attributes: a column of 0 and 1 for each attribute; index `image_id`, of at least the predicted images. The
+            label's own column makes no slice.
+        resamples: bootstrap samples.
         seed: from 0.
 
     Returns:
-        A row for `all images` and one per side: slice (`Eyeglasses`, `not Eyeglasses`), images, male, no_male, judged
-        (0 when a class has fewer than 30 persons, or images where persons are not known), the figures of
-        `weighted_metrics`, recall_gap (recall of Male less that of No male), and the ends of the 95% interval of each
-        as NAME_low and NAME_high. The lowest balanced accuracy comes first, what is not judged last; figures that need
-        both classes are NaN where a side has one. Sides without images are left out.
+        A row for `all images` and one for each slice that holds an image, to 6 decimals: slice (`Eyeglasses`,
+        `not Eyeglasses`), images, male, no_male (numbers of images), judged (0 if a class has fewer than 30 identities,
+        or images if identities are unknown; otherwise 1), the metrics of `weighted_metrics`, recall_gap (recall of Male
+        minus recall of No male), and the ends of the 95% interval of each metric as NAME_low and NAME_high. Metrics
+        that need both classes are NaN where a slice has only one. The judged slices come first, the lowest balanced
+        accuracy on top.
     """
     of_images = attributes.loc[predictions["image_id"]].drop(columns=LABEL)
-    sides = {"all images": np.ones(len(predictions), bool)}
+    slices = {"all images": np.ones(len(predictions), bool)}
     for attribute in of_images:
         for name, value in ((str(attribute), 1), (f"not {attribute}", 0)):
             inside = of_images[attribute].to_numpy() == value
             if inside.any():
-                sides[name] = inside
+                slices[name] = inside
     units = units_of(predictions)
-    resampled: dict[str, list[Figures]] = {name: [] for name in sides}
-    # The same units are drawn for every slice.
+    resampled: dict[str, list[Metrics]] = {name: [] for name in slices}
+    # Every slice sees the same samples.
     for weights in resampled_weights(units, resamples, seed):
-        for name, inside in sides.items():
-            resampled[name].append(_figures(predictions[inside], weights[:, inside]))
+        for name, inside in slices.items():
+            resampled[name].append(_metrics(predictions[inside], weights[:, inside]))
     table = pd.DataFrame(
-        [_row(name, predictions[inside], units[inside], resampled[name]) for name, inside in sides.items()]
+        [_row(name, predictions[inside], units[inside], resampled[name]) for name, inside in slices.items()]
     )
     return table.sort_values(
         ["judged", "balanced_accuracy", "slice"], ascending=[False, True, True], ignore_index=True
     ).round(DECIMALS)
 
 
-def _figures(predictions: pd.DataFrame, weights: NDArray[np.float64]) -> Figures:
+def _metrics(predictions: pd.DataFrame, weights: NDArray[np.float64]) -> Metrics:
     labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
     predicted = predictions["predicted"].to_numpy() == 1
     values = weighted_metrics(labels, probabilities, predicted, weights)
@@ -64,7 +66,7 @@ def _figures(predictions: pd.DataFrame, weights: NDArray[np.float64]) -> Figures
 
 
 def _row(
-    name: str, predictions: pd.DataFrame, units: NDArray[np.int64], resampled: Sequence[Figures]
+    name: str, predictions: pd.DataFrame, units: NDArray[np.int64], resampled: Sequence[Metrics]
 ) -> dict[str, object]:
     male = predictions["label"].to_numpy() == 1
     row: dict[str, object] = {
@@ -73,22 +75,22 @@ def _row(
         "male": int(male.sum()),
         "no_male": int((~male).sum()),
     }
-    row["judged"] = int(min(len(np.unique(units[male])), len(np.unique(units[~male]))) >= LEAST_UNITS)
-    for key, value in _figures(predictions, np.ones((1, len(male)))).items():
+    row["judged"] = int(min(len(np.unique(units[male])), len(np.unique(units[~male]))) >= MIN_PER_CLASS)
+    for key, value in _metrics(predictions, np.ones((1, len(male)))).items():
         point = float(value[0])
-        low, high = interval(key, point, np.concatenate([figures[key] for figures in resampled]))
+        low, high = interval(key, point, np.concatenate([metrics[key] for metrics in resampled]))
         row |= {key: point, f"{key}_low": low, f"{key}_high": high}
     return row
 
 
 def slice_summary(table: pd.DataFrame) -> dict[str, float]:
-    """Give what a decision looks at: the numbers of judged and unjudged slices and the worst judged figures.
+    """Return the numbers of judged and of too small slices, and the worst metrics of the judged ones.
 
     Args:
-        table: as `slice_table` gives it.
+        table: as `slice_table` returns it.
 
     Returns:
-        judged, too_small; and where a slice is judged worst_balanced_accuracy, worst_recall, worst_recall_no_male (the
+        judged, too_small; and if any slice is judged, worst_balanced_accuracy, worst_recall, worst_recall_no_male (the
         lowest of each) and largest_recall_gap (the one farthest from 0, with its sign).
     """
     judged = table[table["judged"] == 1]

@@ -8,15 +8,14 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from scipy.special import expit, logit
 
 from facegender.data.images import Pixels
 from facegender.data.streams import batched, read_ahead
 from facegender.errors import FacegenderError
+from facegender.evaluation.calibration import undo_temperature
 from facegender.network.features import feature_paths, load_shard
 
 _BATCH = 32
-_CERTAIN = 1e-7
 _AGREEMENT = 0.02
 """The most that P(Male) by way of float16 features may differ from P(Male) without them."""
 
@@ -89,11 +88,9 @@ def check_agreement(
             )
     # GPUs round float32 to TensorFloat-32, which random weights amplify beyond the bound.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    by_features = np.array([probabilities[image_id] for image_id in images])
-    one, other = (
-        expit(temperature * logit(np.clip(p, _CERTAIN, 1 - _CERTAIN), dtype=np.float64))
-        for p in (predict(model, np.stack(list(images.values()))), by_features)
-    )
+    by_features = [probabilities[image_id] for image_id in images]
+    whole = predict(model, np.stack(list(images.values())))
+    one, other = (undo_temperature(p, temperature) for p in (whole, by_features))
     difference = float(np.abs(one - other).max())
     if not difference < _AGREEMENT:
         raise FacegenderError(

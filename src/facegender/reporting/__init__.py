@@ -1,1 +1,1 @@
-"""What people look at: pictures, charts, the report, and what each stage cost."""
+"""Output for people: pictures (PNG), charts (SVG), the report, and the cost of each stage."""

@@ -1,4 +1,4 @@
-"""Charts as SVG for a web page: drawn without a background, in the page's own text colour."""
+"""Charts as SVG for a web page: without a background, in the page's own text colour."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from facegender.data.celeba import CLASSES
 
-# A colour that nothing else has, to be replaced by the page's own.
+# A colour that nothing else uses, replaced by the page's own.
 _TEXT = "#010203"
 _STYLE = {
     "text.color": _TEXT,
@@ -25,7 +25,7 @@ _STYLE = {
     "ytick.color": _TEXT,
     "legend.framealpha": 0,
     "svg.fonttype": "none",
-    # Ids of the drawing's parts, the same in every run.
+    # The same ids in every run.
     "svg.hashsalt": "facegender",
     "font.family": "sans-serif",
     "axes.prop_cycle": cycler(color=["#3b82f6", "#f59e0b"], linestyle=["-", "--"]),
@@ -43,7 +43,15 @@ class Line(NamedTuple):
 def line_chart(
     lines: Sequence[Line], x_label: str, y_label: str, unit_square: bool = False, diagonal: bool = False
 ) -> str:
-    """Draw curves, both axes from 0 to 1 with `unit_square`, beside the diagonal with `diagonal`; give the SVG."""
+    """Draw curves and return the SVG.
+
+    Args:
+        lines: the curves; more than one get a legend.
+        x_label: what x is.
+        y_label: what y is.
+        unit_square: both axes go from 0 to 1; otherwise x counts in whole numbers.
+        diagonal: the line from (0, 0) to (1, 1) is drawn too, dashed.
+    """
     with matplotlib.style.context(["default", _STYLE]):
         figure, axes = _blank(x_label, y_label)
         if diagonal:
@@ -61,7 +69,12 @@ def line_chart(
 
 
 def histogram_chart(table: pd.DataFrame, threshold: float) -> str:
-    """Draw `evaluation.histogram_table`, a colour for each class and a line at the threshold; give the SVG."""
+    """Draw the images of each class by P(Male), with a line at the threshold, and return the SVG.
+
+    Args:
+        table: as `facegender.evaluation.curves.histogram_table` returns it.
+        threshold: P(Male) from which an image is predicted Male.
+    """
     with matplotlib.style.context(["default", _STYLE]):
         figure, axes = _blank("P(Male)", "images")
         for name, hatch in zip(CLASSES, ("", "////"), strict=True):
@@ -69,7 +82,7 @@ def histogram_chart(table: pd.DataFrame, threshold: float) -> str:
         axes.axvline(threshold, linestyle="--", linewidth=1, color="0.5", label="threshold")
         axes.set_yscale("symlog", linthresh=1)
         axes.set_ylim(0)
-        # Above the axes, where no bar is.
+        # Above the axes, where there are no bars.
         figure.legend(loc="outside upper center", ncols=3)
         return _svg(figure)
 
@@ -88,9 +101,9 @@ def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     drawing = buffer.getvalue().replace(_TEXT, "currentColor")
-    # Inside a page an SVG is an element, without the file's head, and takes the page's width.
+    # Inside a page an SVG is an element, without the XML header, and as wide as the page lets it be.
     drawing = drawing[drawing.index("<svg") :]
-    # Several drawings share a page, on which no id may come twice.
+    # Several charts share a page, where every id must be unique.
     prefix = "c" + hashlib.sha256(drawing.encode()).hexdigest()[:8]
     drawing = re.sub(r' id="|href="#|url\(#', lambda found: found[0] + prefix, drawing)
     return re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', drawing, count=1)

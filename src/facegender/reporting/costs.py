@@ -1,4 +1,4 @@
-"""What each stage cost when it last ran here: a file for each in .cache/costs."""
+"""The cost of each stage when it last ran in this folder: a file per stage in .cache/costs."""
 
 import functools
 import json
@@ -17,9 +17,9 @@ FOLDER = Path(".cache/costs")
 
 
 def recorded_cost(function: Function) -> Function:
-    """Record the wall time and the peak memory of this process when the stage's main function has ended well.
+    """Record the wall time and the peak memory of this process when a stage's main function ends without an error.
 
-    The file is named as DVC names the stage: after its module, and after `@` the first argument if there is one.
+    The file is named as DVC names the stage: the module, then `@` and the first argument if there is one.
     """
 
     @functools.wraps(function)
@@ -34,11 +34,11 @@ def recorded_cost(function: Function) -> Function:
 
 
 def peak_memory() -> int:
-    """Give the highest resident memory of this process up to now, bytes; 0 on Windows, which is not asked."""
+    """Return the peak resident memory of this process so far, in bytes; 0 on Windows, where it is not measured."""
     if sys.platform == "win32":
         return 0
     if sys.platform == "linux":
-        # getrusage would count what the process was before it became Python: a copy of DVC.
+        # getrusage also counts what the process was before exec: a fork of DVC.
         found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
         return int(found[1]) * 1024 if found else 0
     import resource
@@ -47,5 +47,5 @@ def peak_memory() -> int:
 
 
 def read_costs() -> dict[str, dict[str, float]]:
-    """Give `seconds` and `peak_bytes` by stage, of those that ran here."""
+    """Return `seconds` and `peak_bytes` of each stage that ran in this folder, by its name."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}

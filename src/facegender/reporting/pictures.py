@@ -1,4 +1,4 @@
-"""Pictures as PNG files: the same content gives the same bytes, and no state is kept between calls."""
+"""Pictures as PNG files. The same content gives the same bytes, and no state is kept between calls."""
 
 import textwrap
 from collections.abc import Collection, Sequence
@@ -22,7 +22,7 @@ _default_style = matplotlib.style.context("default")
 
 def _save(path: str | Path, figure: Figure) -> None:
     with whole_file(path) as partial:
-        # Without this, the file names matplotlib's version.
+        # Otherwise the file contains matplotlib's version.
         figure.savefig(partial, format="png", dpi=_DPI, metadata={"Software": None})
 
 
@@ -30,14 +30,14 @@ def _save(path: str | Path, figure: Figure) -> None:
 def bar_chart(
     path: str | Path, names: Collection[str], values: Collection[float], title: str, value_label: str
 ) -> None:
-    """Draw one horizontal bar per name, the first on top, each with its value beside it.
+    """Draw a horizontal bar for each name, the first on top, each with its value beside it.
 
     Args:
         path: the PNG file.
-        names: (n,) what the bars stand for.
+        names: (n,) names of the bars.
         values: (n,) lengths of the bars, not negative.
-        title: what is shown.
-        value_label: the values' meaning and unit.
+        title: above the picture.
+        value_label: meaning and unit of the values.
     """
     figure = Figure(figsize=(8, 1.2 + 0.24 * len(names)), layout="constrained")
     axes = figure.add_subplot()
@@ -58,20 +58,20 @@ def bar_chart(
 
 @_default_style
 def interval_chart(path: str | Path, table: pd.DataFrame, title: str) -> None:
-    """Draw a row per slice: its balanced accuracy as a dot in its interval; grey where it is not judged.
+    """Draw a row for each slice: its balanced accuracy as a dot on its 95% interval, grey if it is not judged.
 
     Args:
         path: the PNG file.
-        table: as `facegender.evaluation.slices.slice_table` gives it; rows without a balanced accuracy are left out.
-        title: what is shown.
+        table: as `facegender.evaluation.slices.slice_table` returns it; rows without a balanced accuracy are left out.
+        title: above the picture.
     """
     rows = table[table["balanced_accuracy"].notna()].reset_index(drop=True)
     figure = Figure(figsize=(8, 1.5 + 0.2 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     for judged, colour in ((1, "C0"), (0, "0.7")):
-        part = rows[rows["judged"] == judged]
-        axes.hlines(part.index, part["balanced_accuracy_low"], part["balanced_accuracy_high"], colour)
-        axes.plot(part["balanced_accuracy"], part.index, "o", color=colour, markersize=4)
+        shown = rows[rows["judged"] == judged]
+        axes.hlines(shown.index, shown["balanced_accuracy_low"], shown["balanced_accuracy_high"], colour)
+        axes.plot(shown["balanced_accuracy"], shown.index, "o", color=colour, markersize=4)
     labels = [f"{name} ({images:,})" for name, images in zip(rows["slice"], rows["images"], strict=True)]
     axes.set_yticks(range(len(rows)), labels=labels, fontsize=7)
     axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -87,9 +87,9 @@ def heat_map(path: str | Path, names: Collection[str], values: ArrayLike, title:
 
     Args:
         path: the PNG file.
-        names: (n,) names of the rows, and in the same order of the columns.
+        names: (n,) names of the rows, and of the columns in the same order.
         values: (n, n) numbers from -1 to 1.
-        title: what is shown.
+        title: above the picture.
     """
     side = 3 + 0.25 * len(names)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
@@ -106,20 +106,20 @@ def heat_map(path: str | Path, names: Collection[str], values: ArrayLike, title:
 def image_grid(
     path: str | Path, images: Sequence[NDArray[np.uint8]], captions: Sequence[str], title: str, columns: int = 6
 ) -> None:
-    """Draw images in rows from left to right, each above its caption.
+    """Draw images in rows from left to right, each with its caption below it.
 
     Args:
         path: the PNG file.
         images: (n,) RGB images (height, width, 3), uint8, each of any size.
         captions: (n,) texts; long lines are wrapped.
-        title: what is shown.
-        columns: images side by side.
+        title: above the picture.
+        columns: images in a row.
     """
     texts = [_wrap(caption) for caption in captions]
     caption_lines = max((text.count("\n") + 1 for text in texts), default=0)
     columns = max(1, min(columns, len(images)))
     rows = -(-len(images) // columns)
-    # Inches. An aligned CelebA image is drawn pixel by pixel.
+    # In inches. An aligned CelebA image is shown at its own size in pixels.
     image_width, image_height, title_height = WIDTH / _DPI, HEIGHT / _DPI, 0.5
     cell_width, cell_height = image_width + 0.3, image_height + 0.3 + 0.125 * caption_lines
     width, height = max(columns * cell_width, 5.0), title_height + rows * cell_height

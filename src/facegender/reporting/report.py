@@ -1,4 +1,4 @@
-"""One self-contained page about a model: what it was made of, how good it is, and where it is weak."""
+"""One self-contained page about a model: how good it is, where it is weak, and what it was made from."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from facegender.data.celeba import CLASSES
 from facegender.reporting.charts import Line, histogram_chart, line_chart
 
-FIGURES = {
+METRIC_NAMES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "precision": "Precision, Male",
@@ -28,11 +28,11 @@ FIGURES = {
     "brier_score": "Brier score",
     "expected_calibration_error": "Expected calibration error",
 }
-"""What people read for the names of figures."""
+"""What people read for each metric."""
 
 
 class Chart(NamedTuple):
-    """An SVG, as `facegender.reporting.charts` draws it, and what a reader who cannot see it is told."""
+    """An SVG from `facegender.reporting.charts`, with a description for readers who cannot see it."""
 
     title: str
     description: str
@@ -40,7 +40,7 @@ class Chart(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A PNG file, and what a reader who cannot see it is told."""
+    """A PNG file, with a description for readers who cannot see it."""
 
     title: str
     description: str
@@ -52,38 +52,38 @@ class Picture(NamedTuple):
         return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode()
 
 
-class Judged(NamedTuple):
-    """Figures of one test set by the names in FIGURES, with the ends of their intervals."""
+class MetricsWithInterval(NamedTuple):
+    """Metrics of one test set by the keys of METRIC_NAMES, and the ends of their 95% intervals."""
 
     name: str
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     low: Mapping[str, float]
     high: Mapping[str, float]
 
 
-def read_judged(name: str, stem: str | Path) -> Judged:
-    """Read the figures of a test set from `stem`.json, and the ends of their intervals from `stem`_low and _high."""
-    texts = (Path(f"{stem}{end}.json").read_text(encoding="utf-8") for end in ("", "_low", "_high"))
-    return Judged(name, *map(json.loads, texts))
+def read_metrics(name: str, stem: str | Path) -> MetricsWithInterval:
+    """Read a test set's metrics from `stem`.json, and their intervals from `stem`_low.json and `stem`_high.json."""
+    texts = (Path(f"{stem}{suffix}.json").read_text(encoding="utf-8") for suffix in ("", "_low", "_high"))
+    return MetricsWithInterval(name, *map(json.loads, texts))
 
 
 def read_logs(folder: str | Path) -> dict[str, pd.DataFrame]:
-    """Read loss and accuracy by epoch, of training and validation, from a folder that DVCLive wrote."""
+    """Read `loss` and `accuracy` by epoch from a folder that DVCLive wrote: tables for `training` and `validation`."""
     return {
-        part: pd.concat(
+        title: pd.concat(
             [pd.read_csv(Path(folder, name, f"{key}.tsv"), sep="\t")[key] for key in ("loss", "accuracy")], axis=1
         )
-        for part, name in (("training", "train"), ("validation", "eval"))
+        for title, name in (("training", "train"), ("validation", "eval"))
     }
 
 
 def render_report(
     *,
     revision: str,
-    drawn: str,
+    resampled: str,
     params: Mapping[str, Mapping[str, Any]],
     hashes: Mapping[str, str],
-    judged: Sequence[Judged],
+    test_sets: Sequence[MetricsWithInterval],
     baseline: Mapping[str, float],
     calibration: Mapping[str, Any],
     confusion: pd.DataFrame,
@@ -95,24 +95,24 @@ def render_report(
     costs: Mapping[str, Mapping[str, float]],
     model_card: str,
 ) -> str:
-    """Give the page as HTML without any reference to another file.
+    """Return the page as HTML that refers to no other file.
 
     Args:
-        revision: Git's name of the code, as a reader would look it up.
-        drawn: what the bootstrap drew, `persons` or `images`.
+        revision: name of the commit.
+        resampled: what the bootstrap resampled, `identities` or `images`.
         params: all parameters by group and key.
-        hashes: MD5 sums by path, as DVC knows them.
-        judged: the test set, and further ones.
-        baseline: figures of the yardstick.
-        calibration: temperature and threshold.
-        confusion: as `facegender.evaluation.curves.confusion_table` gives it.
+        hashes: MD5 sums by path.
+        test_sets: metrics of the test set, and of further ones.
+        baseline: metrics of the baseline on the test set.
+        calibration: `temperature` and `threshold`.
+        confusion: as `facegender.evaluation.curves.confusion_table` returns it.
         charts: curves of training and testing.
-        slices: as `facegender.evaluation.slices.slice_table` gives it.
+        slices: as `facegender.evaluation.slices.slice_table` returns it.
         pictures: mistakes.
-        label_errors: as `facegender.evaluation.label_errors.likely_label_errors` gives it.
-        exploration: pictures of the training rows.
+        label_errors: as `facegender.evaluation.label_errors.likely_label_errors` returns it.
+        exploration: pictures of the training images.
         costs: seconds and peak_bytes by stage.
-        model_card: Markdown, with a heading of the first level.
+        model_card: Markdown with a heading of level 1.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("facegender.reporting"),
@@ -121,17 +121,17 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    counts = pd.crosstab(confusion["actual"], confusion["predicted"]).reindex(
+    counts = pd.crosstab(confusion["label"], confusion["predicted"]).reindex(
         index=list(CLASSES), columns=list(CLASSES), fill_value=0
     )
     return environment.get_template("report.html").render(
         revision=revision,
-        drawn=drawn,
+        resampled=resampled,
         params=params,
         hashes=hashes,
-        judged=judged,
+        test_sets=test_sets,
         baseline=baseline,
-        against_yardstick=against_yardstick(judged[0], baseline),
+        against_baseline=against_baseline(test_sets[0], baseline),
         calibration=calibration,
         classes=CLASSES,
         confusion=counts.to_numpy().tolist(),
@@ -142,51 +142,60 @@ def render_report(
         exploration=exploration,
         costs=costs,
         model_card=MarkdownIt().render(model_card.replace("# ", "## ", 1)),
-        names=FIGURES,
+        metric_names=METRIC_NAMES,
     )
 
 
-def against_yardstick(judged: Judged, baseline: Mapping[str, float]) -> str:
-    """Say in one sentence whether the accuracy differs from the yardstick's by more than chance explains."""
+def against_baseline(test_set: MetricsWithInterval, baseline: Mapping[str, float]) -> str:
+    """Return one sentence on whether the accuracy differs significantly from the baseline's."""
     accuracy = baseline["accuracy"]
-    if judged.low["accuracy"] > accuracy:
-        return f"More accurate than the yardstick, whose {accuracy:.4f} lies below its interval."
-    if judged.high["accuracy"] < accuracy:
-        return f"Less accurate than the yardstick, whose {accuracy:.4f} lies above its interval: not a model to use."
-    return f"Not shown to be more accurate than the yardstick, whose {accuracy:.4f} lies in its interval."
+    if test_set.low["accuracy"] > accuracy:
+        return f"More accurate than the baseline, whose accuracy of {accuracy:.4f} is below the model's interval."
+    if test_set.high["accuracy"] < accuracy:
+        return (
+            f"Less accurate than the baseline, whose accuracy of {accuracy:.4f} is above the model's interval: do not "
+            "use this model."
+        )
+    return (
+        f"Not significantly more accurate than the baseline, whose accuracy of {accuracy:.4f} is within the model's "
+        "interval."
+    )
 
 
 def curve_charts(logs: Mapping[str, pd.DataFrame], tables: Mapping[str, pd.DataFrame], threshold: float) -> list[Chart]:
     """Draw the curves of training and testing.
 
     Args:
-        logs: columns loss and accuracy, a row per epoch, by what they are of (training, validation).
-        tables: roc, precision_recall, reliability and histogram, as `facegender.evaluation.metrics` gives them.
-        threshold: from which P(Male) on an image is called Male.
+        logs: as `read_logs` returns them: columns loss and accuracy, a row for each epoch.
+        tables: roc, precision_recall, reliability and histogram, as `facegender.evaluation.curves` returns them.
+        threshold: P(Male) from which an image is predicted Male.
     """
     charts = []
     for key in ("loss", "accuracy"):
         lines = [Line(name, [*range(1, len(log) + 1)], log[key].tolist()) for name, log in logs.items()]
-        charts.append(Chart(key.capitalize(), f"The {key} by epoch.", line_chart(lines, "epoch", key)))
+        charts.append(
+            Chart(key.capitalize(), f"Training and validation {key} by epoch.", line_chart(lines, "epoch", key))
+        )
     roc, precision_recall, reliability = (tables[name] for name in ("roc", "precision_recall", "reliability"))
     squares = (
         (
             "ROC",
-            "Share of Male found against share of No male mistaken, over all thresholds; the dashed line is guessing.",
+            "The share of Male images found, against the share of No male images mistaken for Male. The dashed line is "
+            "guessing.",
             (roc["false_positive_rate"], roc["true_positive_rate"]),
             ("false positive rate", "true positive rate"),
             True,
         ),
         (
             "Precision and recall",
-            "Share of those called Male who are, against the share of Male found.",
+            "The share of the images predicted Male that are Male, against the share of Male images found.",
             (precision_recall["recall"], precision_recall["precision"]),
             ("recall", "precision"),
             False,
         ),
         (
             "Reliability",
-            "Share of Male against the probability given, in ten bins; on the dashed line it means what it says.",
+            "The share of Male images against the mean P(Male), in ten bins. The dashed line is perfect calibration.",
             (reliability["probability"], reliability["share"]),
             ("mean P(Male)", "share of Male"),
             True,
@@ -196,5 +205,5 @@ def curve_charts(logs: Mapping[str, pd.DataFrame], tables: Mapping[str, pd.DataF
         line = Line(title, x.tolist(), y.tolist())
         charts.append(Chart(title, description, line_chart([line], x_label, y_label, True, diagonal)))
     histogram = histogram_chart(tables["histogram"], threshold)
-    described = "Test images of each class by the probability that was given, on a logarithmic scale."
-    return [*charts, Chart("Probabilities", described, histogram)]
+    description = "Test images of each class by predicted probability, on a logarithmic scale."
+    return [*charts, Chart("Probabilities", description, histogram)]

@@ -6,23 +6,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 from facegender.errors import FacegenderError
 from facegender.evaluation.bootstrap import interval, resampled_metrics, units_of
+from facegender.evaluation.calibration import undo_temperature
 from facegender.evaluation.comparison import LOWER_IS_BETTER, compare_predictions
 from facegender.evaluation.metrics import metrics_of
-from facegender.evaluation.slices import LEAST_UNITS
+from facegender.evaluation.slices import MIN_PER_CLASS
 
 _LAST_DIGIT = 1.5e-6
 """Figures are written to 6 decimals; the last one may be rounded otherwise on another machine."""
 
 _NAMED = 5
 """Files at most in a finding."""
-
-_CERTAIN = 1e-6
-"""The last decimal of a written probability."""
 
 
 class Finding(NamedTuple):
@@ -86,7 +82,7 @@ def check_floors(
     if unknown:
         remedies.append(
             f"mend the name in gate of params.yaml; what starts with worst_ needs a part of the test images with at "
-            f"least {LEAST_UNITS} of each class"
+            f"least {MIN_PER_CLASS} of each class"
         )
     return Finding("floors", "fail", ", ".join(low + unknown), "; ".join(remedies))
 
@@ -138,9 +134,9 @@ def _differences(
     shared = here[here["image_id"].map(label_of) == here["label"]]
     all_shared = len(shared) == len(base) == len(here)
     sizes = f"{len(base):,} of the base and {len(here):,} here"
-    if all_shared or min((shared["label"] == label).sum() for label in (0, 1)) >= LEAST_UNITS:
+    if all_shared or min((shared["label"] == label).sum() for label in (0, 1)) >= MIN_PER_CLASS:
         of_base = base[base["image_id"].isin(shared["image_id"])]
-        figures = compare_predictions(of_base, shared, resamples, seed)["figures"]
+        figures = compare_predictions(of_base, shared, resamples, seed)["metrics"]
         paired = {name: (figure["difference"], figure["low"], figure["high"]) for name, figure in figures.items()}
         images = f"the {len(shared):,} images that are in both test sets"
         return paired, f"the same {len(here):,} images" if all_shared else f"{images}, {sizes}"
@@ -184,7 +180,7 @@ def check_model(
         )
     wrong = []
     here, there = (
-        _at_temperature_1(joined[name].to_numpy(), judgement["temperature"])
+        undo_temperature(joined[name].to_numpy(), judgement["temperature"])
         for name in ("probability_here", "probability")
     )
     differences = np.abs(here - there)
@@ -219,11 +215,6 @@ def check_model(
             "figures until then",
         )
     return Finding("model", "pass", found)
-
-
-def _at_temperature_1(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    clipped = np.clip(probabilities, _CERTAIN, 1 - _CERTAIN)
-    return np.asarray(expit(temperature * logit(clipped, dtype=np.float64)), np.float64)
 
 
 def check_remote(missing: Sequence[str]) -> Finding:

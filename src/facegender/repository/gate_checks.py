@@ -106,7 +106,8 @@ def _predict() -> tuple[pd.DataFrame, dict[str, float]]:
     tf.config.experimental.enable_tensor_float_32_execution(False)
     model, judgement = load_calibrated(MODEL)
     images = (decode_image(record.jpeg, record.image_id) for record in read_records(TEST_IMAGES))
-    return predictions_table(names, labels, predict_images(model, images), judgement["threshold"]), judgement
+    rows, probabilities = pd.DataFrame({"image_id": names, "label": labels}), predict_images(model, images)
+    return predictions_table(rows, names, labels, probabilities, judgement["threshold"], TEST_IMAGES), judgement
 
 
 def _remote(without_remote: bool) -> Finding:

@@ -13,7 +13,7 @@ from facegender.evaluation.baseline import fit_baseline, grey_pixels
 
 @pytest.mark.parametrize(
     ("color", "grey"),
-    # Rec. 601 luma, 0.299 R + 0.587 G + 0.114 B: red and blue exchanged would show.
+    # Rec. 601 luma, 0.299 R + 0.587 G + 0.114 B, so swapped red and blue would show.
     [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((255, 255, 255), 255)],
 )
 def test_grey_is_the_luma_of_rgb(color: tuple[int, int, int], grey: int) -> None:
@@ -23,7 +23,7 @@ def test_grey_is_the_luma_of_rgb(color: tuple[int, int, int], grey: int) -> None
     assert (pixels == grey).all()
 
 
-def test_pixels_run_along_rows_of_29_and_average_what_they_cover() -> None:
+def test_grey_values_are_in_rows_of_29_and_average_the_area_they_cover() -> None:
     image = np.zeros((72, 58, 3), dtype=np.uint8)
     image[10:12, 51:52] = 255
     pixels = grey_pixels(image).reshape(36, 29)
@@ -33,14 +33,14 @@ def test_pixels_run_along_rows_of_29_and_average_what_they_cover() -> None:
 
 
 def _faces(count: int, seed: int, difference: int = 63) -> tuple[np.ndarray, np.ndarray]:
-    """Noise that is brighter in one corner for label 1."""
+    """Return noise that is brighter in one corner for label 1, uint8 (count, 1044), and its labels."""
     labels = np.arange(count) % 2
     pixels = np.random.default_rng(seed).integers(0, 192, (count, 36, 29), dtype=np.uint8)
     pixels[:, :6, :6] += (difference * labels[:, None, None]).astype(np.uint8)
     return pixels.reshape(count, -1), labels
 
 
-def test_baseline_learns_a_difference_and_repeats_itself() -> None:
+def test_the_baseline_learns_a_difference_and_is_repeatable() -> None:
     pixels, labels = _faces(400, seed=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -60,8 +60,8 @@ def test_more_images_than_fit_in_one_block_are_each_predicted_in_order() -> None
     )
 
 
-def test_its_probabilities_are_those_of_an_exact_solver() -> None:
-    # Hard to tell, so that a wrong penalty or too few steps show: they give differences of 0.07 to 0.27.
+def test_its_probabilities_are_close_to_an_exact_solver() -> None:
+    # Hard enough that a wrong penalty or too few steps show: they give differences of 0.07 to 0.27.
     pixels, labels = _faces(600, seed=1, difference=8)
     unseen, unseen_labels = _faces(1000, seed=2, difference=8)
     exact = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=1000)).fit(pixels / 255, labels)
@@ -73,12 +73,12 @@ def test_its_probabilities_are_those_of_an_exact_solver() -> None:
     assert log_loss(unseen_labels, found) < log_loss(unseen_labels, expected) + 0.01
 
 
-def test_a_pixel_that_never_changes_does_no_harm() -> None:
+def test_a_constant_pixel_gives_finite_probabilities() -> None:
     pixels, labels = _faces(100, seed=1)
     pixels[:, 500] = 127
     assert np.isfinite(fit_baseline(pixels, labels).predict(pixels)).all()
 
 
-def test_one_class_is_one_line() -> None:
-    with pytest.raises(FacegenderError, match="images of one class only"):
+def test_one_class_only_is_an_error() -> None:
+    with pytest.raises(FacegenderError, match=r"^data/preprocessed/train: holds images of only one class; replace"):
         fit_baseline(np.zeros((4, 1044), np.uint8), np.ones(4, np.int64))

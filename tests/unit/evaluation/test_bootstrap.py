@@ -19,15 +19,14 @@ from facegender.evaluation.metrics import weighted_metrics
 def weighted_images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     count = draw(st.integers(2, 12))
     labels = draw(st.lists(st.integers(0, 1), min_size=count, max_size=count))
-    # Few different ones, so that ties are common.
+    # Few different values, so that ties are common.
     probabilities = draw(st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0]), min_size=count, max_size=count))
     weights = draw(st.lists(st.integers(0, 3), min_size=count, max_size=count))
     return np.array(labels), np.array(probabilities), np.array(weights, float)
 
 
-# scikit-learn takes a while to load.
 @given(weighted_images())
-def test_weights_mean_what_scikit_learn_means_by_them(images: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+def test_weights_mean_the_same_as_in_scikit_learn(images: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     labels, probabilities, weights = images
     predicted = probabilities >= 0.5
     values = weighted_metrics(labels, probabilities, predicted, weights[None])
@@ -71,25 +70,25 @@ def test_a_weight_is_a_repetition() -> None:
     )
 
 
-def test_calibration_error_is_that_worked_by_hand() -> None:
+def test_calibration_error_matches_the_value_worked_out_by_hand() -> None:
     # Bin [0.2, 0.3): two images, mean 0.24, half of them Male. Bin [0.9, 1]: two images, mean 0.95, both Male.
     labels, probabilities = np.array([1, 0, 1, 1]), np.array([0.22, 0.26, 0.9, 1.0])
     found = weighted_metrics(labels, probabilities, probabilities >= 0.5, np.ones((1, 4)))
     assert found["expected_calibration_error"][0] == pytest.approx((2 * (0.5 - 0.24) + 2 * 0.05) / 4)
 
 
-def test_images_of_one_person_are_drawn_together() -> None:
+def test_images_of_one_identity_are_resampled_together() -> None:
     predictions = pd.DataFrame({"identity": [70, 5, 70, 5, 9]})
     (weights,) = resampled_weights(units_of(predictions), 200, 0)
     assert weights.shape == (200, 5)
     assert (weights[:, 0] == weights[:, 2]).all()
     assert (weights[:, 1] == weights[:, 3]).all()
-    # Three persons are drawn each time.
+    # Each sample has three identities.
     assert (weights[:, [0, 1, 4]].sum(axis=1) == 3).all()
     assert len(np.unique(weights, axis=0)) > 5
 
 
-def test_blocks_of_samples_are_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_do_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     (whole,) = resampled_weights(np.arange(7), 50, 3)
     monkeypatch.setattr("facegender.evaluation.bootstrap._BLOCK", 7 * 8)
     blocks = list(resampled_weights(np.arange(7), 50, 3))
@@ -124,18 +123,18 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> Non
     assert first != other
 
 
-def test_persons_with_many_images_widen_the_interval() -> None:
+def test_identities_with_many_images_widen_the_interval() -> None:
     predictions = predictions_of(400)
-    # Each person has ten images of the same outcome.
+    # Each identity has ten images with the same prediction.
     clustered = predictions.loc[np.repeat(np.arange(40), 10)].reset_index(drop=True)
     by_image = metrics_with_interval(clustered, 500, 0)
-    by_person = metrics_with_interval(clustered.assign(identity=np.repeat(np.arange(40), 10)), 500, 0)
-    width = [ends["_high"]["accuracy"] - ends["_low"]["accuracy"] for ends in (by_image, by_person)]
-    # The deviation grows by the root of ten.
+    by_identity = metrics_with_interval(clustered.assign(identity=np.repeat(np.arange(40), 10)), 500, 0)
+    width = [ends["_high"]["accuracy"] - ends["_low"]["accuracy"] for ends in (by_image, by_identity)]
+    # The standard deviation grows by the square root of ten.
     assert width[1] == pytest.approx(width[0] * np.sqrt(10), rel=0.2)
 
 
-def test_resamples_of_one_class_are_left_out() -> None:
+def test_resamples_with_only_one_class_are_left_out() -> None:
     predictions = predictions_of(2)
     resampled = resampled_metrics(predictions, units_of(predictions), 100, 0)
     assert 0 < np.isnan(resampled["roc_auc"]).sum() < 100
@@ -143,12 +142,12 @@ def test_resamples_of_one_class_are_left_out() -> None:
     assert np.isnan(interval("roc_auc", np.nan, [np.nan, np.nan])).all()
 
 
-def test_the_middle_of_the_resamples_is_the_interval_and_of_calibration_error_its_mirror() -> None:
+def test_the_interval_is_the_middle_of_the_resamples_and_mirrored_for_the_calibration_error() -> None:
     values = np.arange(1001) / 1000
     assert interval("accuracy", 0.9, values) == pytest.approx((0.025, 0.975))
     assert interval("expected_calibration_error", 0.6, values) == pytest.approx((1.2 - 0.975, 1.2 - 0.025))
     assert interval("expected_calibration_error", 0.3, values) == pytest.approx((0, 0.6 - 0.025))
-    # Resamples all have a larger one.
+    # All resamples have a larger error than the point.
     assert interval("expected_calibration_error", 0.1, 0.3 + values) == pytest.approx((0, 0.1))
 
 
@@ -159,12 +158,12 @@ def test_the_calibration_error_of_calibrated_probabilities_is_in_its_interval() 
         labels = (generator.random(200) < probabilities).astype(int)
         predictions = pd.DataFrame({"label": labels, "probability": probabilities, "predicted": labels})
         ends = {
-            key: figures["expected_calibration_error"]
-            for key, figures in metrics_with_interval(predictions, 200, 0).items()
+            key: metrics["expected_calibration_error"]
+            for key, metrics in metrics_with_interval(predictions, 200, 0).items()
         }
         assert 0 <= ends["_low"] <= ends[""] <= ends["_high"]
 
 
-def test_figures_of_no_image_at_all_are_not_numbers() -> None:
-    figures = weighted_metrics(np.array([0, 1]), np.array([0.2, 0.7]), np.array([False, True]), np.zeros((1, 2)))
-    assert all(np.isnan(value[0]) for value in figures.values())
+def test_metrics_are_nan_when_all_weights_are_0() -> None:
+    values = weighted_metrics(np.array([0, 1]), np.array([0.2, 0.7]), np.array([False, True]), np.zeros((1, 2)))
+    assert all(np.isnan(value[0]) for value in values.values())

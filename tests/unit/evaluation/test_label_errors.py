@@ -9,7 +9,7 @@ def table(labels: list[int], probabilities: list[float]) -> pd.DataFrame:
     return pd.DataFrame({"image_id": ids, "label": labels, "probability": probabilities})
 
 
-def test_exchanged_labels_are_found_the_surest_first() -> None:
+def test_swapped_labels_are_found_the_most_suspicious_first() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(200) % 2
     probabilities = np.clip(np.where(labels == 1, 0.9, 0.1) + generator.normal(0, 0.03, 200), 0.01, 0.99)
@@ -19,7 +19,7 @@ def test_exchanged_labels_are_found_the_surest_first() -> None:
     assert list(found.columns) == ["image_id", "label", "probability"]
 
 
-def test_a_mistake_without_confidence_is_no_label_error() -> None:
+def test_an_unconfident_mistake_is_not_a_label_error() -> None:
     labels = [0, 1] * 20
     probabilities = [0.05, 0.95] * 20
     probabilities[1] = 0.45

@@ -8,9 +8,8 @@ import pytest
 from facegender.errors import FacegenderError
 from facegender.evaluation.curves import confusion_table, curve_tables, histogram_table, reliability_table
 from facegender.evaluation.metrics import classification_metrics
-from facegender.evaluation.predictions import most_confident_mistakes, predictions_table
 
-# At 0.5: 5 Male found, 1 missed, 2 No male taken for Male, 2 not.
+# At 0.5: 5 Male found, 1 missed, 2 No male mistaken for Male, 2 not.
 LABELS = [1, 1, 1, 1, 1, 1, 0, 0, 0, 0]
 PROBABILITIES = [0.9, 0.8, 0.7, 0.6, 0.5, 0.2, 0.75, 0.55, 0.3, 0.1]
 
@@ -19,7 +18,7 @@ FOUR_LABELS = [0, 0, 1, 1]
 FOUR_PROBABILITIES = [0.1, 0.4, 0.35, 0.8]
 
 
-def test_metrics_are_those_worked_by_hand() -> None:
+def test_metrics_match_values_worked_out_by_hand() -> None:
     metrics = classification_metrics(LABELS, PROBABILITIES, 0.5)
     assert metrics == pytest.approx(
         {
@@ -29,7 +28,7 @@ def test_metrics_are_those_worked_by_hand() -> None:
             "precision": 5 / 7,
             "recall": 5 / 6,
             "f1": 10 / 13,
-            # Of the 3 called No male, 2 are; 2 of 4 No male are found.
+            # 2 of the 3 predicted No male are; 2 of the 4 No male are found.
             "precision_no_male": 2 / 3,
             "recall_no_male": 2 / 4,
             "f1_no_male": 4 / 7,
@@ -38,14 +37,14 @@ def test_metrics_are_those_worked_by_hand() -> None:
             "average_precision": (1 / 1 + 2 / 2 + 3 / 4 + 4 / 5 + 5 / 7 + 6 / 9) / 6,
             "log_loss": -math.log(0.9 * 0.8 * 0.7 * 0.6 * 0.5 * 0.2 * (0.25 * 0.45 * 0.7 * 0.9)) / 10,
             "brier_score": (0.01 + 0.04 + 0.09 + 0.16 + 0.25 + 0.64 + 0.5625 + 0.3025 + 0.09 + 0.01) / 10,
-            # By bins from 0.1 on; 0.5 and 0.55 are in one, of which one is Male, and so are 0.7 and 0.75.
+            # By bins from 0.1 on. 0.5 and 0.55 share a bin with one Male, and so do 0.7 and 0.75.
             "expected_calibration_error": (0.1 + 0.8 + 0.3 + 0.05 + 0.4 + 0.45 + 0.2 + 0.1) / 10,
         },
         abs=1e-6,
     )
 
 
-def test_ranking_metrics_of_four_images_are_those_counted_by_hand() -> None:
+def test_ranking_metrics_of_four_images_match_a_count_by_hand() -> None:
     metrics = classification_metrics(FOUR_LABELS, FOUR_PROBABILITIES, 0.5)
     assert metrics["roc_auc"] == 0.75
     assert metrics["average_precision"] == pytest.approx((1 + 2 / 3) / 2, abs=1e-6)
@@ -73,23 +72,25 @@ def test_a_certain_mistake_costs_a_finite_log_loss() -> None:
 @pytest.mark.parametrize(
     ("labels", "probabilities", "message"),
     [
-        ([1, 1], [0.2, 0.7], r"only Male images .* both classes"),
-        ([0, 0], [0.2, 0.7], r"only No male images .* both classes"),
-        ([], [], "no image"),
-        ([0, 1, 1], [0.2, math.nan, 0.5], "probability 1 is nan"),
-        ([0, 1], [0.2, math.inf], "probability 1 is inf"),
-        ([0, 1], [-0.2, 0.5], r"probability 0 is -0\.2"),
-        ([-1, 1], [0.2, 0.5], "label 0 is -1"),
-        ([0, 1, 1], [0.2, 0.5], r"labels \(3,\) and probabilities \(2,\) differ"),
+        ([1, 1], [0.2, 0.7], r"^labels: only Male images, .* both classes"),
+        ([0, 0], [0.2, 0.7], r"^labels: only No male images, .* both classes"),
+        ([], [], "^labels: no images"),
+        ([0, 1, 1], [0.2, math.nan, 0.5], "^probability 1: nan is not from 0 to 1; train again"),
+        ([0, 1], [0.2, math.inf], "^probability 1: inf is not from 0 to 1"),
+        ([0, 1], [-0.2, 0.5], r"^probability 0: -0\.2 is not from 0 to 1"),
+        ([-1, 1], [0.2, 0.5], "^label 0: -1 is not a label"),
+        ([0, 1, 1], [0.2, 0.5], r"^labels and probabilities: their shapes are \(3,\) and \(2,\)"),
     ],
 )
-def test_what_cannot_be_judged_is_one_clear_line(labels: list[int], probabilities: list[float], message: str) -> None:
+def test_invalid_labels_and_probabilities_are_one_clear_line(
+    labels: list[int], probabilities: list[float], message: str
+) -> None:
     with pytest.raises(FacegenderError, match=message) as raised:
         classification_metrics(labels, probabilities, 0.5)
     assert "\n" not in str(raised.value)
 
 
-def test_curves_of_four_images_are_those_worked_by_hand() -> None:
+def test_curves_of_four_images_match_values_worked_out_by_hand() -> None:
     roc, precision_recall = curve_tables(FOUR_LABELS, FOUR_PROBABILITIES)
     assert list(roc.columns) == ["false_positive_rate", "true_positive_rate", "threshold"]
     assert roc.to_numpy().tolist() == [[0, 0, 1.000001], [0, 0.5, 0.8], [0.5, 0.5, 0.4], [0.5, 1, 0.35], [1, 1, 0.1]]
@@ -98,7 +99,7 @@ def test_curves_of_four_images_are_those_worked_by_hand() -> None:
     assert precision_recall.to_numpy().tolist() == expected
 
 
-def test_curves_of_many_images_are_short_whole_and_true() -> None:
+def test_curves_of_many_images_are_thinned_but_complete_and_accurate() -> None:
     generator = np.random.default_rng(3)
     labels = np.arange(6000) % 2
     probabilities = 1 / (1 + np.exp(-generator.normal(2.0 * labels - 1.0, 1.5)))
@@ -125,34 +126,12 @@ def test_curves_do_not_depend_on_the_order_of_images() -> None:
         pd.testing.assert_frame_equal(curve, other)
 
 
-def test_confusion_table_names_classes_image_by_image() -> None:
+def test_confusion_table_names_the_classes_of_each_image() -> None:
     table = confusion_table([0, 1, 1], [1, 1, 0])
-    assert table.to_dict("list") == {"actual": ["No male", "Male", "Male"], "predicted": ["Male", "Male", "No male"]}
+    assert table.to_dict("list") == {"label": ["No male", "Male", "Male"], "predicted": ["Male", "Male", "No male"]}
 
 
-def test_predictions_are_sorted_rounded_and_agree_with_themselves() -> None:
-    table = predictions_table(["b.jpg", "c.jpg", "a.jpg"], [1, 0, 0], [0.12345678, 0.49999999, 0.25], 0.5)
-    assert table.to_dict("list") == {
-        "image_id": ["a.jpg", "b.jpg", "c.jpg"],
-        "label": [0, 1, 0],
-        "probability": [0.25, 0.123457, 0.5],
-        "predicted": [0, 0, 1],
-    }
-
-
-def test_most_confident_mistakes_come_worst_first() -> None:
-    table = predictions_table(list("fedcba"), [0, 1, 0, 1, 0, 1], [0.9, 0.1, 0.6, 0.05, 0.2, 0.7], 0.5)
-    assert most_confident_mistakes(table, 3)["image_id"].tolist() == ["c", "e", "f"]
-    assert most_confident_mistakes(table, 12)["image_id"].tolist() == ["c", "e", "f", "d"]
-    assert list(most_confident_mistakes(table, 3).columns) == list(table.columns)
-
-
-def test_no_mistakes_give_an_empty_table() -> None:
-    table = predictions_table(["a", "b"], [0, 1], [0.1, 0.9], 0.5)
-    assert most_confident_mistakes(table, 3).empty
-
-
-def test_reliability_and_histogram_are_those_counted_by_hand() -> None:
+def test_reliability_and_histogram_match_a_count_by_hand() -> None:
     reliability = reliability_table(LABELS, PROBABILITIES)
     assert reliability.to_numpy().tolist() == [
         [0.1, 0, 1],

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facegender.evaluation.slices import LEAST_UNITS, slice_summary, slice_table
+from facegender.evaluation.slices import slice_summary, slice_table
 
 
 def images(count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Images of which every second is Male; the model fails on all Male images with a hat, and on no other."""
+    """Return predictions, half of them of Male images, wrong on exactly the Male images with a hat; and attributes."""
     ids = [f"{number:04}.jpg" for number in range(count)]
     labels = np.arange(count) % 2
     hats = np.arange(count) % 4 < 2
@@ -20,17 +20,17 @@ def images(count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     attributes = pd.DataFrame(
         {"Male": labels, "Wearing_Hat": hats.astype(int), "Bald": (np.arange(count) < 8).astype(int)}, index=ids
     )
-    # In another order, and with images that are in no test set.
+    # In another order, and with images outside the test set.
     return predictions, pd.concat([attributes, attributes.rename(index=lambda name: f"x{name}")])[::-1]
 
 
 def rows(predictions: pd.DataFrame, attributes: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Give the rows by the slice's name, in order."""
+    """Return the rows by the name of their slice, in order."""
     table = slice_table(predictions, attributes, 100, 0).to_dict("records")
     return {row["slice"]: {str(key): value for key, value in row.items()} for row in table}
 
 
-def test_slices_are_those_worked_by_hand() -> None:
+def test_slices_match_values_worked_out_by_hand() -> None:
     predictions, attributes = images(400)
     table = rows(predictions, attributes)
 
@@ -45,21 +45,28 @@ def test_slices_are_those_worked_by_hand() -> None:
         assert row["accuracy_low"] <= row["accuracy"] <= row["accuracy_high"]
 
 
-def test_the_label_itself_is_no_slice() -> None:
+def test_the_label_itself_makes_no_slice() -> None:
     predictions, attributes = images(40)
     assert not slice_table(predictions, attributes, 100, 0)["slice"].str.endswith("Male").any()
 
 
-@pytest.mark.parametrize(("count", "judged"), [(2 * LEAST_UNITS - 2, 0), (2 * LEAST_UNITS, 1)])
-def test_a_slice_is_judged_from_a_number_of_images_on(count: int, judged: int) -> None:
-    predictions, attributes = images(count)
-    attributes["Bald"] = 0
+@pytest.mark.parametrize(("male", "no_male", "judged"), [(29, 40, 0), (40, 29, 0), (30, 30, 1)])
+@pytest.mark.parametrize("by", ["images", "identities"])
+def test_a_slice_is_judged_from_30_of_each_class_on(male: int, no_male: int, judged: int, by: str) -> None:
+    copies = 1 if by == "images" else 3
+    labels = np.repeat([1, 0], [copies * male, copies * no_male])
+    ids = [f"{number:04}.jpg" for number in range(len(labels))]
+    predictions = pd.DataFrame({"image_id": ids, "label": labels, "probability": 0.5, "predicted": 1})
+    if by == "identities":
+        predictions["identity"] = np.arange(len(labels)) // copies
+    attributes = pd.DataFrame({"Male": labels, "Bald": 0}, index=ids)
     table = rows(predictions, attributes)
+    assert list(table) == ["all images", "not Bald"]
+    assert table["not Bald"]["male"] == copies * male
     assert table["not Bald"]["judged"] == judged
-    assert "Bald" not in table
 
 
-def test_a_slice_of_one_class_has_what_it_can_have() -> None:
+def test_a_slice_of_one_class_has_the_metrics_that_need_no_other() -> None:
     predictions, attributes = images(40)
     attributes["Bald"] = attributes["Male"]
     bald = rows(predictions, attributes)["Bald"]
@@ -68,7 +75,7 @@ def test_a_slice_of_one_class_has_what_it_can_have() -> None:
     assert bald["judged"] == 0
 
 
-def test_the_summary_has_finite_numbers_and_the_worst_ones() -> None:
+def test_the_summary_has_the_worst_metrics_and_no_nan() -> None:
     summary = slice_summary(slice_table(*images(400), 100, 0))
     json.dumps(summary, allow_nan=False)
     assert summary == {
@@ -82,20 +89,12 @@ def test_the_summary_has_finite_numbers_and_the_worst_ones() -> None:
     assert slice_summary(slice_table(*images(20), 100, 0)) == {"judged": 0, "too_small": 5}
 
 
-def test_without_attributes_there_are_all_images() -> None:
+def test_without_attributes_the_only_slice_is_all_images() -> None:
     predictions, attributes = images(100)
     assert list(rows(predictions, attributes[["Male"]].assign(partition=2))) == ["all images"]
 
 
-def test_persons_and_not_their_images_make_a_slice_large_enough() -> None:
-    predictions, attributes = images(400)
-    of_one = predictions.assign(identity=np.arange(400) % 2)
-    assert rows(of_one, attributes)["all images"]["judged"] == 0
-    of_many = predictions.assign(identity=np.arange(400) % 80)
-    assert rows(of_many, attributes)["all images"]["judged"] == 1
-
-
-def test_blocks_of_samples_give_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_does_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = slice_table(*images(40), 50, 0)
     monkeypatch.setattr("facegender.evaluation.bootstrap._BLOCK", 40 * 7)
     pd.testing.assert_frame_equal(slice_table(*images(40), 50, 0), whole)

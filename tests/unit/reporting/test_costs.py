@@ -25,8 +25,8 @@ def run(folder: Path, *arguments: str) -> int:
     return subprocess.run([sys.executable, "-m", "stages.thing", *arguments], cwd=folder, check=False).returncode
 
 
-def test_time_and_memory_are_written_by_the_name_of_the_stage(tmp_path: Path) -> None:
-    # What this process itself had at most is no matter.
+def test_time_and_memory_are_written_under_the_name_of_the_stage(tmp_path: Path) -> None:
+    # The peak of this process must not count.
     own = b"x" * 600_000_000
     assert run(tmp_path) == run(tmp_path, "small", "data/train") == 0
     del own
@@ -37,6 +37,6 @@ def test_time_and_memory_are_written_by_the_name_of_the_stage(tmp_path: Path) ->
     assert 5e6 < costs["thing@small"]["peak_bytes"] < 400e6
 
 
-def test_a_failed_stage_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_stage_writes_no_cost(tmp_path: Path) -> None:
     assert run(tmp_path, "bad") == 3
     assert not (tmp_path / ".cache").exists()

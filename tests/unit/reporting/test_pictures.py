@@ -27,14 +27,14 @@ def _pixels(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS.keys())
-def test_the_same_content_gives_the_same_bytes_whatever_the_users_style(draw: Draw, tmp_path: Path) -> None:
+def test_the_same_content_gives_the_same_bytes_with_any_style_of_the_user(draw: Draw, tmp_path: Path) -> None:
     draw(tmp_path / "one.png")
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.facecolor": "green"}):
         draw(tmp_path / "two.png")
     content = (tmp_path / "one.png").read_bytes()
     assert content == (tmp_path / "two.png").read_bytes()
     assert content.startswith(b"\x89PNG")
-    # Neither date nor version, which would change the bytes of an unchanged picture.
+    # A date or a version would change the bytes of an unchanged picture.
     assert b"Matplotlib" not in content
     assert b"tIME" not in content
     assert [file.name for file in sorted(tmp_path.iterdir())] == ["one.png", "two.png"]
@@ -53,10 +53,10 @@ def test_the_first_bar_is_on_top(tmp_path: Path) -> None:
     assert top == pytest.approx(10 * bottom, rel=0.05)
 
 
-def test_heat_map_has_red_for_1_blue_for_minus_1_and_a_place_for_40_names(tmp_path: Path) -> None:
+def test_the_heat_map_has_red_for_1_blue_for_minus_1_and_room_for_40_names(tmp_path: Path) -> None:
     pictures.heat_map(tmp_path / "map.png", ATTRIBUTES, -np.eye(40), "title")
     picture = _pixels(tmp_path / "map.png")
-    # A row of 9 point text is 9 / 72 of an inch high: 40 of them and no overlap.
+    # A row of 9 point text is 9 / 72 of an inch high: room for 40 rows without overlap.
     assert min(picture.shape[:2]) > 40 * 100 * 9 / 72 * 1.5
     darkest_blue, darkest_red = np.array([5, 48, 97]), np.array([103, 0, 31])
     count = {name: (picture == color).all(axis=2).sum() for name, color in (("b", darkest_blue), ("r", darkest_red))}
@@ -64,7 +64,7 @@ def test_heat_map_has_red_for_1_blue_for_minus_1_and_a_place_for_40_names(tmp_pa
     assert count["r"] < count["b"] / 10
 
 
-def test_image_grid_shows_each_image_pixel_by_pixel_in_its_own_colours(tmp_path: Path) -> None:
+def test_the_image_grid_shows_each_image_at_its_own_size_and_in_its_own_colours(tmp_path: Path) -> None:
     red, blue = np.zeros((218, 178, 3), dtype=np.uint8), np.zeros((218, 178, 3), dtype=np.uint8)
     red[..., 0], blue[..., 2] = 250, 240
     pictures.image_grid(tmp_path / "grid.png", [red, blue], ["red", "blue"], "title")
@@ -76,17 +76,17 @@ def test_image_grid_shows_each_image_pixel_by_pixel_in_its_own_colours(tmp_path:
     assert columns[0] < columns[1]
 
 
-def test_long_captions_make_the_picture_higher_not_cut(tmp_path: Path) -> None:
+def test_long_captions_make_the_picture_higher_and_are_not_cut(tmp_path: Path) -> None:
     pictures.image_grid(tmp_path / "short.png", FACES, ["short"] * 3, "title")
     pictures.image_grid(tmp_path / "long.png", FACES, [", ".join(ATTRIBUTES)] * 3, "title")
     short, long = _pixels(tmp_path / "short.png"), _pixels(tmp_path / "long.png")
     assert len(long) > len(short) + 100
-    # The last rows are blank: the text ends above them.
+    # The last rows of pixels are blank: the text ends above them.
     assert (long[-4:] == 255).all()
     assert (short[-4:] == 255).all()
 
 
-def test_a_caption_short_of_the_images_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
+def test_too_few_captions_are_refused_and_leave_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="zip"):
         pictures.image_grid(tmp_path / "grid.png", FACES, ["one"], "title")
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
-"""The page as a reader gets it; tests/functional looks at the one that the pipeline makes."""
+"""The page as readers get it; tests/functional looks at the page that the pipeline makes."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,14 +14,21 @@ from facegender.data.celeba import CLASSES
 from facegender.evaluation.curves import curve_tables, histogram_table, reliability_table
 from facegender.reporting.charts import Line, histogram_chart, line_chart
 from facegender.reporting.pictures import bar_chart
-from facegender.reporting.report import FIGURES, Judged, Picture, curve_charts, render_report
+from facegender.reporting.report import (
+    METRIC_NAMES,
+    MetricsWithInterval,
+    Picture,
+    curve_charts,
+    read_metrics,
+    render_report,
+)
 
 LABELS = np.arange(60) % 2
 PROBABILITIES = np.clip(LABELS * 0.6 + np.linspace(0, 0.4, 60), 0, 1)
 
 
 class Page(HTMLParser):
-    """Collects the elements of a page, and fails on one that is closed without having been opened."""
+    """Collects the elements of a page, and fails if an element is closed that was not opened."""
 
     VOID = ("meta", "img", "link", "br")
 
@@ -69,28 +77,30 @@ def render(folder: Path, **changes: Any) -> str:
         "histogram": histogram_table(LABELS, PROBABILITIES),
     }
     log = pd.DataFrame({"loss": [0.5, 0.4], "accuracy": [0.7, 0.8]})
-    figures = dict.fromkeys(FIGURES, 0.87654) | {"images": 60}
+    metrics = dict.fromkeys(METRIC_NAMES, 0.87654) | {"images": 60}
     arguments: dict[str, Any] = {
         "revision": "0123456789ab-dirty",
-        "drawn": "persons",
+        "resampled": "identities",
         "params": {"calibrate": {"threshold": "accuracy"}, "dataset": {"images": "data/<b>.zip"}},
         "hashes": {"models/gender.keras": "d41d8cd98f00b204e9800998ecf8427e"},
-        "judged": [Judged("test", figures, dict.fromkeys(FIGURES, 0.8), dict.fromkeys(FIGURES, 0.9))],
-        "baseline": dict.fromkeys(FIGURES, 0.5) | {"images": 60},
+        "test_sets": [
+            MetricsWithInterval("test", metrics, dict.fromkeys(METRIC_NAMES, 0.8), dict.fromkeys(METRIC_NAMES, 0.9))
+        ],
+        "baseline": dict.fromkeys(METRIC_NAMES, 0.5) | {"images": 60},
         "calibration": {"threshold": 0.4567, "temperature": 1.25},
-        "confusion": pd.DataFrame({"actual": ["Male", "Male", "No male"], "predicted": ["Male", "No male", "No male"]}),
+        "confusion": pd.DataFrame({"label": ["Male", "Male", "No male"], "predicted": ["Male", "No male", "No male"]}),
         "charts": curve_charts({"training": log, "validation": log}, tables, 0.4567),
         "slices": slices(),
         "pictures": [Picture("Worst mistakes", "Faces.", folder / "bars.png")],
         "label_errors": pd.DataFrame({"image_id": ["000007.jpg"], "label": [1], "probability": [0.02]}),
         "exploration": [Picture("Balance", "Bars.", folder / "bars.png")],
         "costs": {"train": {"seconds": 12.34, "peak_bytes": 1_500_000_000}},
-        "model_card": "# Model card\n\n**What it is not for.** Deciding about persons.\n",
+        "model_card": "# Model card\n\n**What it is not for.** Deciding about people.\n",
     }
     return render_report(**(arguments | changes))
 
 
-def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
+def test_the_page_refers_to_no_other_file(tmp_path: Path) -> None:
     page = Page(render(tmp_path))
 
     assert not {"script", "link", "iframe"} & {tag for tag, _ in page.elements}
@@ -101,7 +111,7 @@ def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert "url(" not in re.sub(r"url\(#\w+\)", "", "".join(page.words))
 
 
-def test_pictures_have_words_for_who_cannot_see_them(tmp_path: Path) -> None:
+def test_pictures_have_descriptions_for_readers_who_cannot_see_them(tmp_path: Path) -> None:
     page = Page(render(tmp_path))
 
     images = [attributes["alt"] or "" for tag, attributes in page.elements if tag == "img"]
@@ -112,7 +122,7 @@ def test_pictures_have_words_for_who_cannot_see_them(tmp_path: Path) -> None:
     assert dict(page.elements)["html"]["lang"] == "en"
 
 
-def test_the_page_says_what_a_reader_decides_by(tmp_path: Path) -> None:
+def test_the_page_says_what_a_reader_needs_to_decide(tmp_path: Path) -> None:
     text = " ".join(Page(render(tmp_path)).words)
 
     for words in (
@@ -121,38 +131,42 @@ def test_the_page_says_what_a_reader_decides_by(tmp_path: Path) -> None:
         "0.8000 to 0.9000",
         "0.4567",
         "1.25",
-        "other persons",
+        "on other identities of the same kind",
         "12.3",
         "1,500 MB",
     ):
         assert words in text, words
-    for words in ("Wearing_Hat", "too few to judge", "000007.jpg", "d41d8cd98f00b204e9800998ecf8427e", "Model card"):
+    for words in ("Wearing_Hat", "too few identities", "000007.jpg", "d41d8cd98f00b204e9800998ecf8427e", "Model card"):
         assert words in text, words
-    assert "50.0%" in text  # One of the two Male is called No male.
+    assert "50.0%" in text  # One of the two Male images is predicted No male.
     assert "nan" not in text
 
 
 @pytest.mark.parametrize(
-    ("of_yardstick", "words"),
-    [(0.79, "More accurate than the yardstick"), (0.85, "Not shown"), (0.91, "Less accurate than the yardstick")],
+    ("accuracy", "words"),
+    [
+        (0.79, "More accurate than the baseline"),
+        (0.85, "Not significantly more accurate than the baseline"),
+        (0.91, "Less accurate than the baseline"),
+    ],
 )
-def test_the_page_says_whether_the_model_beats_the_yardstick(tmp_path: Path, of_yardstick: float, words: str) -> None:
-    # The interval of the test set's figures is 0.8 to 0.9.
-    assert words in render(tmp_path, baseline=dict.fromkeys(FIGURES, of_yardstick) | {"images": 60})
+def test_the_page_says_whether_the_model_beats_the_baseline(tmp_path: Path, accuracy: float, words: str) -> None:
+    # The interval of the model is 0.8 to 0.9.
+    assert words in render(tmp_path, baseline=dict.fromkeys(METRIC_NAMES, accuracy) | {"images": 60})
 
 
-def test_a_threshold_that_was_given_is_not_said_to_be_found(tmp_path: Path) -> None:
-    assert "Both were found on validation" in render(tmp_path)
-    assert "the threshold was given" in render(tmp_path, params={"calibrate": {"threshold": 0.4567}})
+def test_the_page_says_whether_the_threshold_was_chosen_or_set(tmp_path: Path) -> None:
+    assert "Both were chosen on validation" in render(tmp_path)
+    assert "the threshold is set in the parameters" in render(tmp_path, params={"calibrate": {"threshold": 0.4567}})
 
 
-def test_no_two_elements_have_one_id(tmp_path: Path) -> None:
+def test_every_id_is_unique(tmp_path: Path) -> None:
     ids = [attributes["id"] for _, attributes in Page(render(tmp_path)).elements if "id" in attributes]
 
     assert len(ids) == len(set(ids))
 
 
-def test_text_from_outside_is_no_markup(tmp_path: Path) -> None:
+def test_text_from_outside_is_escaped(tmp_path: Path) -> None:
     page = Page(render(tmp_path))
 
     assert "b" not in {tag for tag, _ in page.elements}
@@ -160,21 +174,32 @@ def test_text_from_outside_is_no_markup(tmp_path: Path) -> None:
 
 
 def test_without_label_errors_and_with_another_test_set(tmp_path: Path) -> None:
-    judged = [
-        Judged(
-            name, dict.fromkeys(FIGURES, 0.5) | {"images": 9}, dict.fromkeys(FIGURES, 0.4), dict.fromkeys(FIGURES, 0.6)
+    test_sets = [
+        MetricsWithInterval(
+            name,
+            dict.fromkeys(METRIC_NAMES, 0.5) | {"images": 9},
+            dict.fromkeys(METRIC_NAMES, 0.4),
+            dict.fromkeys(METRIC_NAMES, 0.6),
         )
         for name in ("test", "congress")
     ]
     none = pd.DataFrame({"image_id": [], "label": [], "probability": []})
-    text = " ".join(Page(render(tmp_path, judged=judged, label_errors=none)).words)
+    text = " ".join(Page(render(tmp_path, test_sets=test_sets, label_errors=none)).words)
 
     assert "congress" in text
-    assert "No label is contradicted" in text
+    assert "The model contradicts no label" in text
+
+
+def test_metrics_are_read_with_their_intervals(tmp_path: Path) -> None:
+    for suffix, value in (("", 0.5), ("_low", 0.25), ("_high", 0.75)):
+        (tmp_path / f"congress{suffix}.json").write_text(json.dumps({"accuracy": value}), encoding="utf-8")
+    assert read_metrics("further", tmp_path / "congress") == MetricsWithInterval(
+        "further", {"accuracy": 0.5}, {"accuracy": 0.25}, {"accuracy": 0.75}
+    )
 
 
 @pytest.mark.parametrize("drawing", ["line", "histogram"])
-def test_a_chart_is_the_same_every_time_and_in_the_colour_of_the_text(drawing: str) -> None:
+def test_a_chart_is_repeatable_and_has_the_colour_of_the_text(drawing: str) -> None:
     def draw() -> str:
         if drawing == "line":
             return line_chart([Line("one", [1, 2], [3, 4]), Line("two", [1, 2], [4, 3])], "epoch", "loss")
