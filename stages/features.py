@@ -33,8 +33,8 @@ def main(split: str) -> None:
     with sole_run(CACHE, f"features@{split}"), whole_folder(Path("data/features", split)) as folder:
         shards = write_features(images, folder, trunk, engine, CACHE / FEATURES)
         computed = list(tqdm(shards, f"features {split}", len(shard_paths(images)), unit="shard", disable=None))
-        size = {"height": params.preprocess.height, "width": params.preprocess.width}
-        spec = TrunkSpec(trainable_from=cut, weights_md5=md5_of(WEIGHTS), **size)
+        height, width = params.preprocess.height, params.preprocess.width
+        spec = TrunkSpec(trainable_from=cut, weights_md5=md5_of(WEIGHTS), height=height, width=width)
         write_json(folder / TRUNK_FILE, dict(spec))
     print(f"features {split}: {sum(computed)} shards computed, {len(computed) - sum(computed)} known")
     dropped = prune(CACHE, params.cache.gigabytes * 1e9, in_use=networks)

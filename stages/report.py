@@ -9,7 +9,7 @@ import yaml
 
 from facegender.errors import one_line_errors
 from facegender.evaluation.predictions import read_predictions
-from facegender.files import whole_file
+from facegender.files import read_table, whole_file
 from facegender.params import load_params
 from facegender.reporting.costs import read_costs, recorded_cost
 from facegender.reporting.report import Picture, curve_charts, read_logs, read_metrics, render_report
@@ -52,7 +52,7 @@ def main() -> None:
         ),
         slices=pd.read_csv("data/slices.csv"),
         pictures=[Picture("Worst mistakes", described, PLOTS / "mistakes.png")],
-        label_errors=pd.read_csv("data/label_errors.csv", dtype={"image_id": str}, keep_default_na=False),
+        label_errors=read_table("data/label_errors.csv"),
         exploration=[Picture(name.capitalize(), text, PLOTS / f"eda/{name}.png") for name, text in EXPLORATION.items()],
         costs={stage: cost for stage, cost in read_costs().items() if stage != "report"},
         model_card=Path("docs/model-card.md").read_text(encoding="utf-8"),

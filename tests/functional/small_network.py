@@ -4,9 +4,7 @@ The network is logistic regression on mean pixels; `train.batch_size` is how man
 class, so that a small number gives a bad model.
 """
 
-import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from facegender.files import write_json
 from facegender.params import load_params
 
 BLOCK = 8
+TRUNK = {"trainable_from": "none", "weights_md5": "none", "height": 0, "width": 0}
 
 
 def train() -> None:
@@ -44,7 +43,7 @@ def train() -> None:
     )
     weights = np.stack([np.zeros(fitted.coef_.shape[1]), fitted.coef_[0]], axis=1)
     network.layers[-1].set_weights([weights, np.array([0, fitted.intercept_[0]])])
-    save_model(network, "models/uncalibrated.keras")
+    save_model(network, "models/uncalibrated.keras", TRUNK)
     write_json("metrics/train/metrics.json", {"images": len(chosen)})
     write_json("metrics/train/plots/metrics/none.json", {})
 
@@ -60,10 +59,12 @@ def blocks(images: Pixels) -> np.ndarray:
 
 def calibrate() -> None:
     """Write models/gender.keras, which is models/uncalibrated.keras with the threshold 0.5."""
-    shutil.copyfile("models/uncalibrated.keras", "models/gender.keras")
-    with zipfile.ZipFile("models/gender.keras", "a") as archive:
-        archive.writestr(zipfile.ZipInfo("facegender.json"), '{"temperature": 1.0, "threshold": 0.5}')
-    write_json("metrics/calibrate.json", {"temperature": 1.0, "threshold": 0.5})
+    from facegender.network.model_file import load_model, save_model
+
+    model, sidecar = load_model("models/uncalibrated.keras")
+    fitted = {"temperature": 1.0, "threshold": 0.5}
+    save_model(model, "models/gender.keras", {**sidecar, **fitted})
+    write_json("metrics/calibrate.json", fitted)
 
 
 def evaluate() -> None:
@@ -80,6 +81,7 @@ def evaluate() -> None:
         return [record.image_id for record in records], labels, predict_images(model, images)
 
     judge.tail_of = lambda model, _: model
+    judge.read_trunk = lambda _: TRUNK
     judge.predict_split = predict_split
     judge.check_agreement = lambda *_: None
     judge.main()

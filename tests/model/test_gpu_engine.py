@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from facegender.data.images import Pixels
 from facegender.errors import FacegenderError
-from facegender.network.backbone import random_backbone
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.engines.tensorflow import TensorFlowEngine, claim_gpu
+from facegender.network.random_weights import random_backbone
 
 pytestmark = pytest.mark.slow
 
@@ -31,16 +31,13 @@ def batches_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
-    with pytest.MonkeyPatch.context() as patch:
-        # Deterministic operations would stay switched on for the tests that follow.
-        patch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
-        random_backbone(IMAGES).save_weights(path)
+    random_backbone().save_weights(path)
     return path
 
 
 @pytest.fixture(scope="module")
 def expected(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> npt.NDArray[np.float32]:
-    return OpenVinoEngine(weights, "mixed8", tmp_path_factory.mktemp("networks"))(iter(IMAGES))
+    return OpenVinoEngine(weights, "mixed8", tmp_path_factory.mktemp("cache") / "trunks" / "one")(iter(IMAGES))
 
 
 def cosines(some: npt.NDArray[np.float32], others: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -223,7 +223,7 @@ def test_the_stage_says_how_many_images_it_left_out(
     main()
 
     out = capsys.readouterr().out
-    assert out == "images left out, as their person is in another official partition as well: 1\n"
+    assert out == "images left out because their identity is in another official partition too: 1\n"
 
 
 def test_the_stage_leaves_nothing_behind_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
