@@ -67,7 +67,7 @@ def md5_of(path: str | Path) -> str:
     return hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()
 
 
-def read_table(source: str | Path | TextIO) -> pd.DataFrame:
+def read_table(source: str | Path | TextIO) -> "pd.DataFrame":
     """Read a table that `write_csv` wrote, with `image_id` as str: "NA" and "007" are ids like any other."""
     import pandas as pd  # It takes half a second to load, and the command line need not.
 

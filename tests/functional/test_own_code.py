@@ -82,7 +82,7 @@ def test_a_worktree_runs_its_own_code(project: Path, tmp_path: Path) -> None:
     run(project, "git", "worktree", "add", "--quiet", str(worktree))
     predict_a_half(worktree)
 
-    without_pythonpath(worktree, "dvc", "repro", "--pull", "--allow-missing")
+    without_pythonpath(worktree, "dvc", "repro")
 
     assert metrics(worktree, "baseline")["accuracy"] == 0.5
 
