@@ -120,8 +120,8 @@ def _check_shares(shares: Sequence[float] | None) -> None:
     if shares is not None and not (min(shares) >= 0 and abs(sum(shares) - 1) < 1e-6):
         raise FacegenderError(
             f"--shares {' '.join(map(str, shares))}",
-            "not three shares of a whole",
-            "give three numbers of 0 or more that sum to 1",
+            "shares must be 0 or more and sum to 1",
+            "give three such numbers",
         )
 
 

@@ -25,7 +25,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def touch(folder: Path, names: Sequence[str]) -> Path:
-    """Make empty files: these readers look at names alone."""
+    """Create empty files, for readers that look only at names."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"")

@@ -150,8 +150,8 @@ def test_a_destination_may_be_a_link_to_another_disk(tmp_path: Path) -> None:
     [
         ("faces", {}, "inside the data to import"),
         ("faces/male/out", {}, "inside the data to import"),
-        ("out", {"shares": (0.5, 0.5, 0.5)}, "--shares 0.5 0.5 0.5: not three shares of a whole; give three numbers"),
-        ("out", {"shares": (1.5, -0.5, 0.0)}, "three numbers of 0 or more that sum to 1"),
+        ("out", {"shares": (0.5, 0.5, 0.5)}, "--shares 0.5 0.5 0.5: shares must be 0 or more and sum to 1; give"),
+        ("out", {"shares": (1.5, -0.5, 0.0)}, "shares must be 0 or more and sum to 1"),
         ("out", {"columns": {"path": "x"}}, "without columns or paths to name"),
         ("out", {"kind": "utkface", "male": "x"}, "leave --male out"),
         ("out", {"kind": "csv"}, "holds 0 CSV files"),
