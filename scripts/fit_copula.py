@@ -2,12 +2,12 @@
 
 Usage: python scripts/fit_copula.py RATES.csv CORRELATION.csv OUTPUT.csv
 
-RATES.csv has the columns `attribute` and `all_rate` (share of images that have the attribute), CORRELATION.csv the
-attributes as header and first column, and Pearson's correlations of the 0/1 values as content.
+RATES.csv has the columns `attribute` and `all_rate` (share of images that have the attribute). CORRELATION.csv has the
+attributes as header and first column, and Pearson's correlations of the 0/1 values as cells.
 
-Solving each pair for itself (tetrachoric correlation) gives a matrix that is far from positive definite, and its
-nearest correlation matrix misses large correlations by 0.08. Hence the pairs are fitted together, over the matrices
-that are positive definite from the outset.
+Solving for each pair alone (tetrachoric correlation) gives a matrix that is far from positive definite, and its nearest
+correlation matrix misses large correlations by 0.08. So all pairs are fitted together, over matrices that are positive
+definite by construction.
 """
 
 import sys
@@ -22,36 +22,41 @@ from facegender.data.celeba import ATTRIBUTES
 from facegender.files import write_csv
 
 LARGE = 0.3
-"""Correlations above this size matter most."""
+"""Correlations above this absolute value get WEIGHT_OF_LARGE."""
 
 WEIGHT_OF_LARGE = 40.0
 OWN_VARIANCE = 0.005
-"""Share of each latent variable that no other shares; keeps the matrix positive definite after rounding."""
+"""Variance of each latent variable that it shares with no other; keeps the matrix positive definite after rounding."""
 
 DECIMALS = 4
 ITERATIONS = 300
 
 
 def share_of_both(latent: float, threshold_a: float, threshold_b: float) -> float:
-    """P(a and b) where each attribute is a standard normal variable below its threshold."""
+    """Return P(a and b), where each attribute is a standard normal variable below its threshold."""
     return float(multivariate_normal.cdf([threshold_a, threshold_b], cov=[[1.0, latent], [latent, 1.0]]))
 
 
 def density(latent: np.ndarray, threshold_a: np.ndarray, threshold_b: np.ndarray) -> np.ndarray:
-    """The bivariate normal density at the thresholds, which is d share_of_both / d latent (Plackett 1954)."""
+    """Return the bivariate normal density at the thresholds, which is d share_of_both / d latent (Plackett 1954)."""
     rest = 1 - latent**2
     square = threshold_a**2 - 2 * latent * threshold_a * threshold_b + threshold_b**2
     return np.exp(-square / (2 * rest)) / (2 * np.pi * np.sqrt(rest))
 
 
 def correlation_matrix(factors: np.ndarray) -> np.ndarray:
-    """A positive-definite matrix with a unit diagonal from any square matrix without a zero row."""
+    """Return a positive definite matrix with a unit diagonal, from any square matrix without a zero row."""
     unit = factors / np.linalg.norm(factors, axis=1, keepdims=True)
     return (1 - OWN_VARIANCE) * unit @ unit.T + OWN_VARIANCE * np.eye(len(factors))
 
 
 def fit(rates: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The latent matrix whose binary correlations come closest to `target` in weighted least squares."""
+    """Return the latent matrix whose binary correlations are closest to `target` by weighted least squares.
+
+    Args:
+        rates: float (attributes,), in (0, 1).
+        target: float (attributes, attributes), Pearson correlations of the 0/1 values.
+    """
     count = len(rates)
     first, second = np.triu_indices(count, 1)
     thresholds = np.array([NormalDist().inv_cdf(rate) for rate in rates])
@@ -85,7 +90,7 @@ def fit(rates: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    """Read the two tables, fit and write."""
+    """Read the two tables, fit, and write the result."""
     rates_path, correlation_path, output_path = sys.argv[1:]
     names = list(ATTRIBUTES)
     rates = pd.read_csv(rates_path, index_col="attribute").loc[names, "all_rate"].to_numpy()

@@ -231,45 +231,59 @@ def gate_command(
 def import_command(
     source: Annotated[
         Path,
-        typer.Argument(metavar="SOURCE", help="A folder, a csv, or the zip of CelebA from Kaggle; it is only read."),
+        typer.Argument(metavar="SOURCE", help="Folder, CSV file, or CelebA's zip file from Kaggle; it is only read."),
     ],
     folder: Annotated[Path, typer.Argument(metavar="DEST", help="Folder to write CelebA's files to.")],
     kind: Annotated[
         Literal["celeba", "classes", "utkface", "csv"] | None,
-        typer.Option(help="What SOURCE is, if it cannot be seen."),
+        typer.Option(help="What SOURCE is; detected if left out."),
     ] = None,
     male: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The folder or label that is Male, where its name does not tell.")
+        str | None,
+        typer.Option(metavar="NAME", help="Folder or label that stands for Male, if its name does not say so."),
     ] = None,
-    path_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
-    label_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
-    person_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
-    split_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of the csv.")] = None,
+    path_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="CSV column of the images' paths, if not recognised.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="CSV column of the labels, if not recognised.")
+    ] = None,
+    identity_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="CSV column of the identities, if not recognised.")
+    ] = None,
+    split_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="CSV column of the splits, if not recognised.")
+    ] = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where the csv's paths start; without it, beside the csv.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder that the CSV file's paths are relative to; by default its own."),
     ] = None,
     align: Annotated[
         Literal["never", "auto", "always"],
         typer.Option(
-            help="Find the one face and align it as CelebA's are. never, unless asked for: it takes far longer, and "
-            "changes pictures that may be aligned."
+            help="Find the one face in each image and align it as CelebA's are. Off by default: it takes far longer, "
+            "and changes images that may be aligned already."
         ),
     ] = "never",
     shares: Annotated[
         tuple[float, float, float] | None,
         typer.Option(
             metavar="TRAIN VAL TEST",
-            help="Draw partitions of these shares; without it the source's, or 0.8 0.1 0.1 where it has none.",
+            help="Make new random partitions of these shares. Default: the source's partitions, or 0.8 0.1 0.1 if it "
+            "has none.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Of the partitions that are drawn.")] = 120,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out, and list, what cannot be used.")] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Seed of the random partitions.")] = 120,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out images that cannot be used, and list them.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files in DEST.")] = False,
 ) -> None:
-    """Lay your own pictures and labels out in CelebA's format; docs/your-own-data.md has examples."""
-    from facegender.importing.layout import describe, import_data
+    """Convert your own images and labels to CelebA's format; docs/your-own-data.md has examples."""
+    from facegender.importing.layout import import_data
+    from facegender.importing.summary import describe
 
-    named = {"path": path_column, "label": label_column, "person": person_column, "split": split_column}
+    named = {"path": path_column, "label": label_column, "identity": identity_column, "split": split_column}
     columns = {role: name for role, name in named.items() if name is not None}
     print(describe(import_data(source, folder, kind, male, columns, images, align, skip_bad, shares, seed, force)))
 

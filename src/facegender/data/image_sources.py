@@ -16,7 +16,7 @@ from facegender.errors import FacegenderError
 
 _FOLDER_DEPTH = 4
 # RuntimeError: encrypted. NotImplementedError: a compression that Python lacks. UnicodeDecodeError: garbled names.
-_DAMAGED_ZIP = (
+DAMAGED_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -121,7 +121,7 @@ class _Zip:
             raise _missing(self._path, image_id)
         try:
             return self._archive.read(member)
-        except (OSError, *_DAMAGED_ZIP) as error:
+        except (OSError, *DAMAGED_ZIP) as error:
             what = f"image {image_id} cannot be unpacked ({error})"
             raise FacegenderError(self._path, what, "download or pack the zip again") from error
 
@@ -132,7 +132,7 @@ def _open_zip(path: str | Path) -> zipfile.ZipFile:
     except OSError as error:
         remedy = "put the images there or change dataset.images"
         raise FacegenderError(path, error.strerror or str(error), remedy) from error
-    except _DAMAGED_ZIP as error:
+    except DAMAGED_ZIP as error:
         what = f"not a zip file, or a damaged one ({error})"
         raise FacegenderError(path, what, "download or pack it again") from error
 

@@ -1,1 +1,1 @@
-"""People's own pictures and labels, laid out as CelebA's."""
+"""Import of people's own images and labels into CelebA's layout."""

@@ -1,1 +1,1 @@
-"""The synthetic data set: faces drawn in CelebA's format."""
+"""The synthetic data set: faces in CelebA's format."""

@@ -1,4 +1,4 @@
-"""Random attribute rows that have CelebA's own rates and correlations."""
+"""Random attribute rows with CelebA's rates and correlations."""
 
 from importlib.resources import files
 from statistics import NormalDist
@@ -10,17 +10,17 @@ from facegender.data.celeba import ATTRIBUTES
 
 
 def sample_attributes(rows: int, seed: int) -> pd.DataFrame:
-    """Draw attribute rows from a Gaussian copula: correlated normals, each cut at its attribute's rate.
+    """Sample attribute rows from a Gaussian copula: correlated normals, each thresholded at its attribute's rate.
 
-    A row depends on the seed and its place alone: more rows leave the first ones as they are.
+    A row depends only on the seed and its position, so that more rows leave the first ones unchanged.
 
     Args:
-        rows: how many.
-        seed: any integer from 0.
+        rows: number of rows.
+        seed: 0 or more.
 
     Returns:
         int8 0/1, one column per attribute of celeba.ATTRIBUTES, in that order. attribute_latent.csv holds the rates
-        and latent correlations, fitted by scripts/fit_copula.py to all 202,599 images.
+        and latent correlations, which scripts/fit_copula.py fitted to all 202,599 images.
     """
     latent = _latent()
     normals = np.random.default_rng(seed).standard_normal((rows, len(ATTRIBUTES)))

@@ -1,4 +1,4 @@
-"""The embedded data set: drawn faces in the layout of the CelebA copy that Kaggle hosts."""
+"""The synthetic data set: faces in the layout of the CelebA copy on Kaggle."""
 
 import zipfile
 from pathlib import Path
@@ -12,31 +12,31 @@ from tqdm import tqdm
 from facegender.data.celeba import ATTRIBUTES, PARTITIONS
 from facegender.files import whole_file, write_csv
 from facegender.synthetic.copula import sample_attributes
-from facegender.synthetic.faces import render_face
+from facegender.synthetic.faces import draw_face
 
 JPEG_QUALITY = 92
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
-"""The earliest a zip can hold: the same bytes on every day."""
+"""The earliest date a zip can hold, so that the bytes are the same on every day."""
 
 _WORTH_WORKERS = 200
-"""Images that take longer to draw than worker processes to start."""
+"""Number of images that take longer to draw than worker processes take to start."""
 
 TRAIN_SHARE, VAL_SHARE = 2 / 3, 1 / 6
-"""What is left is test."""
+"""The rest is test."""
 
 
 def write_sample(folder: Path, images: int, seed: int) -> None:
-    """Write `images` drawn faces with their attributes and partitions.
+    """Write synthetic faces with their attributes and partitions.
 
     Writes img_align_celeba.zip (members img_align_celeba/000001.jpg …), list_attr_celeba.csv (image_id and 40 names,
     -1/1) and list_eval_partition.csv (image_id, partition 0/1/2 in three blocks, as CelebA's). An image and its
-    attributes depend on the seed and its number alone. Each image is a person of their own, hence no list of
-    identities.
+    attributes depend only on the seed and the image's number. Each image shows another identity, so there is no list
+    of identities.
 
     Args:
-        folder: made if missing; files of these names are replaced, each whole or not at all.
-        images: how many, at least 4, so that no partition is empty.
-        seed: from 0.
+        folder: created if missing; files of these names are replaced, each completely or not at all.
+        images: number of images, at least 4, so that no partition is empty.
+        seed: 0 or more.
     """
     attributes = sample_attributes(images, seed)
     image_ids = [f"{number:06d}.jpg" for number in range(1, images + 1)]
@@ -44,10 +44,11 @@ def write_sample(folder: Path, images: int, seed: int) -> None:
         whole_file(folder / "img_align_celeba.zip") as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
     ):
-        drawn = Parallel(n_jobs=-1 if images >= _WORTH_WORKERS else 1, return_as="generator")(
+        # joblib, not ProcessPoolExecutor: callers need no __main__ guard, and it counts only the CPUs of a container.
+        jpegs = Parallel(n_jobs=-1 if images >= _WORTH_WORKERS else 1, return_as="generator")(
             delayed(_draw_jpeg)(values, seed, index) for index, values in enumerate(attributes.to_numpy().tolist())
         )
-        for image_id, jpeg in zip(image_ids, tqdm(drawn, "sample_data", images, disable=None), strict=True):
+        for image_id, jpeg in zip(image_ids, tqdm(jpegs, "sample_data", images, disable=None), strict=True):
             archive.writestr(zipfile.ZipInfo(f"img_align_celeba/{image_id}", ZIP_DATE), jpeg)
     signs = attributes * 2 - 1
     signs.insert(0, "image_id", image_ids)
@@ -56,13 +57,13 @@ def write_sample(folder: Path, images: int, seed: int) -> None:
 
 
 def draw_faces(images: int, seed: int) -> np.ndarray:
-    """Draw the sample's first faces: uint8 RGB (images, 218, 178, 3)."""
+    """Draw the first faces of the data set: uint8 RGB (images, 218, 178, 3)."""
     attributes = sample_attributes(images, seed).to_numpy().tolist()
     return np.stack([_draw(values, seed, index) for index, values in enumerate(attributes)])
 
 
 def _draw(values: list[int], seed: int, index: int) -> np.ndarray:
-    return render_face(dict(zip(ATTRIBUTES, values, strict=True)), np.random.default_rng([seed, index]))
+    return draw_face(dict(zip(ATTRIBUTES, values, strict=True)), np.random.default_rng([seed, index]))
 
 
 def _blocks(images: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a drawn face looks like: its measures and colours, from CelebA's attributes and chance.
+"""What a synthetic face looks like: its measures and colours, from CelebA's attributes and chance.
 
 Lengths are pixels, measured from the point between the eyes: right and down are positive.
 """
@@ -15,7 +15,7 @@ EYES_CENTRE = (88.5, 111.0)
 """Between CelebA's median eye points, (69, 111) and (108, 111)."""
 
 MEASURES = {
-    # name: (mean, what Male adds to it, standard deviation). The two groups overlap in every one of them.
+    # name: (mean, what Male adds to it, standard deviation). The two classes overlap in each of them.
     "face_width": (41.0, 1.2, 2.0),
     "jaw_width": (30.5, 2.6, 2.2),
     "chin_width": (12.0, 2.2, 2.0),
@@ -47,7 +47,7 @@ MEASURES = {
     "brightness": (0.0, 0.0, 12.0),
 }
 LARGEST_DEVIATION = 2.0
-"""Standard deviations beyond which a measure is cut off."""
+"""Measures are clipped at this many standard deviations."""
 
 CHANGES = {
     # attribute: what it adds to measures
@@ -77,7 +77,7 @@ CHOICES = ("skin", "hair", "hair_shade", "wave", "clothes", "trim", "metal", "li
 
 @dataclass(frozen=True)
 class Face:
-    """What the parts of a face are drawn from, and the canvas they are drawn on."""
+    """All that decides what a face looks like, and the canvas it is drawn on."""
 
     canvas: Canvas
     has: Mapping[str, int]
@@ -85,14 +85,24 @@ class Face:
     skin: Colour
     hair: Colour
     choice: Mapping[str, float]
-    """A number from 0 up to 1 for each of CHOICES."""
+    """A number in [0, 1) for each of CHOICES."""
 
     noise: Mapping[str, np.random.Generator]
-    """For texture: a generator for each part, since how much is taken from it depends on the attributes."""
+    """For texture: a generator for each part, because the attributes decide how many numbers are taken from it."""
+
+    @property
+    def lit_side(self) -> int:
+        """The side that the light comes from: -1 left, 1 right."""
+        return 1 if np.cos(2 * np.pi * self.choice["light"]) > 0 else -1
 
 
-def imagine(has: Mapping[str, int], rng: np.random.Generator) -> Face:
-    """Settle all that several parts have in common."""
+def make_face(has: Mapping[str, int], rng: np.random.Generator) -> Face:
+    """Choose measures, colours and pose, and prepare a black canvas.
+
+    Args:
+        has: 0/1 for each of celeba.ATTRIBUTES.
+        rng: source of everything that the attributes leave open.
+    """
     deviations = rng.standard_normal(len(MEASURES)).clip(-LARGEST_DEVIATION, LARGEST_DEVIATION)
     choice = dict(zip(CHOICES, rng.random(len(CHOICES)), strict=True))
     seeds = rng.integers(2**63, size=4)

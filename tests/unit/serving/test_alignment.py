@@ -9,7 +9,7 @@ import pytest
 from facegender.data.celeba import ATTRIBUTES
 from facegender.data.images import Pixels, decode_image, fit_image
 from facegender.serving.alignment import Face, align_face, aligned_faces, detect_faces
-from facegender.synthetic.faces import render_face
+from facegender.synthetic.faces import draw_face
 from tests.paths import ROOT
 
 PORTRAITS = ROOT.parent / "shared" / "data" / "faker_portraits_aligned" / "img_align_celeba"
@@ -20,7 +20,7 @@ def test_drawn_faces_are_found_wherever_they_are_and_come_out_where_celeba_has_t
     # Four on one picture, whose eyes are drawn where CelebA's are.
     image: Pixels = np.full((700, 800, 3), 90, np.uint8)
     for number in range(4):
-        face = np.asarray(render_face(dict.fromkeys(ATTRIBUTES, 0) | {"Young": 1}, np.random.default_rng(number)))
+        face = np.asarray(draw_face(dict.fromkeys(ATTRIBUTES, 0) | {"Young": 1}, np.random.default_rng(number)))
         top, left = 60 + 320 * (number // 2), 120 + 320 * (number % 2)
         image[top : top + 218, left : left + 178] = face
     image = np.asarray(cv2.warpAffine(image, cv2.getRotationMatrix2D((400, 350), turn, 0.9), (800, 700)), np.uint8)

@@ -32,7 +32,7 @@ def members(folder: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_the_folder_holds_kaggles_files_and_nothing_else(folder: Path) -> None:
+def test_the_folder_holds_only_kaggles_files(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == FILES
 
 
@@ -47,7 +47,7 @@ def test_the_zip_holds_numbered_jpegs_uncompressed(folder: Path) -> None:
         assert image.shape == (218, 178, 3)
 
 
-def test_the_attributes_are_minus_one_and_one(folder: Path) -> None:
+def test_attributes_are_minus_one_or_one(folder: Path) -> None:
     text = (folder / "list_attr_celeba.csv").read_text(encoding="utf-8")
     assert text.startswith("image_id,5_o_Clock_Shadow,Arched_Eyebrows,")
     table = pd.read_csv(folder / "list_attr_celeba.csv")
@@ -56,26 +56,26 @@ def test_the_attributes_are_minus_one_and_one(folder: Path) -> None:
     np.testing.assert_array_equal(table[list(ATTRIBUTES)], np.where(sample_attributes(IMAGES, 7) == 1, 1, -1))
 
 
-def test_the_partitions_are_three_blocks_of_two_thirds_and_twice_a_sixth(folder: Path) -> None:
+def test_partitions_are_blocks_of_two_thirds_a_sixth_and_a_sixth(folder: Path) -> None:
     table = pd.read_csv(folder / "list_eval_partition.csv")
     assert table.columns.tolist() == ["image_id", "partition"]
     assert table["image_id"].iloc[-1] == "000024.jpg"
     assert table["partition"].tolist() == [0] * 16 + [1] * 4 + [2] * 4
 
 
-def test_colours_of_the_jpegs_are_not_swapped(folder: Path) -> None:
-    rendered = dataset.render_face(
+def test_jpegs_have_their_colour_channels_in_order(folder: Path) -> None:
+    drawn = dataset.draw_face(
         dict(zip(ATTRIBUTES, sample_attributes(1, 7).iloc[0].tolist(), strict=True)), np.random.default_rng([7, 0])
     )
     decoded = cv2.imdecode(
         np.frombuffer(members(folder)["img_align_celeba/000001.jpg"], np.uint8), cv2.IMREAD_COLOR_RGB
     )
     assert decoded is not None
-    np.testing.assert_allclose(decoded.mean(axis=(0, 1)), rendered.mean(axis=(0, 1)), atol=1)
-    assert np.ptp(rendered.mean(axis=(0, 1))) > 4
+    np.testing.assert_allclose(decoded.mean(axis=(0, 1)), drawn.mean(axis=(0, 1)), atol=1)
+    assert np.ptp(drawn.mean(axis=(0, 1))) > 4
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(folder: Path, tmp_path: Path) -> None:
+def test_only_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     write_sample(tmp_path / "again", IMAGES, 7)
     write_sample(tmp_path / "other", IMAGES, 8)
     assert digests(tmp_path / "again") == digests(folder)
@@ -91,7 +91,7 @@ def test_more_images_keep_the_first_ones(folder: Path, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(first, more.head(IMAGES))
 
 
-def test_a_failure_leaves_the_old_zip_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_the_old_zip_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_sample(tmp_path, 4, 7)
     before = digests(tmp_path)
 

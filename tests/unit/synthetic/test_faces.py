@@ -3,12 +3,12 @@ import pytest
 
 from facegender.data.celeba import ATTRIBUTES
 from facegender.synthetic import traits
-from facegender.synthetic.faces import render_face
+from facegender.synthetic.faces import draw_face
 
 SEEDS = range(4)
 PLAIN = dict.fromkeys(ATTRIBUTES, 0) | {"Young": 1, "No_Beard": 1, "Black_Hair": 1}
 
-# Rows and columns of the 218x178 image, the eyes at row 111 and columns 69 and 108.
+# Rows and columns of the 218x178 image; the eyes are at row 111, columns 69 and 108.
 REGIONS = {
     "Eyeglasses": (slice(90, 132), slice(30, 148)),
     "Wearing_Hat": (slice(0, 110), slice(0, 178)),
@@ -29,11 +29,11 @@ REGIONS = {
 
 
 def face(seed: int, **changes: int) -> np.ndarray:
-    return render_face(PLAIN | changes, np.random.default_rng(seed)).astype(int)
+    return draw_face(PLAIN | changes, np.random.default_rng(seed)).astype(int)
 
 
-def test_a_face_is_an_image_of_celebas_size() -> None:
-    image = render_face(PLAIN, np.random.default_rng(0))
+def test_a_face_has_the_size_of_celebas_images() -> None:
+    image = draw_face(PLAIN, np.random.default_rng(0))
     assert image.shape == (218, 178, 3)
     assert image.dtype == np.uint8
 
@@ -45,7 +45,7 @@ def test_the_same_random_state_gives_the_same_face() -> None:
 
 @pytest.mark.parametrize("attribute", REGIONS)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_an_attribute_changes_its_part_of_the_face_alone(attribute: str, seed: int) -> None:
+def test_an_attribute_changes_only_its_region_of_the_face(attribute: str, seed: int) -> None:
     change = np.abs(face(seed, **{attribute: 1}) - face(seed))
     assert change[REGIONS[attribute]].max() > 15
     change[REGIONS[attribute]] = 0
@@ -77,18 +77,18 @@ def test_hair_has_the_named_colour(lighter: str, darker: str) -> None:
         assert light > dark + 25
 
 
-def test_blurry_takes_detail_away() -> None:
+def test_blurry_removes_detail() -> None:
     def detail(image: np.ndarray) -> float:
         return float(np.abs(np.diff(image[90:130], axis=1)).mean())
 
     assert all(detail(face(seed, Blurry=1)) < 0.9 * detail(face(seed)) for seed in SEEDS)
 
 
-def test_the_label_shows_only_in_measures_that_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_male_changes_only_measures_in_which_the_classes_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (face(0, Male=1) != face(0, Male=0)).any()
-    for mean, shift, spread in traits.MEASURES.values():
-        # The mean of either group lies within what is drawn for the other.
-        assert abs(shift) <= traits.LARGEST_DEVIATION * spread, mean
+    for name, (_, shift, spread) in traits.MEASURES.items():
+        # The mean of one class lies within the range of the other.
+        assert abs(shift) <= traits.LARGEST_DEVIATION * spread, name
     unmoved = {name: (mean, 0.0, spread) for name, (mean, _, spread) in traits.MEASURES.items()}
     monkeypatch.setattr(traits, "MEASURES", unmoved)
     np.testing.assert_array_equal(face(0, Male=1), face(0, Male=0))

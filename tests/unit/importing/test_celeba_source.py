@@ -1,0 +1,106 @@
+"""CelebA itself as a source, in the forms in which it is downloaded."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from facegender.errors import FacegenderError
+from facegender.importing.layout import import_data
+from facegender.importing.summary import describe
+from tests.unit.importing.helpers import jpeg, pack, read, stored, write
+
+
+@pytest.mark.parametrize("form", ["kaggle", "original", "zip"])
+def test_celeba_is_imported_unchanged(form: str, tmp_path: Path) -> None:
+    ids = [f"{n:06}.jpg" for n in range(1, 7)]
+    nested = {f"img_align_celeba/img_align_celeba/{name}": jpeg(n) for n, name in enumerate(ids)}
+    rows = [(name, 1 if n % 2 else -1, 1) for n, name in enumerate(ids)]
+    csv = "image_id,Male,Young\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows)
+    txt = "6\nMale Young \n" + "".join(f"{a}  {b}  {c}\n" for a, b, c in rows)
+    partitions = "".join(f"{name} {n // 2}\n" for n, name in enumerate(ids))
+    identities = "".join(f"{name} {70 + n}\n" for n, name in enumerate([*ids, "000007.jpg"]))
+    source = tmp_path / "source"
+    if form == "original":
+        lists = {"Anno/list_attr_celeba.txt": txt, "Anno/identity_CelebA.txt": identities}
+        write(
+            source,
+            {name: text.encode() for name, text in (lists | {"Eval/list_eval_partition.txt": partitions}).items()},
+        )
+        (source / "Img").mkdir()
+        pack(source / "Img" / "img_align_celeba.zip", nested)
+    else:
+        lists = {
+            "list_attr_celeba.csv": csv,
+            "list_eval_partition.csv": f"image_id,partition\n{partitions.replace(' ', ',')}",
+        }
+        files = nested | {name: text.encode() for name, text in lists.items()}
+        if form == "zip":
+            source = tmp_path / "archive.zip"
+            pack(source, files)
+        else:
+            write(source, files)
+
+    imported = import_data(source, tmp_path / "out")
+
+    table = read(tmp_path / "out")
+    assert list(table.index) == ids
+    assert table["Male"].tolist() == [0, 1, 0, 1, 0, 1]
+    assert table["Young"].tolist() == [1] * 6
+    assert table["partition"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert list(stored(tmp_path / "out").values()) == [jpeg(n) for n in range(6)]
+    assert ("identity" in table) == (form == "original")
+    assert "CelebA's own lists and images" in describe(imported)
+    if form == "original":
+        assert table["identity"].tolist() == [70, 71, 72, 73, 74, 75]
+        packed, made = source / "Img" / "img_align_celeba.zip", tmp_path / "out" / "img_align_celeba.zip"
+        assert packed.read_bytes() == made.read_bytes()
+        assert not packed.samefile(made)
+
+
+def test_celeba_with_missing_images_and_without_partitions(tmp_path: Path) -> None:
+    source = write(tmp_path / "source", {f"img_align_celeba/{n}.jpg": jpeg(n) for n in range(8)})
+    rows = "".join(f"{n}.jpg,{1 if n % 2 else -1}\n" for n in range(9))
+    write(source, {"list_attr_celeba.csv": f"image_id,Male\n{rows}".encode()})
+
+    with pytest.raises(FacegenderError, match=r"1 of 9 listed images are missing \(first: 8\.jpg\)"):
+        import_data(source, tmp_path / "out")
+    import_data(source, tmp_path / "out", skip_bad=True, shares=(0.5, 0.25, 0.25))
+
+    table = read(tmp_path / "out")
+    assert table.groupby(["partition", "Male"]).size().to_dict() == {
+        (0, 0): 2, (0, 1): 2, (1, 0): 1, (1, 1): 1, (2, 0): 1, (2, 1): 1,
+    }  # fmt: skip
+
+
+def test_zip_members_that_point_outside_are_extracted_inside(tmp_path: Path) -> None:
+    (tmp_path / "list_attr_celeba.csv").write_text("not a list", encoding="utf-8")
+    names = ["a.jpg", "b.jpg"]
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        outside = f"../../../../..{tmp_path}/list_attr_celeba.csv"
+        archive.writestr(outside, "image_id,Male\na.jpg,1\nb.jpg,-1\n")
+        archive.writestr("list_eval_partition.csv", "image_id,partition\na.jpg,0\nb.jpg,0\n")
+        for number, name in enumerate(names):
+            archive.writestr(f"img_align_celeba/{name}", jpeg(number))
+    import_data(tmp_path / "archive.zip", tmp_path / "out")
+    assert sorted(read(tmp_path / "out").index) == names
+
+
+@pytest.mark.parametrize(
+    ("attributes", "partitions"),
+    [
+        ("image_id,Male\na.jpg,7\n", "a.jpg,0\n"),
+        ("image_id,Male\na.jpg,1\n", "a.jpg,0\nb.jpg,0\n"),
+    ],
+)
+def test_mistakes_in_the_lists_of_a_zip_name_the_zip(tmp_path: Path, attributes: str, partitions: str) -> None:
+    source = tmp_path / "archive.zip"
+    lists = {"list_attr_celeba.csv": attributes, "list_eval_partition.csv": partitions}
+    pack(source, {name: text.encode() for name, text in lists.items()} | {"a.jpg": jpeg(1)})
+
+    with pytest.raises(FacegenderError) as raised:
+        import_data(source, tmp_path / "out")
+    message = str(raised.value)
+    assert message.startswith(f"{source}/list_attr_celeba.csv")
+    # Not by the temporary folder that the lists were read from.
+    assert message.count(".csv") == message.count(f"{source}/list_")
