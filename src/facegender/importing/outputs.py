@@ -77,8 +77,8 @@ def write_lists(folder: Path, annotations: pd.DataFrame) -> None:
     write_csv(folder / ATTRIBUTE_LIST, attributes)
     write_csv(folder / PARTITION_LIST, pd.DataFrame({"image_id": image_ids, "partition": annotations["partition"]}))
     if "identity" in annotations:
-        # CelebA separates by a space, which is impossible if an image id contains one.
-        separator = "," if image_ids.str.contains(" ").any() else " "
+        # CelebA separates by a space; with commas, an image id that has either can be quoted.
+        separator = "," if image_ids.str.contains("[ ,]").any() else " "
         with (folder / IDENTITY_LIST).open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file, delimiter=separator, lineterminator="\n")
             rows.writerows(zip(image_ids, annotations["identity"], strict=True))
