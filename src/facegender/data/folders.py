@@ -26,7 +26,7 @@ def list_files(source: Path) -> list[str]:
 
 
 def _raise_unreadable(error: OSError) -> None:
-    raise FacegenderError(f"{error.filename}: {error.strerror}; give a folder that can be read") from error
+    raise FacegenderError(error.filename, error.strerror or str(error), "give a folder that can be read") from error
 
 
 def _is_hidden(name: str) -> bool:

@@ -37,7 +37,7 @@ def decode_image(data: bytes, name: str) -> Pixels:
         FacegenderError: the bytes are empty, cut short or no picture.
     """
     if not data:
-        raise FacegenderError(f"{name}: the file is empty; fetch it again")
+        raise FacegenderError(name, "the file is empty", "get the file again")
     buffer = np.frombuffer(data, np.uint8)
     if data.startswith(_SIGNATURES_WITH_ALPHA):
         over_white = _decode_over_white(data)
@@ -49,7 +49,7 @@ def decode_image(data: bytes, name: str) -> Pixels:
     is_jpeg = data.startswith(b"\xff\xd8")
     if image is None or (is_jpeg and not _reaches_its_end(data)):
         kind = "a JPEG that is cut short or damaged" if is_jpeg else "no picture, a damaged or a far too large one"
-        raise FacegenderError(f"{name}: {kind}; fetch it again")
+        raise FacegenderError(name, kind, "get the file again")
     return np.asarray(image, np.uint8)
 
 
