@@ -18,6 +18,7 @@ from facegender.serving.classifier import Classifier, load_classifier
 from facegender.serving.labels import UNSURE_WITHIN, predicted_class
 from facegender.serving.listing import print_csv, print_json, print_table
 from facegender.serving.photographs import Prediction, find_photographs, predict_photographs, read_faces
+from tests.onnx_model import save_mean_network
 
 HEIGHT, WIDTH = 24, 20
 CLASSIFIER = Classifier(lambda images: images.mean(axis=(1, 2, 3)).astype(np.float32) / 255, HEIGHT, WIDTH, 0.4)
@@ -195,7 +196,7 @@ def test_a_damaged_onnx_file_is_one_line(tmp_path: Path, content: bytes) -> None
 
 
 def test_an_onnx_file_is_used_without_tensorflow_and_with_its_threshold(tmp_path: Path) -> None:
-    save_mean_network(tmp_path / "model.onnx", {"facegender": '{"threshold": 0.35}'})
+    save_mean_network(tmp_path / "model.onnx", HEIGHT, WIDTH, 0.35)
     classifier = load_classifier(tmp_path / "model.onnx")
     images: Pixels = np.stack([np.full((HEIGHT, WIDTH, 3), value, np.uint8) for value in (0, 51, 255)])
     assert classifier.predict(images) == pytest.approx([0, 0.2, 1], abs=1e-6)
@@ -203,7 +204,7 @@ def test_an_onnx_file_is_used_without_tensorflow_and_with_its_threshold(tmp_path
 
 
 def test_an_onnx_file_from_elsewhere_is_one_line(tmp_path: Path) -> None:
-    save_mean_network(tmp_path / "model.onnx", {})
+    save_mean_network(tmp_path / "model.onnx", HEIGHT, WIDTH, None)
     with pytest.raises(FacegenderError, match="has no threshold"):
         load_classifier(tmp_path / "model.onnx")
 
@@ -219,7 +220,7 @@ def run_command(arguments: list[str], stdin: str = "") -> subprocess.CompletedPr
 
 
 def test_the_command_predicts_all_and_ends_with_1_if_a_file_failed(folder: Path) -> None:
-    save_mean_network(folder / "model.onnx", {"facegender": '{"threshold": 0.35}'})
+    save_mean_network(folder / "model.onnx", HEIGHT, WIDTH, 0.35)
     options = ["--model", str(folder / "model.onnx"), "--align", "never", "--csv"]
     good = run_command(["predict", str(folder), *options])
     assert good.returncode == 0
@@ -237,7 +238,7 @@ def test_the_command_predicts_all_and_ends_with_1_if_a_file_failed(folder: Path)
 
 @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]], ids=str)
 def test_names_that_are_not_text_and_impossible_paths_do_not_end_it(folder: Path, form: list[str]) -> None:
-    save_mean_network(folder / "model.onnx", {"facegender": '{"threshold": 0.35}'})
+    save_mean_network(folder / "model.onnx", HEIGHT, WIDTH, 0.35)
     name = os.fsdecode(os.fsencode(folder) + b"/\xff.jpg")
     Path(name).write_bytes(picture(0))
     listed = f"a\0b.jpg\n{name}\n{folder / 'b.jpg'}\n"
@@ -271,31 +272,3 @@ def test_two_forms_at_once_are_one_line() -> None:
     done = run_command(["predict", "a.jpg", "--csv", "--json"])
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: --csv and --json: exclude each other; give one of them"
-
-
-def save_mean_network(path: Path, metadata: dict[str, str]) -> None:
-    """Write a network whose P(Male) is the mean of an image over 255."""
-    import onnx
-    from onnx import TensorProto, helper
-
-    nodes = [
-        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["float"], ["mean"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("Div", ["mean", "scale"], ["male"]),
-        helper.make_node("Sub", ["one", "male"], ["no_male"]),
-        helper.make_node("Unsqueeze", ["no_male", "axis"], ["left"]),
-        helper.make_node("Unsqueeze", ["male", "axis"], ["right"]),
-        helper.make_node("Concat", ["left", "right"], ["probabilities"], axis=1),
-    ]
-    constants = [
-        helper.make_tensor("scale", TensorProto.FLOAT, [], [255.0]),
-        helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]),
-        helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
-    ]
-    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", HEIGHT, WIDTH, 3])
-    probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 2])
-    graph = helper.make_graph(nodes, "mean", [image], [probabilities], constants)
-    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.helper.set_model_props(network, metadata)
-    onnx.checker.check_model(network)
-    onnx.save(network, path)
