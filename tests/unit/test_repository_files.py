@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def test_pre_commit_runs_what_make_lint_runs() -> None:
 @pytest.mark.slow
 def test_dvc_ignores_what_systems_and_python_leave_behind(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
-    subprocess.run(["dvc", "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=tmp_path, check=True)
     (tmp_path / ".dvcignore").write_bytes((ROOT / ".dvcignore").read_bytes())
     stray = [
         ".DS_Store",
@@ -72,7 +73,7 @@ def test_dvc_ignores_what_systems_and_python_leave_behind(tmp_path: Path) -> Non
     ]
     kept = ["a.py", "a.csv", "a.jpg", "a.zip", "a.npz", "list_attr_celeba.txt"]
 
-    command = ["dvc", "check-ignore", *(f"src/{name}" for name in stray + kept)]
+    command = [sys.executable, "-m", "dvc", "check-ignore", *(f"src/{name}" for name in stray + kept)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     assert done.stdout.split() == [f"src/{name}" for name in stray], done.stderr
