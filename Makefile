@@ -1,62 +1,63 @@
-# The two commands of the README are `make repro` and `make test`. Both make the virtual environment when it is missing.
+# Targets that need the virtual environment create it first. What follows ## is the text of `make help`.
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: app check-params repro sweep test test-fast lint lock-fresh validate-model lock
+.DEFAULT_GOAL := help
+.PHONY: help repro test test-fast lint lock-fresh app sweep check-params validate-model lock
 
-repro: check-params
+help: ## List the targets
+	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
+
+repro: check-params ## Run the pipeline and show its metrics
 	dvc repro
 	dvc metrics show metrics/evaluate.json metrics/evaluate_low.json metrics/evaluate_high.json metrics/baseline.json
-	@echo "All of it on one page: metrics/report.html"
+	@echo "Everything on one page: metrics/report.html"
 
-# A page to try the model on, on this machine alone.
-app: $(VENV)/installed
+app: $(VENV)/installed ## Serve a local web page to try the model on
 	facegender app
 
-test: lint lock-fresh
+test: lint lock-fresh ## Run all checks and tests (minutes)
 	pytest --numprocesses 2 --dist loadfile
 
-test-fast: $(VENV)/installed
+test-fast: $(VENV)/installed ## Run the tests that need neither TensorFlow nor DVC (seconds)
 	pytest -m "not slow"
 
-# An experiment for every combination, one after the other in this folder, where .cache knows the features: for each cut
-# they are computed once, and for each number of copies only those of the copies that are new.
+# The experiments run one after the other in this folder, because .cache keeps the features: they are computed once for
+# each cut, and for a larger number of copies only for the additional ones.
 CUTS ?= mixed10 mixed9
 COPIES ?= 0 1
 RATES ?= 0.0001 0.0003
 SORT_BY ?= after.log_loss
 
-sweep: check-params
+sweep: check-params ## Run an experiment for every combination of CUTS, COPIES and RATES
 	@for cut in $(CUTS); do for copies in $(COPIES); do for rate in $(RATES); do \
 		dvc exp run -S backbone.trainable_from=$$cut -S augment.copies=$$copies -S train.learning_rate=$$rate || exit 1; \
 	done; done; done
 	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|.*(trainable_from|copies|yaml:train.learning_rate|after)' \
 		--sort-by metrics/calibrate.json:$(SORT_BY)
 
-# DVC alone tells of no surplus key while nothing is to run.
-check-params: $(VENV)/installed
+# DVC ignores unknown keys while nothing is stale.
+check-params: $(VENV)/installed ## Check params.yaml
 	@python -c "from facegender.errors import one_line_errors; from facegender.params import load_params; one_line_errors()(load_params)()"
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed ## Run ruff and mypy, as the pre-commit hooks do
 	ruff check
 	ruff format --check
 	mypy
 
-lock-fresh: $(VENV)/installed
+lock-fresh: $(VENV)/installed ## Check that dvc.lock matches code, parameters and data
 	@facegender gate lock
 
-# What CI does of a pull request: BASE is the revision to compare with.
-validate-model: $(VENV)/installed
-	@scripts/validate_model.sh $(or $(BASE),$(error give the revision to compare with: make validate-model BASE=origin/main))
+validate-model: $(VENV)/installed ## Check the model as CI does for a pull request; BASE=REV is the revision to compare with
+	@scripts/validate_model.sh $(or $(BASE),$(error name the revision to compare with: make validate-model BASE=origin/main))
 
-# Every version of requirements.lock anew, from requirements.txt and requirements-dev.txt.
-lock: $(VENV)/installed
+lock: $(VENV)/installed ## Resolve requirements.lock again from requirements.txt and requirements-dev.txt
 	UV_PYTHON_DOWNLOADS=never uv pip compile --universal --python-version 3.10 --fork-strategy fewest --no-header --no-annotate \
 		--output-file requirements.lock requirements.txt requirements-dev.txt
 
-$(VENV)/installed: requirements.lock pyproject.toml
+$(VENV)/installed: requirements.lock pyproject.toml ## Create the virtual environment
 	$(PYTHON) -c "import sys; sys.exit(0 if (3, 10) <= sys.version_info < (3, 14) else 'Python 3.10 to 3.13 is needed: make PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock

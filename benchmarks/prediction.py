@@ -1,7 +1,7 @@
-"""Shows how fast `facegender predict` is beside the features stage, and how soon it has judged one picture.
+"""Shows how fast `facegender predict` is beside the features stage, and how soon it has predicted one picture.
 
 The features stage runs the whole trunk (`head`), as a prediction does, over shards of the same real images, with an
-empty memo; predictions read a folder of them. All take turns. Then one aligned picture is judged by a process of its
+empty memo; predictions read a folder of them. All take turns. Then one aligned picture is predicted by a process of its
 own, and one that is to be aligned. Prints Markdown tables.
 
     python -m benchmarks.prediction --celeba FOLDER --model models/gender.keras --weights inception_v3_notop.h5
@@ -23,7 +23,7 @@ from facegender.network.backbone import pretrained_backbone
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.serving.classifier import load_classifier
 from facegender.serving.export import export_model
-from facegender.serving.photographs import find_photographs, judge_photographs
+from facegender.serving.photographs import find_photographs, predict_photographs
 
 STAGE = "features stage, whole trunk"
 
@@ -72,15 +72,15 @@ def prepare(celeba: Path, count: int, folder: Path) -> Path:
 
 
 def judging(faces: Path, model: Path) -> Callable[[], object]:
-    """Give a function that judges all pictures of a folder with a model, which is loaded and used once before."""
+    """Give a function that predicts all pictures of a folder with a model, which is loaded and used once before."""
     classifier = load_classifier(model)
 
-    def judge() -> int:
-        judgements = judge_photographs(find_photographs([str(faces)], ()), classifier, "auto", 0.1)
-        return sum(judgement.error is None for judgement in judgements)
+    def predict() -> int:
+        predictions = predict_photographs(find_photographs([str(faces)], ()), classifier, "auto", 0.1)
+        return sum(prediction.error is None for prediction in predictions)
 
-    next(judge_photographs(find_photographs([str(faces)], ()), classifier, "auto", 0.1))
-    return judge
+    next(predict_photographs(find_photographs([str(faces)], ()), classifier, "auto", 0.1))
+    return predict
 
 
 def start_rows(faces: Path, folder: Path, models: tuple[Path, ...], starts: int) -> list[tuple[str, ...]]:

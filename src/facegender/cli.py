@@ -1,92 +1,119 @@
-"""The command line `facegender`. What takes seconds to load is imported by the commands that need it."""
+"""The command line `facegender`. Each command imports what it needs: some libraries take seconds to load or are not
+installed with the base package.
+"""
 
 import io
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from facegender.errors import FacegenderError, one_line_errors
-from facegender.network import cache
 from facegender.network.quiet import load_tensorflow
+from facegender.serving.labels import UNSURE_WITHIN
 
 CACHE = Path(".cache")
 MODEL = Path("models/gender.keras")
 MODEL_CARD = Path("docs/model-card.md")
 
+APP_MODULES = ("aiohttp", "jinja2", "markdown_it", "PIL")
+"""Modules of the packages that the extra `serve` installs; every other optional one is in the extra `train`."""
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"facegender {version('facegender')}")
+        raise typer.Exit
+
+
 @app.callback()
-def facegender() -> None:
-    """Learn and tell the CelebA attribute Male; the pipeline itself is run by `dvc repro`."""
+def facegender(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Train and use a model of the CelebA attribute Male. `dvc repro` runs the pipeline itself."""
 
 
 @app.command("cache")
 def cache_command(
     limit: Annotated[
-        float | None, typer.Option(metavar="GIGABYTES", help="Drop what was used longest ago, down to this size.")
+        float | None,
+        typer.Option(metavar="GIGABYTES", help="Delete the least recently used entries down to this."),
     ] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Drop everything.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete everything.")] = False,
 ) -> None:
-    """Show, bound or clear the .cache of this folder.
+    """Show, limit or clear the folder .cache of this project.
 
-    It keeps features that are known and training that was interrupted; losing it costs time and no more. Not for use
-    while a run is at work.
+    It holds computed features and the state of interrupted training. Deleting it costs time and nothing else. Do not
+    use this command while the pipeline is running.
     """
+    from facegender.network import cache
+
     if limit is not None and not limit >= 0:
-        raise FacegenderError(f"--limit {limit}: give the gigabytes that may stay, 0 or more")
+        raise FacegenderError(f"--limit {limit}", "not a size", "give the gigabytes to keep, 0 or more")
     if limit is not None and clear:
-        raise FacegenderError("--limit and --clear: give one of them")
+        raise FacegenderError("--limit and --clear", "exclude each other", "give one of them")
     if not CACHE.is_dir():
-        print(f"no {CACHE} in this folder, so nothing is kept here")
+        print(f"there is no {CACHE} in this folder")
         return
     if clear:
         cache.clear(CACHE)
     if limit is not None:
-        print(f"dropped: {cache.describe(cache.prune(CACHE, limit * 1e9))}")
+        print(f"deleted: {cache.describe(cache.prune(CACHE, limit * 1e9))}")
     for part, entries in cache.list_entries(CACHE).items():
         print(f"{CACHE / part}: {cache.describe(entries)}")
 
 
-Model = Annotated[Path, typer.Option(metavar="FILE", help="Model to use: .keras, or .onnx without TensorFlow.")]
+Model = Annotated[Path, typer.Option(metavar="FILE", help="Model: .keras, or .onnx, which needs no TensorFlow.")]
 Align = Annotated[
     Literal["auto", "never", "always"],
-    typer.Option(help="Find and align faces: in what is not aligned yet, never (each picture is a face), or always."),
+    typer.Option(
+        help="Find faces and align them: always, never (each picture is one face), or auto (unless a picture has the "
+        "size of CelebA's aligned faces)."
+    ),
 ]
 
 
 @app.command("predict")
 def predict_command(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Files, folders, patterns, or - for a list.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Files, folders, patterns, or - to read paths from stdin.")
+    ],
     model: Model = MODEL,
     rev: Annotated[
-        str | None, typer.Option(metavar="REV", help="Use this release's or Git revision's model, as gender@v1.0.0.")
+        str | None,
+        typer.Option(metavar="REV", help="Use the model of a release or Git revision, such as gender@v1.0.0."),
     ] = None,
     align: Align = "auto",
     unsure: Annotated[
-        float, typer.Option(min=0, max=1, help="Call unsure what is nearer to the threshold than this.")
-    ] = 0.1,
+        float, typer.Option(min=0, max=1, help="Print unsure if P(Male) is closer to the threshold than this.")
+    ] = UNSURE_WITHIN,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell Male from No male on photographs: a row for each face.
+    """Predict Male or No male for photographs: one row per face.
 
-    A file that cannot be judged is a row with the reason, and the exit status is 1 at the end.
+    A file that fails is a row with the reason, and the exit status is 1.
     """
     from tqdm import tqdm
 
     from facegender.serving.classifier import load_classifier
     from facegender.serving.listing import print_csv, print_json, print_table
-    from facegender.serving.photographs import find_photographs, judge_photographs
+    from facegender.serving.photographs import find_photographs, predict_photographs
 
     if as_csv and as_json:
-        raise FacegenderError("--csv and --json: give one of them")
+        raise FacegenderError("--csv and --json", "exclude each other", "give one of them")
     if rev is not None and model != MODEL:
-        raise FacegenderError("--model and --rev: give one of them")
-    # A file's name need not be text.
+        raise FacegenderError("--model and --rev", "exclude each other", "give one of them")
+    # A file name need not be valid text.
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="surrogateescape")
@@ -96,34 +123,34 @@ def predict_command(
 
         model = fetch_model(rev)
     classifier = load_classifier(model)
-    # On a terminal the rows themselves show how far it is.
+    # On a terminal the rows themselves show the progress.
     quiet = sys.stdout.isatty() or not sys.stderr.isatty()
-    judgements = judge_photographs(tqdm(files, "predict", disable=quiet), classifier, align, unsure)
-    bad = (print_csv if as_csv else print_json if as_json else print_table)(judgements, sys.stdout)
+    predictions = predict_photographs(tqdm(files, "predict", disable=quiet), classifier, align, unsure)
+    failed = (print_csv if as_csv else print_json if as_json else print_table)(predictions, sys.stdout)
     if not (as_csv or as_json):
         print(
-            f"Male from P(Male) = {classifier.threshold:g} on, unsure within {unsure:g} of it; what this cannot tell: "
-            "docs/model-card.md",
+            f"Male from P(Male) = {classifier.threshold:g} on, unsure within {unsure:g} of it. What the model cannot "
+            "tell: docs/model-card.md",
             file=sys.stderr,
         )
-    if bad:
-        raise FacegenderError(f"{bad} of the files could not be judged; the rows above say why")
+    if failed:
+        raise FacegenderError("facegender predict", f"{failed} of the files failed", "the rows above give the reasons")
 
 
 @app.command("explain")
 def explain_command(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="A photograph.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.png", help="Picture to write.")],
-    model: Annotated[Path, typer.Option(metavar="FILE", help="Model to explain: .keras.")] = MODEL,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.png", help="PNG file to write.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="Model: .keras.")] = MODEL,
     align: Align = "auto",
 ) -> None:
-    """Show where on each face the network saw what speaks for Male, and for No male (Grad-CAM)."""
+    """Show which regions of each face speak for Male and for No male (Grad-CAM)."""
     if output.suffix.lower() != ".png":
-        raise FacegenderError(f"{output}: a PNG is written; let its name end in .png")
+        raise FacegenderError(output, "not a name for a PNG file", "use a name that ends in .png")
     if not output.resolve().parent.is_dir():
-        raise FacegenderError(f"{output}: its folder is not there; make it first")
+        raise FacegenderError(output, "its folder does not exist", "create the folder first")
     if output.resolve() == Path(image).resolve():
-        raise FacegenderError(f"{output}: the photograph itself; name another file with -o")
+        raise FacegenderError(output, "this is the photograph itself", "name another file with -o")
     load_tensorflow()
     import numpy as np
 
@@ -142,35 +169,38 @@ def explain_command(
     for number, (face, probability, overlays) in enumerate(faces, start=1):
         pictures += [face, *overlays]
         captions += [f"face {number}: P(Male) = {probability:.3f}", *(f"red: speaks for {name}" for name in CLASSES)]
-    image_grid(output, pictures, captions, "Where the network saw it", columns=3)
+    image_grid(output, pictures, captions, "Which regions speak for each class", columns=3)
 
 
 @app.command("export")
 def export_command(
-    form: Annotated[Literal["onnx", "saved_model", "tflite"], typer.Option("--format", help="Of the file.")],
+    form: Annotated[Literal["onnx", "saved_model", "tflite"], typer.Option("--format", help="Format to write.")],
     model: Annotated[Path, typer.Option(metavar="FILE", help="Model to export: .keras.")] = MODEL,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="PATH", help="To write; beside the model without it.")
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="File to write; by default beside the model.")
     ] = None,
     check: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Faces to compare on: images, or shards of the stage preprocess.")
     ] = Path("data/preprocessed/test"),
 ) -> None:
-    """Write the model for other programs, if it says of up to 32 faces what Keras says, to 0.0001 of P(Male)."""
+    """Write the model in a format for other programs.
+
+    It is written only if it predicts the same P(Male) as Keras, to 0.0001, for up to 32 faces.
+    """
     load_tensorflow()
     from facegender.serving.export import SUFFIXES, export_model
 
     target = output or model.with_name(model.stem + SUFFIXES[form])
     difference, images = export_model(model, target, form, check)
-    print(f"{target}: P(Male) of {images} faces differs from Keras's by {difference:.1e} at most")
+    print(f"{target}: P(Male) of {images} faces differs from Keras's by at most {difference:.1e}")
 
 
 @app.command("app")
 def app_command(
     model: Model = MODEL,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of 127.0.0.1 to listen on; 0: any free one.")] = 8765,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any free one.")] = 8765,
 ) -> None:
-    """Serve a page, on this machine alone, to try the model on pictures; nothing is stored."""
+    """Serve a local web page to try the model on pictures; nothing is stored."""
     from facegender.serving.app import serve
 
     serve(model, MODEL_CARD, port)
@@ -288,7 +318,28 @@ def import_command(
     print(describe(import_data(source, folder, kind, male, columns, images, align, skip_bad, shares, seed, force)))
 
 
+@contextmanager
+def missing_packages_named() -> Iterator[None]:
+    """Name the extra to install where a command needs a package that the base package does not bring.
+
+    Raises:
+        FacegenderError: in place of the ModuleNotFoundError of another package's module.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").split(".")[0]
+        if module in ("", "facegender"):
+            raise
+        command = " ".join(["facegender", *sys.argv[1:2]])
+        extra = "serve" if module in APP_MODULES else "train"
+        raise FacegenderError(
+            command, f"needs {module}, which is not installed", f'run: pip install "facegender[{extra}]"'
+        ) from error
+
+
 @one_line_errors()
+@missing_packages_named()
 def main() -> None:
     """Run the command that the arguments name."""
     app()

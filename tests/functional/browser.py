@@ -1,4 +1,4 @@
-"""A real Chromium driven by its DevTools protocol (https://chromedevtools.github.io/devtools-protocol/)."""
+"""A real Chromium, driven through its DevTools protocol (https://chromedevtools.github.io/devtools-protocol/)."""
 
 import asyncio
 import base64
@@ -19,19 +19,19 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
 )
-# A moving picture without a face, and consent to it.
+# A moving test picture without a face, and permission to use it.
 FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
 class Page:
-    """One page of a browser; each method waits until it is done."""
+    """A page in a browser; each method waits until it is done."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._loop, self._socket, self._number = loop, socket, 0
         self.events: list[dict[str, Any]] = []
 
     def send(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a command and give its result; events that come before it are kept in `events`."""
+        """Send a command and return its result; events that arrive first are kept in `events`."""
         self._number += 1
         return self._loop.run_until_complete(self._send(self._number, method, params))
 
@@ -47,7 +47,7 @@ class Page:
                 return result
 
     def run(self, expression: str) -> Any:
-        """Give the value of a JavaScript expression, awaited, as with a user's gesture."""
+        """Evaluate a JavaScript expression, await it and return its value; it counts as a user's gesture."""
         answer = self.send(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, userGesture=True
         )
@@ -55,7 +55,7 @@ class Page:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str, seconds: float = 300) -> Any:
-        """Give the value of an expression as soon as it is true."""
+        """Wait until an expression is true and return its value."""
         end = time.monotonic() + seconds
         while not (value := self.run(expression)):
             assert time.monotonic() < end, (
@@ -65,7 +65,7 @@ class Page:
         return value
 
     def wait_for_event(self, method: str, seconds: float = 60) -> dict[str, Any]:
-        """Give the parameters of the first event of a kind as soon as it has come."""
+        """Wait for the first event of a kind and return its parameters."""
         end = time.monotonic() + seconds
         while not (found := [event["params"] for event in self.events if event["method"] == method]):
             assert time.monotonic() < end, f"no {method} within {seconds} s"
@@ -80,31 +80,31 @@ class Page:
         self.wait_for(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url)})")
 
     def press(self, key: str, code: int, text: str = "") -> None:
-        """Press a key by its name, Windows code and, where it writes one, character."""
+        """Press a key, given by its name, its Windows code and the character that it types, if any."""
         for kind in ("keyDown", "keyUp"):
             given = {"text": text} if text and kind == "keyDown" else {}
             self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **given)
 
     def choose(self, selector: str, files: Sequence[Path]) -> None:
-        """Choose files in an input, as by its dialogue."""
+        """Choose files in a file input, as in its dialog."""
         root = self.send("DOM.getDocument")["root"]["nodeId"]
         node = self.send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.send("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
     def resize(self, width: int, height: int = 900) -> None:
-        """Give the window another size, pixels, without a scroll bar."""
+        """Resize the window, in pixels, without a scroll bar."""
         self.send("Emulation.setScrollbarsHidden", hidden=True)
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def screenshot(self, path: Path) -> None:
-        """Write a PNG of the whole page."""
+        """Save the whole page as a PNG."""
         shot = self.send("Page.captureScreenshot", captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(shot["data"]))
 
 
 @contextmanager
 def open_browser(folder: Path, *flags: str) -> Iterator[Page]:
-    """Start a browser that keeps its files in a folder."""
+    """Start a browser that keeps its profile in a folder."""
     assert BROWSER is not None
     command = [BROWSER, *FLAGS, *flags, f"--user-data-dir={folder}", "--remote-debugging-port=0", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -124,7 +124,7 @@ def open_browser(folder: Path, *flags: str) -> Iterator[Page]:
 async def _connect(
     port_file: Path, process: subprocess.Popen[bytes]
 ) -> tuple[aiohttp.ClientSession, aiohttp.ClientWebSocketResponse]:
-    # The browser writes the port into this file, at last.
+    # The browser writes the port into this file once it is ready.
     for _ in range(1200):
         assert process.poll() is None, "the browser has ended"
         if port_file.is_file() and "\n" in port_file.read_text():

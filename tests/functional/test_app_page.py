@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
-    """Start the server as a user does, in the project's folder, and give what it prints."""
+    """Start the server as a user does, in the project's folder, and yield the address that it prints."""
     model = folder / "gender.keras"
     subprocess.run([sys.executable, "-c", MAKE_MODEL, str(model)], check=True)
     start = "from facegender.cli import main; main()"
@@ -60,7 +60,7 @@ def address(folder: Path) -> Iterator[str]:
     yield line.split()[0]
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0
-    # Nothing that was sent has been kept.
+    # Nothing that was uploaded has been stored.
     assert list((folder / "temporary").iterdir()) == []
 
 
@@ -94,7 +94,7 @@ def bomb(path: Path) -> Path:
 def group_photograph(path: Path) -> Path:
     """Put eight portraits side by side in two rows, with room between them."""
     if not PORTRAITS.is_dir():
-        pytest.skip("the folder shared/ with portraits is not beside here")
+        pytest.skip("needs the folder shared/ with portraits beside the repository")
     canvas = np.full((700, 1200, 3), (96, 110, 120), np.uint8)
     for number, portrait in enumerate(sorted(PORTRAITS.iterdir())[:8]):
         row, column = divmod(number, 4)
@@ -105,12 +105,12 @@ def group_photograph(path: Path) -> Path:
     return path
 
 
-def judge(page: Page, files: list[Path]) -> list[str]:
-    """Choose files and give the text of each one's result."""
+def predict(page: Page, files: list[Path]) -> list[str]:
+    """Choose files and return the text of each result."""
     page.choose("#files", files)
     page.wait_for(f"document.querySelectorAll('article').length >= {len(files)}")
     page.wait_for(
-        "[...document.querySelectorAll('article')].every(one => !/^(waiting|is being judged)$/m.test(one.innerText))"
+        "[...document.querySelectorAll('article')].every(one => !/^(waiting|predicting)$/m.test(one.innerText))"
     )
     page.wait_for(f"/done/i.test({STATUS})")
     texts: list[str] = page.run("[...document.querySelectorAll('article')].map(one => one.innerText)")
@@ -118,7 +118,7 @@ def judge(page: Page, files: list[Path]) -> list[str]:
 
 
 def test_a_group_photograph_shows_every_face_in_light_and_dark_wide_and_narrow(page: Page, folder: Path) -> None:
-    [text] = judge(page, [group_photograph(folder / "group.jpg")])
+    [text] = predict(page, [group_photograph(folder / "group.jpg")])
 
     assert "8 faces" in text
     assert len(re.findall(r"^Face \d: (?:Male|No male|unsure)", text, flags=re.M)) == 8
@@ -142,34 +142,34 @@ def test_a_group_photograph_shows_every_face_in_light_and_dark_wide_and_narrow(p
     assert paints == [["rgb(255, 255, 255)", "rgb(28, 31, 36)"], ["rgb(20, 23, 28)", "rgb(231, 234, 239)"]]
 
 
-def test_bad_files_are_one_line_each_and_the_others_are_judged(page: Page, folder: Path) -> None:
-    (folder / "notes <b>.txt").write_text("no picture")
+def test_bad_files_are_one_line_each_and_the_others_are_predicted(page: Page, folder: Path) -> None:
+    (folder / "notes <b>.txt").write_text("not a picture")
     files = [
         folder / "notes <b>.txt",
         bomb(folder / "bomb.png"),
         celeba_sized(folder / "face.jpg"),
     ]
 
-    notes, bombed, face = judge(page, files)
+    notes, bombed, face = predict(page, files)
 
     assert notes.split("\n", 1)[0] == "notes <b>.txt"
-    assert "no picture of a kind that is read here" in notes
+    assert "not a picture; give one of JPEG" in notes
     assert bombed.split("\n\n") == ["bomb.png", "10000 x 10000 pixels are more than 50 megapixels; scale it down"]
     assert "1 face" in face
-    assert page.run(STATUS) == "All done: 3 pictures, 1 face; 2 could not be judged, see below."
+    assert page.run(STATUS) == "All done: 3 pictures, 1 face; 2 failed, see below."
 
 
 def test_twenty_at_once(page: Page, folder: Path) -> None:
     files = [celeba_sized(folder / f"{number}.jpg", number) for number in range(20)]
 
-    texts = judge(page, files)
+    texts = predict(page, files)
 
     assert [text.split("\n", 1)[0] for text in texts] == [file.name for file in files]
     assert all("1 face" in text for text in texts)
     assert page.run(STATUS) == "All done: 20 pictures, 20 faces."
 
 
-def test_more_than_fifty_are_cut_with_a_word_about_it_and_clear_ends_them(page: Page, folder: Path) -> None:
+def test_more_than_fifty_are_cut_off_with_a_message_and_clear_stops_them(page: Page, folder: Path) -> None:
     page.choose("#files", [celeba_sized(folder / "face.jpg")])
     page.run("""(() => {
         const files = new DataTransfer();
@@ -177,7 +177,7 @@ def test_more_than_fifty_are_cut_with_a_word_about_it_and_clear_ends_them(page: 
         dispatchEvent(new DragEvent('drop', {dataTransfer: files, cancelable: true, bubbles: true}));
     })()""")
     assert page.run("document.querySelectorAll('article').length") == 52
-    assert "the last 2 were left out" in page.run("document.getElementById('results').innerText")
+    assert "the last 2 were skipped" in page.run("document.getElementById('results').innerText")
 
     page.run("document.getElementById('clear').click()")
 
@@ -208,7 +208,7 @@ def test_the_keyboard_alone_chooses_pictures_and_opens_the_model_card(page: Page
 
 
 def test_a_screen_reader_finds_names_and_hears_results(page: Page, folder: Path) -> None:
-    judge(page, [celeba_sized(folder / "face.jpg")])
+    predict(page, [celeba_sized(folder / "face.jpg")])
 
     nodes = page.send("Accessibility.getFullAXTree")["nodes"]
     seen = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
@@ -223,12 +223,12 @@ def test_a_screen_reader_finds_names_and_hears_results(page: Page, folder: Path)
     pictures = [name for role, name in seen if role in ("image", "img")]
     assert pictures == [
         "Face 1, aligned",
-        "Face 1, red where the network saw what speaks for No male",
-        "Face 1, red where the network saw what speaks for Male",
+        "Face 1, red where it speaks most for No male",
+        "Face 1, red where it speaks most for Male",
     ]
 
 
-def test_a_pasted_picture_and_one_from_the_camera_are_judged(page: Page, folder: Path) -> None:
+def test_a_pasted_picture_and_one_from_the_camera_are_predicted(page: Page, folder: Path) -> None:
     data = json.dumps(list(celeba_sized(folder / "face.jpg").read_bytes()))
     page.run(f"""(() => {{
         const clipboardData = new DataTransfer();
@@ -240,7 +240,7 @@ def test_a_pasted_picture_and_one_from_the_camera_are_judged(page: Page, folder:
     page.run("document.getElementById('open-camera').click()")
     page.wait_for("document.activeElement.id === 'take'")
     page.run("document.activeElement.click()")
-    # The stand-in for a camera shows no face.
+    # The fake camera shows no face.
     page.wait_for(f"/^Camera, .*no face found/.test({STATUS})")
     page.run("document.getElementById('close-camera').click()")
     assert page.run("document.getElementById('video').srcObject") is None
@@ -248,10 +248,10 @@ def test_a_pasted_picture_and_one_from_the_camera_are_judged(page: Page, folder:
 
 
 def test_the_page_asks_for_nothing_but_the_server_itself(page: Page, address: str, folder: Path) -> None:
-    judge(page, [celeba_sized(folder / "face.jpg")])
+    predict(page, [celeba_sized(folder / "face.jpg")])
 
     asked = [
         event["params"]["request"]["url"] for event in page.events if event["method"] == "Network.requestWillBeSent"
     ]
-    assert f"{address}/judge" in asked
+    assert f"{address}/predict" in asked
     assert all(url.startswith((f"{address}/", "data:image/jpeg;base64,", "data:,")) for url in asked)

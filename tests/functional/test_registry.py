@@ -169,5 +169,5 @@ def test_predict_takes_the_model_of_a_revision(repository: Path, monkeypatch: py
 
     with pytest.raises(FacegenderError, match=r"^model v1\.0\.0$"):
         predict_command(["face.jpg"], rev="gender#prod")
-    with pytest.raises(FacegenderError, match="--model and --rev: give one of them"):
+    with pytest.raises(FacegenderError, match="--model and --rev: exclude each other"):
         predict_command(["face.jpg"], rev="main", model=Path("other.keras"))

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 HEIGHT, WIDTH = 24, 20
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, HEIGHT, WIDTH, 3), dtype=np.uint8)
-JUDGEMENT = {"temperature": 1.5, "threshold": 0.25}
+CALIBRATION = {"temperature": 1.5, "threshold": 0.25}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     features = keras.layers.Conv2D(8, 3, activation="relu")(scaled)
     pooled = keras.layers.GlobalAveragePooling2D()(features)
     model = keras.Model(image, keras.layers.Dense(2, activation="softmax", name="probabilities")(pooled))
-    save_model(model, folder / "gender.keras", JUDGEMENT)
+    save_model(model, folder / "gender.keras", CALIBRATION)
     np.save(folder / "expected.npy", np.asarray(model.predict_on_batch(IMAGES))[:, 1])
     (folder / "faces").mkdir()
     for number, pixels in enumerate(IMAGES):
@@ -44,34 +44,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def predict(path: Path, form: str) -> tuple[Any, dict[str, float]]:
-    """Load what was exported as another program would."""
+    """Load an exported model as another program would."""
     if form == "onnx":
         classifier = load_classifier(path)
         return classifier.predict(IMAGES), {"threshold": classifier.threshold}
     if form == "saved_model":
-        judgement = json.loads((path / "assets.extra" / "facegender.json").read_text())
+        calibration = json.loads((path / "assets.extra" / "facegender.json").read_text())
         loaded = tf.saved_model.load(str(path))
-        return loaded.serve(IMAGES).numpy()[:, 1], judgement
+        return loaded.serve(IMAGES).numpy()[:, 1], calibration
     with zipfile.ZipFile(path) as archive:
-        judgement = json.loads(archive.read("facegender.json"))
+        calibration = json.loads(archive.read("facegender.json"))
     interpreter = tf.lite.Interpreter(str(path))
     runner = interpreter.get_signature_runner()
     [name] = runner.get_input_details()
     [result] = runner(**{name: IMAGES}).values()
-    return result[:, 1], judgement
+    return result[:, 1], calibration
 
 
 @pytest.mark.parametrize("form", ["onnx", "saved_model", "tflite"])
-def test_every_format_says_what_keras_says(folder: Path, form: Any) -> None:
+def test_every_format_predicts_what_keras_predicts(folder: Path, form: Any) -> None:
     target = folder / f"out-{form}{export.SUFFIXES[form]}"
     difference, images = export_model(folder / "gender.keras", target, form, folder / "faces")
     assert images == 5
     assert difference <= 1e-4
 
-    probabilities, judgement = predict(target, form)
+    probabilities, calibration = predict(target, form)
 
     assert probabilities == pytest.approx(np.load(folder / "expected.npy"), abs=1e-4)
-    assert judgement["threshold"] == 0.25
+    assert calibration["threshold"] == 0.25
 
 
 def test_faces_may_be_shards(folder: Path, tmp_path: Path) -> None:
@@ -81,22 +81,22 @@ def test_faces_may_be_shards(folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_differs_is_not_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(export._WRITERS, "onnx", lambda model, path, judgement: lambda images: np.zeros(len(images)))
-    (tmp_path / "model.onnx").write_text("a former one")
+    monkeypatch.setitem(export._WRITERS, "onnx", lambda model, path, calibration: lambda images: np.zeros(len(images)))
+    (tmp_path / "model.onnx").write_text("an earlier one")
     with pytest.raises(FacegenderError, match="differs from Keras's"):
         export_model(folder / "gender.keras", tmp_path / "model.onnx", "onnx", folder / "faces")
-    assert (tmp_path / "model.onnx").read_text() == "a former one"
+    assert (tmp_path / "model.onnx").read_text() == "an earlier one"
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
 @pytest.mark.parametrize(
     ("target", "form", "words"),
     [
-        ("gender.keras", "onnx", "the model itself"),
-        ("faces", "saved_model", "is there, and no SavedModel"),
-        ("faces.tflite", "tflite", "a folder"),
-        ("model.tflite", "onnx", "let its name end in .onnx"),
-        ("nowhere/model.onnx", "onnx", "its folder is not there"),
+        ("gender.keras", "onnx", "this is the model itself"),
+        ("faces", "saved_model", "exists and is not a SavedModel"),
+        ("faces.tflite", "tflite", "is a folder"),
+        ("model.tflite", "onnx", "use a name that ends in .onnx"),
+        ("nowhere/model.onnx", "onnx", "its folder does not exist"),
     ],
 )
 def test_nothing_else_is_replaced(folder: Path, target: str, form: Any, words: str) -> None:

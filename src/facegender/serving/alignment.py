@@ -1,4 +1,4 @@
-"""Find the faces in a photograph and bring each into the layout of CelebA's aligned pictures."""
+"""Find the faces in a photograph and align each as CelebA's pictures are aligned."""
 
 from functools import cache
 from importlib.resources import as_file, files
@@ -9,39 +9,40 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.images import Pixels, fit_image
 
 Align = Literal["auto", "never", "always"]
 Point = tuple[float, float]
 Points = npt.NDArray[np.float64]
 
-CELEBA_HEIGHT, CELEBA_WIDTH = 218, 178
 CELEBA_EYES: tuple[Point, Point] = ((69.0, 112.0), (108.0, 112.0))
-"""Where `detect_faces` sees the eyes in CelebA's aligned pictures, x and y in pixels: the medians over 200 of them are
+"""Where `detect_faces` finds the eyes in CelebA's aligned pictures, x and y in pixels: the medians over 200 of them are
 (69.1, 112.1) and (108.3, 111.7)."""
 
 _SEARCH_SIDES = (1280, 320)
-"""Longer sides, pixels, of the copies that are searched: YuNet is trained for faces of 10 to 300 pixels."""
+"""Longer side, in pixels, of each scaled copy that is searched: YuNet was trained on faces of 10 to 300 pixels."""
 _SMALLEST_SIDE = 32
-"""YuNet's coarsest stride, pixels."""
+"""YuNet's largest stride, in pixels."""
 _SCORE = 0.7
 _OVERLAP = 0.3
-"""Intersection over union from which two boxes are of one face."""
+"""Boxes with at least this intersection over union belong to the same face."""
 _CLOSE_SCALE, _CLOSE_LOOKS = 2, 2
-"""At a single look YuNet takes a turned head for a straighter one; against MTCNN's eyes on 40 portraits turned by up to
-30 degrees the angle's standard deviation was 14.5 degrees at one look, 4.4 with one closer look and 3.0 with two."""
+"""In a single pass YuNet underestimates how far a head is turned. Compared with MTCNN's eyes on 40 portraits turned by
+up to 30 degrees, the standard deviation of the angle was 14.5 degrees after one pass, 4.4 with one closer look and 3.0
+with two."""
 
 _lock = Lock()
 
 
 class Face(NamedTuple):
-    """A face that was found. All points are in pixels of the picture, the centre of the first pixel being (0, 0).
+    """A face in a picture. All points are in pixels; (0, 0) is the centre of the first pixel.
 
     Attributes:
-        box: left, top, right, bottom; may reach beyond the picture.
-        score: how sure the detector is, 0 to 1.
-        left_eye: x, y of the eye that is on the picture's left when the head is upright.
-        right_eye: x, y of the other.
+        box: left, top, right, bottom; may extend beyond the picture.
+        score: the detector's confidence, 0 to 1.
+        left_eye: x, y of the eye on the left of the picture when the head is upright.
+        right_eye: x, y of the other eye.
     """
 
     box: tuple[float, float, float, float]
@@ -51,19 +52,19 @@ class Face(NamedTuple):
 
 
 def detect_faces(image: Pixels) -> list[Face]:
-    """Find faces with YuNet (Wu, Peng and Yu 2023, Machine Intelligence Research), which comes with this package.
+    """Find faces with YuNet (Wu, Peng and Yu 2023, Machine Intelligence Research), which is part of this package.
 
-    A picture is searched on a copy whose longer side is at most 1280 pixels, so faces of less than about 1/100 of it
-    are not found, and for large faces on one of 320. Each face found is then turned upright and looked at twice more,
-    which makes its eye points more exact. Of 40 portraits turned by 45 degrees 39 were found, by 60 degrees 29, by 90
-    degrees 13; cut above the eyes or below the mouth all, cut down the middle of the face 32. A face from the side
-    that is found is aligned by the eye points that YuNet guesses, which lie too close together: it comes out larger.
+    The picture is searched twice: scaled to at most 1280 pixels on its longer side, where faces smaller than about
+    1/100 of that are missed, and scaled to 320 for large faces. Each face is then turned upright and searched twice
+    more, which makes its eye points more accurate. Of 40 portraits, 39 were found when turned by 45 degrees, 29 by 60
+    degrees and 13 by 90 degrees; all when cut off above the eyes or below the mouth; 32 when cut down the middle of
+    the face. In a profile YuNet guesses eye points that are too close together, so the aligned face is too large.
 
     Args:
         image: uint8 RGB (any height, any width, 3).
 
     Returns:
-        The faces from left to right; none is an empty list.
+        The faces from left to right; an empty list if there are none.
     """
     rows: list[npt.NDArray[np.float64]] = []
     longer = max(image.shape[:2])
@@ -75,16 +76,17 @@ def detect_faces(image: Pixels) -> list[Face]:
     return sorted(faces, key=lambda face: (face.box[0] + face.box[2], face.box[1]))
 
 
-def align_face(image: Pixels, face: Face, height: int = CELEBA_HEIGHT, width: int = CELEBA_WIDTH) -> Pixels:
-    """Turn, scale and shift a picture so that a face's eyes come to where CelebA's are.
+def align_face(image: Pixels, face: Face, height: int = HEIGHT, width: int = WIDTH) -> Pixels:
+    """Rotate, scale and shift a picture so that the eyes of a face are where CelebA has them.
 
-    What lies outside of the picture repeats its border, as in CelebA's own pictures.
+    Areas outside the picture repeat its border, as in CelebA's own pictures.
 
     Args:
         image: uint8 RGB (any height, any width, 3).
-        face: one of `detect_faces`.
-        height: of the result, pixels; with another than CelebA's 218 x 178, as `fit_image` would cut and scale that.
-        width: of the result, pixels.
+        face: from `detect_faces`.
+        height: of the result, in pixels. A size other than CelebA's 218 x 178 gives what `fit_image` would make of
+            CelebA's.
+        width: of the result, in pixels.
 
     Returns:
         uint8 RGB (height, width, 3).
@@ -94,20 +96,21 @@ def align_face(image: Pixels, face: Face, height: int = CELEBA_HEIGHT, width: in
 
 
 def aligned_faces(image: Pixels, mode: Align, height: int, width: int) -> list[tuple[Face | None, Pixels]]:
-    """Give what a model shall judge of a picture.
+    """Return the faces of a picture as the model takes them.
 
     Args:
         image: uint8 RGB (any height, any width, 3).
-        mode: `never` takes the whole picture by `fit_image`; `always` each face that is found; `auto` is `never` for a
-            picture of exactly CelebA's 218 x 178 pixels, which is taken to be aligned, and `always` for any other.
-        height: of the results, pixels.
-        width: of the results, pixels.
+        mode: `never` takes the whole picture with `fit_image`; `always` takes each face that is found; `auto` is
+            `never` for a picture of exactly CelebA's 218 x 178 pixels, which counts as aligned, and `always` for any
+            other.
+        height: of the results, in pixels.
+        width: of the results, in pixels.
 
     Returns:
-        For each face, from left to right, the face and its uint8 RGB (height, width, 3); empty when none is found. The
-        whole picture comes with None.
+        For each face, from left to right, the face and its uint8 RGB (height, width, 3); empty if none is found. A
+        picture that is taken whole comes with None in place of the face.
     """
-    is_celeba = image.shape[:2] == (CELEBA_HEIGHT, CELEBA_WIDTH)
+    is_celeba = image.shape[:2] == (HEIGHT, WIDTH)
     if mode == "never" or (mode == "auto" and is_celeba):
         return [(None, fit_image(image, height, width))]
     return [(face, align_face(image, face, height, width)) for face in detect_faces(image)]
@@ -116,7 +119,7 @@ def aligned_faces(image: Pixels, mode: Align, height: int, width: int) -> list[t
 @cache
 def _detector() -> "cv2.FaceDetectorYN":
     level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of its own defaults.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns about its own defaults.
     try:
         with as_file(files("facegender.serving") / "yunet" / "face_detection_yunet_2023mar.onnx") as path:
             return cv2.FaceDetectorYN.create(str(path), "", (1, 1), _SCORE, _OVERLAP)
@@ -125,7 +128,7 @@ def _detector() -> "cv2.FaceDetectorYN":
 
 
 def _search(image: Pixels, scale: float) -> npt.NDArray[np.float64]:
-    """Give a row for each face: left, top, width, height, five points (x, y) from the left eye on, score."""
+    """Return a row (15,) per face: left, top, width, height, five points (x, y) starting with the left eye, score."""
     height, width = image.shape[:2]
     new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -145,16 +148,16 @@ def _search(image: Pixels, scale: float) -> npt.NDArray[np.float64]:
 
 
 def _overlap(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
-    """Give the intersection of two rows' boxes over their union."""
+    """Compute the intersection over union of the boxes of two rows."""
     sides = np.minimum(one[:2] + one[2:4], other[:2] + other[2:4]) - np.maximum(one[:2], other[:2])
     intersection = float(np.prod(np.maximum(sides, 0)))
     return intersection / max(float(np.prod(one[2:4]) + np.prod(other[2:4])) - intersection, 1e-9)
 
 
 def _refined(image: Pixels, row: npt.NDArray[np.float64]) -> Face:
-    """Make a face of a row, its eyes taken from further looks at it turned upright by those of the look before."""
+    """Turn a row into a face; each closer look turns the face upright by the eyes of the previous look."""
     eyes = row[4:8].reshape(2, 2)
-    height, width = _CLOSE_SCALE * CELEBA_HEIGHT, _CLOSE_SCALE * CELEBA_WIDTH
+    height, width = _CLOSE_SCALE * HEIGHT, _CLOSE_SCALE * WIDTH
     layout = _layout(height, width)
     for _ in range(_CLOSE_LOOKS):
         matrix = _similarity(eyes, layout)
@@ -163,7 +166,7 @@ def _refined(image: Pixels, row: npt.NDArray[np.float64]) -> Face:
             break
         points = seen[:, 4:8].reshape(-1, 2, 2)
         distances = np.linalg.norm(points - layout, axis=2).max(axis=1)
-        # Another face beside this one is no further look at it.
+        # The closest face is a different one.
         if distances.min() > np.linalg.norm(layout[1] - layout[0]) / 2:
             break
         eyes = (points[distances.argmin()] - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
@@ -173,31 +176,31 @@ def _refined(image: Pixels, row: npt.NDArray[np.float64]) -> Face:
 
 
 def _layout(height: int, width: int) -> Points:
-    """Give the eyes (2, 2) in a picture of CelebA's that `fit_image` has cut and scaled."""
-    scale = min(CELEBA_HEIGHT / height, CELEBA_WIDTH / width)
-    margin = (np.array([CELEBA_WIDTH, CELEBA_HEIGHT]) - scale * np.array([width, height])) / 2
+    """Compute where the eyes (2, 2) are in one of CelebA's pictures after `fit_image` has cut and scaled it."""
+    scale = min(HEIGHT / height, WIDTH / width)
+    margin = (np.array([WIDTH, HEIGHT]) - scale * np.array([width, height])) / 2
     return (np.array(CELEBA_EYES) + 0.5 - margin) / scale - 0.5
 
 
 def _similarity(source: Points, target: Points) -> npt.NDArray[np.float64]:
-    """Give the matrix (2, 3) that turns, scales and shifts two points (2, 2) to two others."""
+    """Compute the matrix (2, 3) that rotates, scales and shifts two points (2, 2) onto two others."""
     from_x, from_y = source[1] - source[0]
     to_x, to_y = target[1] - target[0]
-    # A similarity of the plane is the product with a complex number.
+    # Rotating and scaling the plane is multiplication by a complex number.
     factor = complex(to_x, to_y) / (complex(from_x, from_y) or 1)
     linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
     return np.column_stack([linear, target.mean(axis=0) - linear @ source.mean(axis=0)])
 
 
 def _warped(image: Pixels, matrix: npt.NDArray[np.float64], height: int, width: int) -> Pixels:
-    """Apply a similarity (2, 3), shrinking by areas first so that nothing aliases."""
+    """Apply a similarity (2, 3), shrinking by area averaging first so that nothing aliases."""
     old = np.array(image.shape[1::-1])
     scale = float(np.hypot(*matrix[:, 0]))
     if scale < 1:
         new = np.maximum(1, np.rint(old * scale)).astype(int)
         image = np.asarray(cv2.resize(image, tuple(new.tolist()), interpolation=cv2.INTER_AREA), np.uint8)
         factors = old / new
-        # Pixel i of the small picture has its centre at factor * (i + 0.5) - 0.5 of the large one.
+        # The centre of pixel i of the small picture is at factor * (i + 0.5) - 0.5 in the large one.
         matrix = np.column_stack([matrix[:, :2] * factors, matrix[:, 2] + matrix[:, :2] @ (0.5 * factors - 0.5)])
     warped = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(warped, np.uint8)

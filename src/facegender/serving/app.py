@@ -1,4 +1,4 @@
-"""A page on this machine alone to try a model on: pictures come and go through memory, nothing is written."""
+"""A local web page to try a model on: pictures stay in memory, nothing is written."""
 
 import asyncio
 import base64
@@ -27,23 +27,23 @@ from facegender.errors import FacegenderError
 from facegender.network.quiet import load_tensorflow
 from facegender.serving.alignment import Face, aligned_faces
 from facegender.serving.classifier import Classifier, keras_classifier, load_classifier
-from facegender.serving.photographs import label_of
+from facegender.serving.labels import UNSURE_WITHIN, predicted_class
 
 MAX_BYTES = 32_000_000
 MAX_PIXELS = 50_000_000
 MAX_TRANSPARENT_PIXELS = 20_000_000
-"""Of a picture with alpha: laying it over white takes some 80 bytes a pixel."""
+"""Limit for a picture with alpha: putting it over white takes about 80 bytes per pixel."""
 MAX_PICTURES = 50
-"""Of one drop; the page keeps to it."""
-UNSURE_WITHIN = 0.1
-"""A face whose P(Male) is nearer to the threshold than this is called unsure."""
+"""Limit for one drop; the page enforces it."""
 
 _HOST = "127.0.0.1"
+_PICTURE = "the picture"
+"""Where an error is; the page shows the file's own name instead."""
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _MAX_WAITING = 8
-"""Requests whose pictures may be in memory at a time."""
+"""Requests whose pictures may be in memory at the same time."""
 _SHOWN_SIDE = 1280
-"""Longer side of the picture that is sent back, pixels."""
+"""Longer side of the picture that is sent back, in pixels."""
 _BATCH = 8
 _FILES = {"app.css": "text/css", "app.js": "text/javascript"}
 _HEADERS = {
@@ -61,103 +61,102 @@ _HEADERS = {
 _logger = logging.getLogger(__name__)
 
 
-class Judge(NamedTuple):
+class LoadedModel(NamedTuple):
     """A model in memory.
 
     Attributes:
-        classifier: what judges.
-        overlays: as `facegender.network.explanation.class_overlays` of the same model; None where it has no gradients.
+        classifier: the model.
+        overlays: `facegender.network.explanation.class_overlays` of the same model; None if it has no gradients.
     """
 
     classifier: Classifier
     overlays: Callable[[Pixels], list[tuple[Pixels, Pixels]]] | None
 
 
-def load_judge(path: str | Path) -> Judge:
-    """Load a model as `facegender.serving.classifier.load_classifier` does: a `.keras` file also explains itself.
+def load_model(path: str | Path) -> LoadedModel:
+    """Load a model as `facegender.serving.classifier.load_classifier` does; a `.keras` file comes with overlays.
 
     Raises:
         FacegenderError: as `load_classifier`.
     """
     path = Path(path)
     if path.suffix != ".keras" or not path.is_file():
-        return Judge(load_classifier(path), None)
+        return LoadedModel(load_classifier(path), None)
     # TensorFlow takes seconds to load.
     load_tensorflow()
     from facegender.network.explanation import class_overlays
     from facegender.network.model_file import load_calibrated
 
-    model, judgement = load_calibrated(path)
-    return Judge(keras_classifier(model, judgement), lambda images: class_overlays(model, images))
+    model, calibration = load_calibrated(path)
+    return LoadedModel(keras_classifier(model, calibration), lambda images: class_overlays(model, images))
 
 
 def check_header(data: bytes) -> None:
-    """Refuse a picture by what its first bytes say, before any pixel is decoded.
+    """Reject a picture by its header, before any pixel is decoded.
 
     Raises:
-        FacegenderError: it is of no kind that the page takes, or has more than MAX_PIXELS pixels, or
+        FacegenderError: it is not one of the formats that the page accepts, or it has more than MAX_PIXELS pixels, or
             MAX_TRANSPARENT_PIXELS with alpha.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Of what the limit below or the decoder judges.
+            warnings.simplefilter("ignore")  # The limit below and the decoder decide.
             with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
                 (width, height), transparent = picture.size, picture.has_transparency_data
     except Image.DecompressionBombError as error:
-        raise FacegenderError(f"more than {MAX_PIXELS // 1_000_000} megapixels; scale it down") from error
-    except Exception as error:  # On a damaged header Pillow's readers raise nearly anything.
-        raise FacegenderError(f"no picture of a kind that is read here ({', '.join(_FORMATS)})") from error
+        raise FacegenderError(_PICTURE, f"more than {MAX_PIXELS // 1_000_000} megapixels", "scale it down") from error
+    except Exception as error:  # Pillow's readers raise almost anything for a damaged header.
+        raise FacegenderError(_PICTURE, "not a picture", f"give one of {', '.join(_FORMATS)}") from error
     limit, kind = (MAX_TRANSPARENT_PIXELS, "with transparency ") if transparent else (MAX_PIXELS, "")
     if width * height > limit:
-        raise FacegenderError(
-            f"{width} x {height} pixels {kind}are more than {limit // 1_000_000} megapixels; scale it down"
-        )
+        what = f"{width} x {height} pixels {kind}are more than {limit // 1_000_000} megapixels"
+        raise FacegenderError(_PICTURE, what, "scale it down")
 
 
-def judge_picture(data: bytes, judge: Judge) -> dict[str, Any]:
-    """Judge every face of a picture.
+def predict_picture(data: bytes, model: LoadedModel) -> dict[str, Any]:
+    """Classify every face of a picture.
 
     Args:
         data: the file's bytes.
-        judge: what judges.
+        model: the model.
 
     Returns:
-        For JSON: `picture`, a JPEG of at most 1280 pixels a side; `faces`, from left to right, each with `box` (left,
-        top, right, bottom in shares of the picture; None where it was taken whole), `probability` of Male, `label`,
+        For JSON: `picture`, a JPEG of at most 1280 pixels per side; `faces`, from left to right, each with `box` (left,
+        top, right, bottom as shares of the picture; None if it was taken whole), `probability` of Male, `predicted`,
         `image`, the aligned face, and `speaks_for`, an overlay for each class or None. Pictures are `data:` URLs.
 
     Raises:
         FacegenderError: as `check_header` or `decode_image`, or the picture shows no face.
     """
     check_header(data)
-    image = decode_image(data, "the picture")
-    faces = aligned_faces(image, "auto", judge.classifier.height, judge.classifier.width)
+    image = decode_image(data, _PICTURE)
+    faces = aligned_faces(image, "auto", model.classifier.height, model.classifier.width)
     if not faces:
-        raise FacegenderError("no face found; give a larger or clearer picture")
-    judged = []
+        raise FacegenderError(_PICTURE, "no face found", "give a larger or clearer picture")
+    predictions = []
     for start in range(0, len(faces), _BATCH):
-        part = faces[start : start + _BATCH]
-        images = np.stack([aligned for _, aligned in part])
-        probabilities = judge.classifier.predict(images).tolist()
-        overlays = judge.overlays(images) if judge.overlays else [None] * len(part)
-        judged += [
+        batch = faces[start : start + _BATCH]
+        images = np.stack([aligned for _, aligned in batch])
+        probabilities = model.classifier.predict(images).tolist()
+        overlays = model.overlays(images) if model.overlays else [None] * len(batch)
+        predictions += [
             {
                 "box": _shares(face, image),
                 "probability": round(probability, 6),
-                "label": label_of(probability, judge.classifier.threshold, UNSURE_WITHIN),
+                "predicted": predicted_class(probability, model.classifier.threshold, UNSURE_WITHIN),
                 "image": _data_url(aligned),
                 "speaks_for": pair and dict(zip(CLASSES, map(_data_url, pair), strict=True)),
             }
-            for (face, aligned), probability, pair in zip(part, probabilities, overlays, strict=True)
+            for (face, aligned), probability, pair in zip(batch, probabilities, overlays, strict=True)
         ]
-    return {"picture": _data_url(_shrunk(image)), "faces": judged}
+    return {"picture": _data_url(_shrunk(image)), "faces": predictions}
 
 
 def _shares(face: Face | None, image: Pixels) -> list[float] | None:
     if face is None:
         return None
     height, width = image.shape[:2]
-    # The centre of the first pixel is (0, 0), its corner half a pixel before.
+    # (0, 0) is the centre of the first pixel; its corner is half a pixel before it.
     shares = (np.array(face.box) + 0.5) / [width, height, width, height]
     return [round(share, 4) for share in np.clip(shares, 0, 1).tolist()]
 
@@ -175,22 +174,22 @@ def _data_url(image: Pixels) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image)).decode("ascii")
 
 
-def make_app(judge: Judge, model_card: str, port: int) -> web.Application:
+def make_app(model: LoadedModel, model_card: str, port: int) -> web.Application:
     """Make the server's application.
 
     Args:
-        judge: what judges, one picture at a time in a thread of its own.
-        model_card: Markdown, with a heading of the first level.
-        port: that it will be reached on; requests that name another host are refused.
+        model: used for one picture at a time, in a thread of its own.
+        model_card: Markdown that begins with a first-level heading.
+        port: of the server; requests to another host name or port are rejected.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("facegender.serving"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     page = environment.get_template("app.html").render(
         model_card=MarkdownIt("commonmark", {"html": False}).render(model_card.replace("# ", "## ", 1)),
-        threshold=judge.classifier.threshold,
+        threshold=model.classifier.threshold,
         unsure=UNSURE_WITHIN,
-        explains=judge.overlays is not None,
+        explains=model.overlays is not None,
         max_bytes=MAX_BYTES,
         max_pixels=MAX_PIXELS,
         max_transparent_pixels=MAX_TRANSPARENT_PIXELS,
@@ -208,13 +207,13 @@ def make_app(judge: Judge, model_card: str, port: int) -> web.Application:
         name = request.path.removeprefix("/")
         return web.Response(text=contents[name], content_type=_FILES[name])
 
-    async def judge_upload(request: web.Request) -> web.Response:
+    async def predict_upload(request: web.Request) -> web.Response:
         if places.locked():
-            return _refusal(503, f"{_MAX_WAITING} pictures are waiting already; try again soon")
+            return _refusal(503, f"{_MAX_WAITING} pictures are already waiting; try again soon")
         async with places:
             data = await request.read()
             loop = asyncio.get_running_loop()
-            return web.json_response(await loop.run_in_executor(worker, judge_picture, data, judge))
+            return web.json_response(await loop.run_in_executor(worker, predict_picture, data, model))
 
     async def end(_: web.Application) -> None:
         worker.shutdown(wait=False, cancel_futures=True)
@@ -223,7 +222,7 @@ def make_app(judge: Judge, model_card: str, port: int) -> web.Application:
     app.router.add_get("/", show_page)
     for name in _FILES:
         app.router.add_get(f"/{name}", show_file)
-    app.router.add_post("/judge", judge_upload)
+    app.router.add_post("/predict", predict_upload)
     app.on_cleanup.append(end)
     return app
 
@@ -235,23 +234,23 @@ def _guard(port: int) -> Any:
     async def guard(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Refuse what another site's page sends here, and make one line of whatever goes wrong."""
-        if request.host not in hosts:  # The name of another site that was made to mean this machine.
+        """Reject what the page of another site sends, and turn any failure into one line."""
+        if request.host not in hosts:  # DNS rebinding: another site's name that points to this machine.
             response: web.StreamResponse = _refusal(403, f"open http://{_HOST}:{port}")
         elif request.headers.get("Origin", f"http://{request.host}") != f"http://{request.host}":
-            response = _refusal(403, "only the page of this server may send pictures here")
+            response = _refusal(403, "only this server's own page may send pictures")
         else:
             try:
                 response = await handler(request)
             except FacegenderError as error:
-                response = _refusal(422, str(error))
+                response = _refusal(422, error.reason)
             except web.HTTPRequestEntityTooLarge:
                 response = _refusal(413, f"larger than {MAX_BYTES // 1_000_000} MB; scale it down")
             except web.HTTPException as error:
                 response = _refusal(error.status, error.reason)
             except (Exception, MemoryError):
-                _logger.exception("a picture could not be judged")
-                response = _refusal(500, "something went wrong here; the terminal says what")
+                _logger.exception("a picture failed")
+                response = _refusal(500, "internal error; the terminal shows it")
         response.headers.update(_HEADERS)
         return response
 
@@ -262,30 +261,31 @@ def _refusal(status: int, reason: str) -> web.Response:
     return web.json_response({"error": reason}, status=status)
 
 
-def serve(model: str | Path, model_card: str | Path, port: int) -> None:
+def serve(path: str | Path, model_card: str | Path, port: int) -> None:
     """Serve the page on 127.0.0.1 until interrupted, and print its address.
 
     Args:
-        model: `.keras` or `.onnx`.
+        path: model file, `.keras` or `.onnx`.
         model_card: Markdown file.
         port: to listen on; 0 picks a free one.
 
     Raises:
-        FacegenderError: as `load_judge`, the card cannot be read, or the port is taken.
+        FacegenderError: as `load_model`, or the card cannot be read, or the port is taken.
     """
     try:
         card = Path(model_card).read_text(encoding="utf-8")
     except OSError as error:
-        raise FacegenderError(f"{model_card}: {error.strerror}; run it in the project's folder") from error
+        raise FacegenderError(model_card, error.strerror or str(error), "run this in the project's folder") from error
     try:
         listener = socket.create_server((_HOST, port))
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise FacegenderError(f"--port {port}: {reason}; give another, or 0 for any that is free") from error
+        raise FacegenderError(
+            f"--port {port}", os.strerror(error.errno or 0), "give another port, or 0 for any free one"
+        ) from error
     with listener:
-        print(f"loading {model}", file=sys.stderr)
-        judge = load_judge(model)
+        print(f"loading {path}", file=sys.stderr)
+        model = load_model(path)
         port = listener.getsockname()[1]
-        print(f"http://{_HOST}:{port} (Ctrl+C ends it)", flush=True)
-        app = make_app(judge, card, port)
+        print(f"http://{_HOST}:{port} (press Ctrl+C to stop)", flush=True)
+        app = make_app(model, card, port)
         web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=1)

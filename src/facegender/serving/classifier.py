@@ -1,7 +1,7 @@
-"""A calibrated model to judge pictures by: a Keras file, or an ONNX file, which is used without TensorFlow."""
+"""A calibrated model that classifies aligned faces: a Keras file, or an ONNX file, which needs no TensorFlow."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,13 +21,13 @@ ONNX_PROPERTY = "facegender"
 
 
 class Classifier(NamedTuple):
-    """A model and how to judge by it.
+    """A model and its threshold.
 
     Attributes:
-        predict: gives P(Male), float32 (n,), of images uint8 RGB (n, height, width, 3).
-        height: of an image, pixels.
-        width: of an image, pixels.
-        threshold: from which P(Male) on an image is called Male.
+        predict: computes P(Male), float32 (n,), for images uint8 RGB (n, height, width, 3).
+        height: of an image, in pixels.
+        width: of an image, in pixels.
+        threshold: an image is called Male from this P(Male) on.
     """
 
     predict: Callable[[Pixels], npt.NDArray[np.float32]]
@@ -37,14 +37,15 @@ class Classifier(NamedTuple):
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """Load a model that the stage calibrate wrote (`.keras`), or that `facegender export` made of it (`.onnx`).
+    """Load a model written by the stage calibrate (`.keras`) or by `facegender export` (`.onnx`).
 
     Raises:
-        FacegenderError: there is no such file, it is damaged, or it is no such model.
+        FacegenderError: the file is missing, damaged or not such a model.
     """
     path = Path(path)
     if not path.is_file():
-        raise FacegenderError(f"{path}: no such file; run: dvc repro, or: dvc pull, or name another with --model")
+        remedy = "run: dvc repro, or: dvc pull, or name another model with --model"
+        raise FacegenderError(path, "no such file", remedy)
     if path.suffix == ".onnx":
         return onnx_classifier(path)
     if path.suffix == ".keras":
@@ -53,22 +54,22 @@ def load_classifier(path: str | Path) -> Classifier:
         from facegender.network.model_file import load_calibrated
 
         return keras_classifier(*load_calibrated(path))
-    raise FacegenderError(f"{path}: neither .keras nor .onnx; other formats are for other programs to load")
+    raise FacegenderError(path, "neither .keras nor .onnx", "give one of these; other formats are for other programs")
 
 
-def keras_classifier(model: "keras.Model", judgement: dict[str, float]) -> Classifier:
-    """Make a classifier of what `facegender.network.model_file.load_calibrated` gives."""
+def keras_classifier(model: "keras.Model", calibration: Mapping[str, float]) -> Classifier:
+    """Make a classifier from what `facegender.network.model_file.load_calibrated` returns."""
     from facegender.network.prediction import predict
 
     _, height, width, _ = model.input_shape
-    return Classifier(lambda images: predict(model, images), height, width, judgement["threshold"])
+    return Classifier(lambda images: predict(model, images), height, width, calibration["threshold"])
 
 
 def onnx_classifier(path: Path) -> Classifier:
-    """Make a classifier of what `facegender export` wrote.
+    """Make a classifier from a file that `facegender export` wrote.
 
     Raises:
-        FacegenderError: it is damaged, or something else.
+        FacegenderError: the file is damaged or was not written by `facegender export`.
     """
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
@@ -76,12 +77,14 @@ def onnx_classifier(path: Path) -> Classifier:
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except (Fail, InvalidGraph, InvalidProtobuf, RuntimeError) as error:
-        raise FacegenderError(f"{path}: damaged; make it anew with: facegender export --format onnx") from error
+        remedy = "write it again: facegender export --format onnx"
+        raise FacegenderError(path, "damaged or not an ONNX file", remedy) from error
     metadata = session.get_modelmeta().custom_metadata_map
     try:
         threshold = json.loads(metadata[ONNX_PROPERTY])["threshold"]
     except (KeyError, ValueError) as error:
-        raise FacegenderError(f"{path}: holds no threshold, so facegender export did not make it") from error
+        remedy = "use a file written by: facegender export --format onnx"
+        raise FacegenderError(path, "has no threshold in its metadata", remedy) from error
     [entry] = session.get_inputs()
     _, height, width, _ = entry.shape
     return Classifier(lambda images: session.run(None, {entry.name: images})[0][:, 1], height, width, threshold)

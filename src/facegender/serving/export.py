@@ -1,4 +1,4 @@
-"""A model in the formats of other programs, proved to say what Keras says."""
+"""Export a model to the formats of other programs, once it is proven to predict what Keras predicts."""
 
 import json
 import zipfile
@@ -24,65 +24,66 @@ from facegender.serving.photographs import find_photographs
 Format = Literal["onnx", "saved_model", "tflite"]
 
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "saved_model": "_saved_model", "tflite": ".tflite"}
-"""Of the names of what is written."""
+"""The end of the name that each format is given."""
 
 TOLERANCE = 1e-4
-"""Of P(Male), between Keras and what was exported."""
-
+"""The largest difference in P(Male) between Keras and the exported model."""
 
 _CHECKED = 32
+"""Faces to compare on, at most."""
 
 
 def export_model(source: str | Path, target: str | Path, form: Format, faces: str | Path) -> tuple[float, int]:
-    """Write a model in another format, with its judgement in it, if it says of faces what Keras says.
+    """Write a model in another format if it predicts for some faces what Keras predicts.
 
-    The judgement (temperature, threshold) is JSON: in ONNX the metadata property `facegender`; in a SavedModel the file
-    `assets.extra/facegender.json`; in TensorFlow Lite the member `facegender.json` of a zip at the file's end, where
-    associated files belong (TensorFlow Lite Metadata).
+    Temperature and threshold go with it as JSON: in ONNX as the metadata property `facegender`; in a SavedModel as the
+    file `assets.extra/facegender.json`; in TensorFlow Lite as the member `facegender.json` of a zip at the end of the
+    file, the place for associated files (TensorFlow Lite Metadata).
 
     Args:
         source: `.keras` file of the stage calibrate.
-        target: file, of a SavedModel folder, to write; what is there is replaced.
+        target: file to write, for a SavedModel a folder; an earlier export is replaced.
         form: of the target.
-        faces: folder of aligned faces, as images or as shards of the stage preprocess, of which the first 32 are used.
+        faces: folder of aligned faces, either images or shards of the stage preprocess; the first 32 are used.
 
     Returns:
-        The largest difference in P(Male), and of how many images.
+        The largest difference in P(Male), and the number of images compared.
 
     Raises:
-        FacegenderError: the source is no such model, the target is something that is not to be replaced, there are no
-            faces, or the difference is more than 1e-4.
+        FacegenderError: the source is not such a model, the target must not be replaced, there are no faces, or the
+            difference is larger than 1e-4.
     """
     _check_target(Path(source), Path(target), form)
-    model, judgement = load_calibrated(source)
+    model, calibration = load_calibrated(source)
     _, height, width, _ = model.input_shape
     images = np.stack([fit_image(image, height, width) for image in islice(_read_faces(faces), _CHECKED)])
-    # Keras refuses to export to ONNX what was never called.
+    # Keras cannot export a model to ONNX that was never called.
     expected = np.asarray(model.predict_on_batch(images))[:, 1]
     writing = whole_folder(target) if form == "saved_model" else whole_file(target)
     with writing as partial:
-        found = _WRITERS[form](model, partial, json.dumps(judgement, sort_keys=True))(images)
+        found = _WRITERS[form](model, partial, json.dumps(calibration, sort_keys=True))(images)
         difference = float(np.abs(found - expected).max())
         if not difference <= TOLERANCE:
             raise FacegenderError(
-                f"{target}: P(Male) differs from Keras's by {difference:.6f}, more than {TOLERANCE}; not written: use "
-                "another format, or other versions of the libraries"
+                target,
+                f"not written, as its P(Male) differs from Keras's by {difference:.6f}, more than {TOLERANCE}",
+                "use another format, or other versions of the libraries",
             )
     return difference, len(images)
 
 
 def _check_target(source: Path, target: Path, form: Format) -> None:
     if target.resolve() == source.resolve():
-        raise FacegenderError(f"{target}: the model itself; name another file with --output")
-    if form != "saved_model" and target.suffix != SUFFIXES[form]:
-        raise FacegenderError(f"{target}: {form} is written; let its name end in {SUFFIXES[form]}")
+        raise FacegenderError(target, "this is the model itself", "name another file with --output")
     if form == "saved_model":
         if target.exists() and not (target / "saved_model.pb").is_file():
-            raise FacegenderError(f"{target}: is there, and no SavedModel; name a new folder with --output")
+            raise FacegenderError(target, "exists and is not a SavedModel", "name a new folder with --output")
+    elif target.suffix != SUFFIXES[form]:
+        raise FacegenderError(target, f"not a name for {form}", f"use a name that ends in {SUFFIXES[form]}")
     elif target.is_dir():
-        raise FacegenderError(f"{target}: a folder; name a file in it with --output")
+        raise FacegenderError(target, "is a folder", "name a file in it with --output")
     if not target.resolve().parent.is_dir():
-        raise FacegenderError(f"{target}: its folder is not there; make it first")
+        raise FacegenderError(target, "its folder does not exist", "create the folder first")
 
 
 def _read_faces(folder: str | Path) -> Iterator[Pixels]:
@@ -91,34 +92,35 @@ def _read_faces(folder: str | Path) -> Iterator[Pixels]:
         return
     for path in find_photographs([str(folder)], ()):
         if not isinstance(path, str) or not Path(path).is_file():
-            raise FacegenderError(f"{folder}: no faces to compare on; run: dvc repro, or name a folder with --check")
+            remedy = "run: dvc repro, or name a folder of faces with --check"
+            raise FacegenderError(folder, "no faces to compare on", remedy)
         yield decode_image(Path(path).read_bytes(), path)
 
 
 Predict = Callable[[Pixels], npt.NDArray[np.float32]]
 
 
-def _write_onnx(model: keras.Model, path: Path, judgement: str) -> Predict:
+def _write_onnx(model: keras.Model, path: Path, calibration: str) -> Predict:
     model.export(path, format="onnx", verbose=False)
     network = onnx.load(path)
-    onnx.helper.set_model_props(network, {ONNX_PROPERTY: judgement})
+    onnx.helper.set_model_props(network, {ONNX_PROPERTY: calibration})
     onnx.save(network, path)
     return onnx_classifier(path).predict
 
 
-def _write_saved_model(model: keras.Model, folder: Path, judgement: str) -> Predict:
+def _write_saved_model(model: keras.Model, folder: Path, calibration: str) -> Predict:
     model.export(folder, verbose=False)
     extra = folder / "assets.extra"
     extra.mkdir()
-    (extra / JUDGEMENT).write_text(judgement, encoding="utf-8")
+    (extra / JUDGEMENT).write_text(calibration, encoding="utf-8")
     loaded = tf.saved_model.load(folder)
     return lambda images: loaded.serve(images).numpy()[:, 1]
 
 
-def _write_tflite(model: keras.Model, path: Path, judgement: str) -> Predict:
+def _write_tflite(model: keras.Model, path: Path, calibration: str) -> Predict:
     path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(JUDGEMENT), judgement)
+        archive.writestr(zipfile.ZipInfo(JUDGEMENT), calibration)
     interpreter = tf.lite.Interpreter(str(path))
     [entry], [result] = interpreter.get_input_details(), interpreter.get_output_details()
 

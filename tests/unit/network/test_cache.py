@@ -349,7 +349,7 @@ def test_the_command_prunes_to_gigabytes(cache: Path, command: Command) -> None:
     status, printed = command("cache", "--limit", "0.0415")
 
     assert status == 0
-    assert printed.splitlines()[0] == "dropped: 1 entries, 0.040 GB"
+    assert printed.splitlines()[0] == "deleted: 1 entries, 0.040 GB"
     assert printed.splitlines()[2] == ".cache/trunks: 1 entries, 0.002 GB"
     assert (cache / "trunks" / "bb").is_dir()
 
@@ -366,7 +366,7 @@ def test_the_command_clears(cache: Path, command: Command) -> None:
 def test_the_command_says_where_there_is_nothing(cache: Path, command: Command, arguments: list[str]) -> None:
     cache.rmdir()
 
-    assert command("cache", *arguments) == (0, "no .cache in this folder, so nothing is kept here\n")
+    assert command("cache", *arguments) == (0, "there is no .cache in this folder\n")
     assert not cache.exists()
 
 

@@ -1,4 +1,4 @@
-"""Alignment: where points go, without portraits; and faces found in portraits, where they are at hand."""
+"""Alignment: where points go, and which faces are found, in synthetic faces and in portraits where these exist."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ PORTRAITS = ROOT.parent / "shared" / "data" / "faker_portraits_aligned" / "img_a
 
 
 @pytest.mark.parametrize("turn", [0, 20])
-def test_drawn_faces_are_found_wherever_they_are_and_come_out_where_celeba_has_them(turn: int) -> None:
-    # Four on one picture, whose eyes are drawn where CelebA's are.
+def test_synthetic_faces_are_found_anywhere_and_aligned_as_celeba_is(turn: int) -> None:
+    # Four faces on one picture, with their eyes where CelebA has them.
     image: Pixels = np.full((700, 800, 3), 90, np.uint8)
     for number in range(4):
         face = np.asarray(draw_face(dict.fromkeys(ATTRIBUTES, 0) | {"Young": 1}, np.random.default_rng(number)))
@@ -34,7 +34,7 @@ def test_drawn_faces_are_found_wherever_they_are_and_come_out_where_celeba_has_t
         assert again.right_eye == pytest.approx((108, 112), abs=6)
 
 
-needs_portraits = pytest.mark.skipif(not PORTRAITS.is_dir(), reason="the folder shared/ with portraits is not here")
+needs_portraits = pytest.mark.skipif(not PORTRAITS.is_dir(), reason="needs the folder shared/ with portraits")
 
 
 def face_with_eyes(left: tuple[float, float], right: tuple[float, float]) -> Face:
@@ -44,7 +44,7 @@ def face_with_eyes(left: tuple[float, float], right: tuple[float, float]) -> Fac
 def picture_of_two_dots(
     height: int, width: int, left: tuple[int, int], right: tuple[int, int], radius: int
 ) -> tuple[Pixels, Face]:
-    """Give a grey picture, its left eye red and its right eye blue."""
+    """Make a grey picture with a red dot as left eye and a blue one as right eye."""
     image = np.full((height, width, 3), 128, np.uint8)
     cv2.circle(image, left, radius, (255, 0, 0), cv2.FILLED)
     cv2.circle(image, right, radius, (0, 0, 255), cv2.FILLED)
@@ -52,7 +52,7 @@ def picture_of_two_dots(
 
 
 def centre_of(image: Pixels, channel: int) -> tuple[float, float]:
-    """Give x and y of the centre of what is brighter in one channel, red or blue, than in the other."""
+    """Compute x and y of the centre of the area that is brighter in one channel, red or blue, than in the other."""
     weights = np.clip(image[..., channel].astype(float) - image[..., 2 - channel], 0, None)
     rows, columns = np.indices(weights.shape)
     return float((columns * weights).sum() / weights.sum()), float((rows * weights).sum() / weights.sum())
@@ -66,10 +66,10 @@ def centre_of(image: Pixels, channel: int) -> tuple[float, float]:
         ((300, 200), (313, 200), 3),  # A third.
         ((300, 200), (300, 278), 8),  # Turned by 90 degrees.
         ((400, 300), (330, 230), 9),  # Turned by 225.
-        ((5, 5), (44, 5), 4),  # Most of the head lies outside of the picture.
+        ((5, 5), (44, 5), 4),  # Most of the head is outside the picture.
     ],
 )
-def test_eyes_come_to_where_celeba_has_them(left: tuple[int, int], right: tuple[int, int], radius: int) -> None:
+def test_eyes_are_moved_to_where_celeba_has_them(left: tuple[int, int], right: tuple[int, int], radius: int) -> None:
     image, face = picture_of_two_dots(480, 640, left, right, radius)
 
     aligned = align_face(image, face)
@@ -97,11 +97,11 @@ def test_a_huge_face_is_shrunk_without_aliasing() -> None:
 
     aligned = align_face(image, face_with_eyes((1380, 2240), (2160, 2240)))
 
-    # Single black and white pixels, 20 of them in one of the result, are grey; picked out they would be either.
+    # Each pixel of the result covers 20 black and white ones: averaged they are grey; sampled they would be either.
     assert np.abs(aligned.astype(float) - 127.5).max() < 10
 
 
-def test_outside_of_the_picture_its_border_is_repeated() -> None:
+def test_areas_outside_the_picture_repeat_its_border() -> None:
     image = np.full((60, 60, 3), 40, np.uint8)
     image[:, 30:] = 200
 
@@ -140,7 +140,7 @@ def portraits() -> list[Pixels]:
 
 
 def on_grey(height: int, width: int, *laid: tuple[Pixels, Any]) -> Pixels:
-    """Lay pictures, each by a matrix (2, 3), on grey."""
+    """Put pictures, each transformed by a matrix (2, 3), on grey."""
     canvas = np.full((height, width, 3), 120, np.uint8)
     for image, matrix in laid:
         cv2.warpAffine(image, matrix, (width, height), canvas, borderMode=cv2.BORDER_TRANSPARENT)
@@ -148,7 +148,7 @@ def on_grey(height: int, width: int, *laid: tuple[Pixels, Any]) -> Pixels:
 
 
 def turned(degrees: float, scale: float, x: float, y: float) -> Any:
-    """Give the matrix that brings the middle of 178 x 218 pixels to x, y."""
+    """Compute the matrix that moves the centre of 178 x 218 pixels to x, y."""
     matrix = np.asarray(cv2.getRotationMatrix2D((89, 109), degrees, scale), np.float64)
     matrix[:, 2] += (x - 89, y - 109)
     return matrix
@@ -193,7 +193,7 @@ def test_a_face_is_found_at_every_size(portraits: list[Pixels], height: int, wid
 
 
 @needs_portraits
-def test_what_decode_image_gives_of_odd_files_is_aligned(
+def test_faces_are_found_in_unusual_files(
     portraits: list[Pixels],
 ) -> None:
     photograph = on_grey(400, 500, (portraits[0], turned(0, 1.2, 250, 200)))

@@ -1,4 +1,4 @@
-"""The page's server without a browser; the classifier is a stand-in that goes by brightness."""
+"""The page's server without a browser; a stand-in for the classifier takes brightness for P(Male)."""
 
 import asyncio
 import base64
@@ -27,15 +27,15 @@ from facegender.serving.app import (
     MAX_BYTES,
     MAX_PIXELS,
     MAX_TRANSPARENT_PIXELS,
-    Judge,
+    LoadedModel,
     check_header,
-    judge_picture,
     make_app,
+    predict_picture,
 )
 from facegender.serving.classifier import Classifier
 
 HEIGHT, WIDTH = 218, 178
-# The size of CelebA's pictures: each is taken whole, as one face.
+# The size of CelebA's pictures, so that each is taken whole, as one face.
 CLASSIFIER = Classifier(lambda images: images.mean(axis=(1, 2, 3)).astype(np.float32) / 255, HEIGHT, WIDTH, 0.5)
 CARD = "# Model card\n\n**What it is.** A stand-in <script>alert(1)</script>\n"
 
@@ -44,7 +44,7 @@ def overlays(images: Pixels) -> list[tuple[Pixels, Pixels]]:
     return [(np.zeros_like(image), np.full_like(image, 255)) for image in images]
 
 
-JUDGE = Judge(CLASSIFIER, overlays)
+MODEL = LoadedModel(CLASSIFIER, overlays)
 
 
 def picture(brightness: int) -> bytes:
@@ -52,7 +52,7 @@ def picture(brightness: int) -> bytes:
 
 
 def png(width: int, height: int, mode: str = "1") -> bytes:
-    """Give a picture of one colour: some kilobytes, whatever its size."""
+    """Return a picture of one colour: a few kilobytes, whatever its size."""
     buffer = io.BytesIO()
     Image.new(mode, (width, height)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -66,17 +66,17 @@ def pixels(url: str) -> Pixels:
 
 def refusal(data: bytes) -> str:
     with pytest.raises(FacegenderError) as caught:
-        judge_picture(data, JUDGE)
+        predict_picture(data, MODEL)
     assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return caught.value.reason
 
 
-@pytest.mark.parametrize(("brightness", "label"), [(0, "No male"), (120, "unsure"), (140, "unsure"), (255, "Male")])
-def test_a_face_has_probability_label_and_pictures_for_both_classes(brightness: int, label: str) -> None:
-    [face] = judge_picture(picture(brightness), JUDGE)["faces"]
+@pytest.mark.parametrize(("brightness", "predicted"), [(0, "No male"), (120, "unsure"), (140, "unsure"), (255, "Male")])
+def test_a_face_has_a_probability_a_class_and_pictures_for_both_classes(brightness: int, predicted: str) -> None:
+    [face] = predict_picture(picture(brightness), MODEL)["faces"]
 
     assert face["box"] is None
-    assert face["label"] == label
+    assert face["predicted"] == predicted
     assert face["probability"] == pytest.approx(brightness / 255, abs=0.005)
     assert pixels(face["image"]).mean() == pytest.approx(brightness, abs=1)
     assert list(face["speaks_for"]) == ["No male", "Male"]
@@ -84,7 +84,7 @@ def test_a_face_has_probability_label_and_pictures_for_both_classes(brightness: 
 
 
 def test_a_model_without_gradients_gives_no_overlays() -> None:
-    [face] = judge_picture(picture(9), Judge(CLASSIFIER, None))["faces"]
+    [face] = predict_picture(picture(9), LoadedModel(CLASSIFIER, None))["faces"]
     assert face["speaks_for"] is None
 
 
@@ -95,7 +95,7 @@ def test_faces_are_boxed_in_shares_of_the_picture_and_a_large_one_is_sent_back_s
     found = [module.Face((499.5, -40, 999.5, 499.5), 0.9, (600.0, 200.0), (700.0, 200.0))] * 11
     monkeypatch.setattr("facegender.serving.alignment.detect_faces", lambda image: found)
 
-    result = judge_picture(encode_jpeg(wide), JUDGE)
+    result = predict_picture(encode_jpeg(wide), MODEL)
 
     assert [face["box"] for face in result["faces"]] == [[0.25, 0, 0.5, 0.5]] * 11
     assert pixels(result["picture"]).shape == (640, 1280, 3)
@@ -120,9 +120,9 @@ def test_the_limit_itself_is_allowed() -> None:
         check_header(png(MAX_TRANSPARENT_PIXELS // 5000 + 1, 5000, "LA"))
 
 
-def test_what_is_no_picture_is_one_line() -> None:
-    for data in (b"", b"no picture", b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>"):
-        assert refusal(data).startswith("no picture")
+def test_a_file_that_is_not_a_picture_is_one_line() -> None:
+    for data in (b"", b"not a picture", b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>"):
+        assert refusal(data).startswith("not a picture; give one of JPEG, ")
     assert "cut short" in refusal(picture(90)[:-600])
     assert "no face found" in refusal(png(300, 200))
 
@@ -139,11 +139,11 @@ def test_any_bytes_are_one_line(data: bytes, signature: bytes) -> None:
     assert refusal(signature + data)
 
 
-def with_server(use: Callable[[TestClient[Any, Any]], Awaitable[None]], judge: Judge = JUDGE) -> None:
+def with_server(use: Callable[[TestClient[Any, Any]], Awaitable[None]], model: LoadedModel = MODEL) -> None:
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-            server = TestServer(make_app(judge, CARD, port), socket_factory=lambda *_: listener)
+            server = TestServer(make_app(model, CARD, port), socket_factory=lambda *_: listener)
             async with TestClient(server) as client:
                 await use(client)
 
@@ -182,16 +182,16 @@ def test_other_sites_cannot_use_the_server() -> None:
         for host in ("evil.example", f"evil.example:{port}", f"127.0.0.1:{port}.evil.example", "127.0.0.1"):
             for response in (
                 await client.get("/", headers={"Host": host}),
-                await client.post("/judge", data=picture(255), headers={"Host": host}),
+                await client.post("/predict", data=picture(255), headers={"Host": host}),
             ):
                 assert await error(response) == (403, f"open http://127.0.0.1:{port}")
         for origin in ("http://evil.example", "null", f"https://127.0.0.1:{port}", "http://127.0.0.1:1"):
-            response = await client.post("/judge", data=picture(255), headers={"Origin": origin})
+            response = await client.post("/predict", data=picture(255), headers={"Origin": origin})
             assert (await error(response))[0] == 403
         for host in (f"127.0.0.1:{port}", f"localhost:{port}"):
             own = {"Host": host, "Origin": f"http://{host}"}
-            response = await client.post("/judge", data=picture(255), headers=own)
-            assert (await response.json())["faces"][0]["label"] == "Male"
+            response = await client.post("/predict", data=picture(255), headers=own)
+            assert (await response.json())["faces"][0]["predicted"] == "Male"
 
     with_server(use)
 
@@ -201,20 +201,20 @@ def test_every_failure_is_one_line_and_the_server_goes_on(caplog: pytest.LogCapt
         raise RuntimeError("secret detail")
 
     async def use(client: TestClient[Any, Any]) -> None:
-        assert (await error(await client.post("/judge", data=b"text")))[0] == 422
-        assert (await error(await client.post("/judge", data=png(10_000, 10_000))))[0] == 422
-        status, reason = await error(await client.post("/judge", data=bytes(MAX_BYTES + 1)))
+        assert (await error(await client.post("/predict", data=b"text")))[0] == 422
+        assert (await error(await client.post("/predict", data=png(10_000, 10_000))))[0] == 422
+        status, reason = await error(await client.post("/predict", data=bytes(MAX_BYTES + 1)))
         assert (status, reason) == (413, "larger than 32 MB; scale it down")
-        status, reason = await error(await client.post("/judge", data=picture(9)))
+        status, reason = await error(await client.post("/predict", data=picture(9)))
         assert status == 500
         assert "secret" not in reason
         assert (await client.get("/")).status == 200
 
-    with_server(use, Judge(CLASSIFIER._replace(predict=predict), None))
+    with_server(use, LoadedModel(CLASSIFIER._replace(predict=predict), None))
     assert "secret detail" in caplog.text
 
 
-def test_pictures_are_judged_one_at_a_time_and_the_page_answers_meanwhile() -> None:
+def test_pictures_are_processed_one_at_a_time_and_the_page_answers_meanwhile() -> None:
     at_work: list[int] = []
     most: list[int] = []
 
@@ -226,16 +226,16 @@ def test_pictures_are_judged_one_at_a_time_and_the_page_answers_meanwhile() -> N
         return CLASSIFIER.predict(images)
 
     async def use(client: TestClient[Any, Any]) -> None:
-        asked = [asyncio.create_task(client.post("/judge", data=picture(255))) for _ in range(12)]
+        asked = [asyncio.create_task(client.post("/predict", data=picture(255))) for _ in range(12)]
         await asyncio.sleep(0.02)
         assert (await client.get("/")).status == 200
         assert not all(task.done() for task in asked)
         statuses = sorted([(await task).status for task in asked])
-        # Eight may wait; more are told to come again.
+        # Eight may wait; the others are told to try again.
         assert statuses == [200] * 8 + [503] * 4
-        assert (await client.post("/judge", data=picture(255))).status == 200
+        assert (await client.post("/predict", data=picture(255))).status == 200
 
-    with_server(use, Judge(CLASSIFIER._replace(predict=predict), None))
+    with_server(use, LoadedModel(CLASSIFIER._replace(predict=predict), None))
     assert max(most) == 1
 
 

@@ -1,4 +1,4 @@
-"""Which files are judged, and what is said of each; the classifier is a stand-in that goes by brightness."""
+"""Which files are taken and what is printed for each; a stand-in for the classifier takes brightness for P(Male)."""
 
 import csv
 import io
@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from facegender.data.images import Pixels, encode_jpeg
 from facegender.errors import FacegenderError
 from facegender.serving.classifier import Classifier, load_classifier
+from facegender.serving.labels import UNSURE_WITHIN, predicted_class
 from facegender.serving.listing import print_csv, print_json, print_table
-from facegender.serving.photographs import Judgement, find_photographs, judge_photographs, label_of, read_faces
+from facegender.serving.photographs import Prediction, find_photographs, predict_photographs, read_faces
+from tests.onnx_model import save_mean_network
 
 HEIGHT, WIDTH = 24, 20
 CLASSIFIER = Classifier(lambda images: images.mean(axis=(1, 2, 3)).astype(np.float32) / 255, HEIGHT, WIDTH, 0.4)
@@ -36,12 +36,12 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "a.JPG").write_bytes(picture(0))
     (tmp_path / "below" / "deep" / "c.png").write_bytes(picture(102))
     (tmp_path / ".hidden" / "d.jpg").write_bytes(picture(0))
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("not a picture")
     return tmp_path
 
 
-def judge(paths: list[str | Judgement], unsure: float = 0.1) -> list[Judgement]:
-    return list(judge_photographs(paths, CLASSIFIER, "never", unsure))
+def predict(paths: list[str | Prediction]) -> list[Prediction]:
+    return list(predict_photographs(paths, CLASSIFIER, "never", UNSURE_WITHIN))
 
 
 def test_a_folder_means_the_pictures_below_it(folder: Path) -> None:
@@ -56,8 +56,8 @@ def test_arguments_keep_their_order_and_lists_mean_the_same_as_arguments(folder:
     assert list(find_photographs(["-"], (f"{line}\n" for line in ["", *arguments, " "]))) == expected
 
 
-def test_an_empty_list_is_said_to_be() -> None:
-    assert list(find_photographs(["-"], ["\n", " \n"])) == [Judgement("-", error="no path on standard input")]
+def test_an_empty_list_is_reported() -> None:
+    assert list(find_photographs(["-"], ["\n", " \n"])) == [Prediction("-", error="no path on standard input")]
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder: Path) -> None:
@@ -65,37 +65,37 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder: Path) -> No
     assert list(find_photographs([str(folder / "face[1].jpg")], ())) == [str(folder / "face[1].jpg")]
 
 
-def test_arguments_that_mean_nothing_are_said_to(folder: Path) -> None:
+def test_arguments_without_files_are_reported(folder: Path) -> None:
     (folder / "empty").mkdir()
     arguments = [str(folder / "*.gif"), str(folder / "empty"), str(folder / "nowhere.jpg")]
-    judgements = judge(list(find_photographs(arguments, ())))
-    assert [judgement.path for judgement in judgements] == arguments
-    reasons = [judgement.error or "" for judgement in judgements]
+    predictions = predict(list(find_photographs(arguments, ())))
+    assert [prediction.path for prediction in predictions] == arguments
+    reasons = [prediction.error or "" for prediction in predictions]
     assert reasons[0] == "no file matches"
-    assert reasons[1].startswith("no image inside")
+    assert reasons[1].startswith("no image in this folder")
     assert "No such file" in reasons[2]
 
 
-def test_good_files_are_judged_beside_bad_ones_in_order(folder: Path) -> None:
+def test_good_files_are_predicted_beside_bad_ones_in_order(folder: Path) -> None:
     (folder / "bad.jpg").write_bytes(picture(0)[:-20])
-    (folder / "text.jpg").write_text("no picture")
+    (folder / "text.jpg").write_text("not a picture")
     names = ["b.jpg", "bad.jpg", "a.JPG", "text.jpg", "below/deep/c.png"]
-    judgements = judge([str(folder / name) for name in names])
-    assert [judgement.path for judgement in judgements] == [str(folder / name) for name in names]
-    assert [judgement.label for judgement in judgements] == ["Male", None, "No male", None, "unsure"]
-    assert [judgement.probability for judgement in judgements] == [1.0, None, 0.0, None, pytest.approx(0.4)]
-    assert all("\n" not in (judgement.error or "") for judgement in judgements)
-    assert not (judgements[1].error or "").startswith(str(folder))
+    predictions = predict([str(folder / name) for name in names])
+    assert [prediction.path for prediction in predictions] == [str(folder / name) for name in names]
+    assert [prediction.predicted for prediction in predictions] == ["Male", None, "No male", None, "unsure"]
+    assert [prediction.probability for prediction in predictions] == [1.0, None, 0.0, None, pytest.approx(0.4)]
+    assert all("\n" not in (prediction.error or "") for prediction in predictions)
+    assert not (predictions[1].error or "").startswith(str(folder))
 
 
 def test_more_pictures_than_a_batch_each_keep_their_own_probability(tmp_path: Path) -> None:
-    paths: list[str | Judgement] = []
+    paths: list[str | Prediction] = []
     for number in range(75):
         (tmp_path / f"{number}.jpg").write_bytes(picture(3 * number, height=30 + number))
         paths.append(str(tmp_path / f"{number}.jpg"))
-    judgements = judge(paths)
-    assert [judgement.path for judgement in judgements] == paths
-    assert [judgement.probability for judgement in judgements] == pytest.approx(
+    predictions = predict(paths)
+    assert [prediction.path for prediction in predictions] == paths
+    assert [prediction.probability for prediction in predictions] == pytest.approx(
         [n * 3 / 255 for n in range(75)], abs=0.01
     )
 
@@ -110,19 +110,28 @@ def test_only_a_batch_and_the_next_are_in_memory(tmp_path: Path) -> None:
             asked += 1
             yield str(tmp_path / "a.jpg")
 
-    judgements = judge_photographs(endless(), CLASSIFIER, "never", 0.1)
+    predictions = predict_photographs(endless(), CLASSIFIER, "never", UNSURE_WITHIN)
     for _ in range(32):
-        next(judgements)
+        next(predictions)
     assert asked <= 2 * 32
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
-def test_a_label_follows_from_threshold_and_band(probability: float, threshold: float, unsure: float) -> None:
-    label = label_of(probability, threshold, unsure)
-    if abs(probability - threshold) < unsure:
-        assert label == "unsure"
-    else:
-        assert label == ("Male" if probability >= threshold else "No male")
+@pytest.mark.parametrize(
+    ("probability", "unsure", "predicted"),
+    [
+        (0.25, 0.125, "No male"),
+        (0.375, 0.125, "No male"),  # As far from the threshold as unsure allows.
+        (0.4375, 0.125, "unsure"),
+        (0.5, 0.125, "unsure"),
+        (0.5625, 0.125, "unsure"),
+        (0.625, 0.125, "Male"),
+        (0.5, 0, "Male"),  # Male starts at the threshold itself.
+        (0.4999, 0, "No male"),
+        (1.0, 1, "unsure"),
+    ],
+)
+def test_the_class_follows_from_threshold_and_band(probability: float, unsure: float, predicted: str) -> None:
+    assert predicted_class(probability, 0.5, unsure) == predicted
 
 
 def test_a_directory_and_a_missing_file_are_one_line(tmp_path: Path) -> None:
@@ -132,9 +141,9 @@ def test_a_directory_and_a_missing_file_are_one_line(tmp_path: Path) -> None:
 
 
 ROWS = [
-    Judgement("a.jpg", None, None, 0.25, "No male"),
-    Judgement("two, of them.jpg", 2, (1, 2, 30, 40), 0.9999996, "Male"),
-    Judgement("bad.jpg", error="no picture"),
+    Prediction("a.jpg", None, None, 0.25, "No male"),
+    Prediction("two, of them.jpg", 2, (1, 2, 30, 40), 0.9999996, "Male"),
+    Prediction("bad.jpg", error="not a picture"),
 ]
 
 
@@ -146,9 +155,9 @@ def test_csv_is_read_back() -> None:
     assert rows[1] | {} == {
         "path": "two, of them.jpg",
         **{"face": "2", "left": "1", "top": "2", "right": "30", "bottom": "40"},
-        **{"probability": "0.9999996", "label": "Male", "error": ""},
+        **{"probability": "0.9999996", "predicted": "Male", "error": ""},
     }
-    assert (rows[2]["probability"], rows[2]["label"], rows[2]["error"]) == ("", "", "no picture")
+    assert (rows[2]["probability"], rows[2]["predicted"], rows[2]["error"]) == ("", "", "not a picture")
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -160,7 +169,7 @@ def test_json_is_read_back(count: int) -> None:
     assert bad == (count == 3)
     if count == 3:
         assert rows[1]["box"] == [1, 2, 30, 40]
-        assert rows[2] == dict.fromkeys(Judgement._fields) | {"path": "bad.jpg", "error": "no picture"}
+        assert rows[2] == dict.fromkeys(Prediction._fields) | {"path": "bad.jpg", "error": "not a picture"}
 
 
 def test_the_table_has_a_line_for_each() -> None:
@@ -170,11 +179,11 @@ def test_the_table_has_a_line_for_each() -> None:
     assert len(lines) == 4
     assert lines[1].split() == ["0.250", "No", "male", "a.jpg"]
     assert lines[2].split() == ["1.000", "Male", "2", "two,", "of", "them.jpg"]
-    assert lines[3].endswith("bad.jpg: no picture")
+    assert lines[3].endswith("bad.jpg: not a picture")
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.keras", "model.tflite"])
-def test_no_model_is_one_line(tmp_path: Path, name: str) -> None:
+def test_a_missing_model_is_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(FacegenderError, match="no such file"):
         load_classifier(tmp_path / name)
 
@@ -182,21 +191,21 @@ def test_no_model_is_one_line(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("content", [b"", b"no network", b"\x08\x07" * 100])
 def test_a_damaged_onnx_file_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.onnx").write_bytes(content)
-    with pytest.raises(FacegenderError, match=r"model\.onnx: (damaged|holds no threshold)"):
+    with pytest.raises(FacegenderError, match=r"model\.onnx: (damaged|has no threshold)"):
         load_classifier(tmp_path / "model.onnx")
 
 
 def test_an_onnx_file_is_used_without_tensorflow_and_with_its_threshold(tmp_path: Path) -> None:
-    save_mean_network(tmp_path / "model.onnx", {"facegender": '{"threshold": 0.35}'})
+    save_mean_network(tmp_path / "model.onnx", HEIGHT, WIDTH, 0.35)
     classifier = load_classifier(tmp_path / "model.onnx")
     images: Pixels = np.stack([np.full((HEIGHT, WIDTH, 3), value, np.uint8) for value in (0, 51, 255)])
     assert classifier.predict(images) == pytest.approx([0, 0.2, 1], abs=1e-6)
     assert (classifier.height, classifier.width, classifier.threshold) == (HEIGHT, WIDTH, 0.35)
 
 
-def test_an_onnx_file_of_others_is_one_line(tmp_path: Path) -> None:
-    save_mean_network(tmp_path / "model.onnx", {})
-    with pytest.raises(FacegenderError, match="holds no threshold"):
+def test_an_onnx_file_from_elsewhere_is_one_line(tmp_path: Path) -> None:
+    save_mean_network(tmp_path / "model.onnx", HEIGHT, WIDTH, None)
+    with pytest.raises(FacegenderError, match="has no threshold"):
         load_classifier(tmp_path / "model.onnx")
 
 
@@ -210,26 +219,26 @@ def run_command(arguments: list[str], stdin: str = "") -> subprocess.CompletedPr
     return subprocess.run([sys.executable, "-c", program], input=stdin, capture_output=True, text=True)
 
 
-def test_the_command_judges_all_and_ends_with_1_when_a_file_was_bad(folder: Path) -> None:
-    save_mean_network(folder / "model.onnx", {"facegender": '{"threshold": 0.35}'})
+def test_the_command_predicts_all_and_ends_with_1_if_a_file_failed(folder: Path) -> None:
+    save_mean_network(folder / "model.onnx", HEIGHT, WIDTH, 0.35)
     options = ["--model", str(folder / "model.onnx"), "--align", "never", "--csv"]
     good = run_command(["predict", str(folder), *options])
     assert good.returncode == 0
     rows = list(csv.DictReader(io.StringIO(good.stdout)))
-    assert [row["label"] for row in rows] == ["No male", "Male", "unsure"]
+    assert [row["predicted"] for row in rows] == ["No male", "Male", "unsure"]
     # No library that takes long to load.
     assert good.stderr.strip() == ""
 
     bad = run_command(["predict", "-", *options], stdin=f"{folder / 'nowhere.jpg'}\n{folder / 'b.jpg'}\n")
     assert bad.returncode == 1
     rows = list(csv.DictReader(io.StringIO(bad.stdout)))
-    assert [row["label"] for row in rows] == ["", "Male"]
-    assert bad.stderr.splitlines()[-1].startswith("error: 1 of the files")
+    assert [row["predicted"] for row in rows] == ["", "Male"]
+    assert bad.stderr.splitlines()[-1].startswith("error: facegender predict: 1 of the files failed; ")
 
 
 @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]], ids=str)
-def test_names_that_are_no_text_and_no_names_do_not_end_it(folder: Path, form: list[str]) -> None:
-    save_mean_network(folder / "model.onnx", {"facegender": '{"threshold": 0.35}'})
+def test_names_that_are_not_text_and_impossible_paths_do_not_end_it(folder: Path, form: list[str]) -> None:
+    save_mean_network(folder / "model.onnx", HEIGHT, WIDTH, 0.35)
     name = os.fsdecode(os.fsencode(folder) + b"/\xff.jpg")
     Path(name).write_bytes(picture(0))
     listed = f"a\0b.jpg\n{name}\n{folder / 'b.jpg'}\n"
@@ -248,46 +257,18 @@ def test_names_that_are_no_text_and_no_names_do_not_end_it(folder: Path, form: l
     assert b"No male" in done.stdout
 
 
-def test_a_folder_that_cannot_be_read_is_said_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def walk(top: Path, onerror: Callable[[OSError], None], **_: object) -> Iterator[tuple[str, list[str], list[str]]]:
         onerror(PermissionError(13, "Permission denied", str(top)))
         yield from ()
 
     monkeypatch.setattr(os, "walk", walk)
-    [judgement] = find_photographs([str(folder)], ())
-    assert isinstance(judgement, Judgement)
-    assert "Permission denied" in (judgement.error or "")
+    [prediction] = find_photographs([str(folder)], ())
+    assert isinstance(prediction, Prediction)
+    assert "Permission denied" in (prediction.error or "")
 
 
 def test_two_forms_at_once_are_one_line() -> None:
     done = run_command(["predict", "a.jpg", "--csv", "--json"])
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "error: --csv and --json: give one of them"
-
-
-def save_mean_network(path: Path, metadata: dict[str, str]) -> None:
-    """Write a network whose P(Male) is the mean of an image over 255."""
-    import onnx
-    from onnx import TensorProto, helper
-
-    nodes = [
-        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["float"], ["mean"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("Div", ["mean", "scale"], ["male"]),
-        helper.make_node("Sub", ["one", "male"], ["no_male"]),
-        helper.make_node("Unsqueeze", ["no_male", "axis"], ["left"]),
-        helper.make_node("Unsqueeze", ["male", "axis"], ["right"]),
-        helper.make_node("Concat", ["left", "right"], ["probabilities"], axis=1),
-    ]
-    constants = [
-        helper.make_tensor("scale", TensorProto.FLOAT, [], [255.0]),
-        helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]),
-        helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
-    ]
-    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", HEIGHT, WIDTH, 3])
-    probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 2])
-    graph = helper.make_graph(nodes, "mean", [image], [probabilities], constants)
-    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.helper.set_model_props(network, metadata)
-    onnx.checker.check_model(network)
-    onnx.save(network, path)
+    assert done.stderr.splitlines()[-1] == "error: --csv and --json: exclude each other; give one of them"

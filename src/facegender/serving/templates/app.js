@@ -4,8 +4,8 @@ const limits = document.body.dataset;
 const find = (id) => document.getElementById(id);
 const queue = [];
 let total = 0, done = 0, failed = 0, faces = 0;
-let running = null; // The request that is under way.
-let stream = null; // Of the camera.
+let running = null; // The current request.
+let stream = null; // The camera's.
 
 function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -21,7 +21,7 @@ function say(text) {
 
 function add(files) {
   if (!files.length) {
-    say("There was no picture in that.");
+    say("No picture found there.");
     return;
   }
   if (!running && !queue.length) total = done = failed = faces = 0;
@@ -33,7 +33,7 @@ function add(files) {
     queue.push({ file, place });
   }
   if (files.length > taken.length) {
-    const left = `${files.length} pictures are more than ${limits.maxPictures} at a time: the last ${files.length - taken.length} were left out.`;
+    const left = `${files.length} pictures are more than ${limits.maxPictures} at a time: the last ${files.length - taken.length} were skipped.`;
     group.append(make("article", {}, make("p", { className: "bad", textContent: left })));
   }
   find("results").prepend(group);
@@ -46,14 +46,14 @@ async function work() {
   while (queue.length) {
     const { file, place } = queue.shift();
     running = new AbortController();
-    say(`${file.name}: picture ${done + 1} of ${total} is being judged.`);
-    place.lastChild.textContent = "is being judged";
+    say(`${file.name}: predicting picture ${done + 1} of ${total}.`);
+    place.lastChild.textContent = "predicting";
     let result;
     try {
       result = await ask(file, running.signal);
     } catch {
       if (running.signal.aborted) continue;
-      result = { error: "the server does not answer; is it still running?" };
+      result = { error: "no answer from the server; is it still running?" };
     }
     if (running.signal.aborted) continue;
     done += 1;
@@ -69,7 +69,7 @@ async function work() {
   }
   running = null;
   if (total > 1) {
-    say(`All done: ${count(total, "picture")}, ${count(faces, "face")}${failed ? `; ${failed} could not be judged, see below` : ""}.`);
+    say(`All done: ${count(total, "picture")}, ${count(faces, "face")}${failed ? `; ${failed} failed, see below` : ""}.`);
   }
 }
 
@@ -79,21 +79,21 @@ async function ask(file, signal) {
   try {
     body = await file.arrayBuffer();
   } catch {
-    return { error: "cannot be read: a folder, or a file that has changed since" };
+    return { error: "cannot be read: it is a folder, or the file has changed since" };
   }
-  const answer = await fetch("judge", { method: "POST", body, signal, headers: { "Content-Type": "application/octet-stream" } });
+  const answer = await fetch("predict", { method: "POST", body, signal, headers: { "Content-Type": "application/octet-stream" } });
   return answer.json();
 }
 
 function summary(faces) {
-  const labels = faces.map((face) => face.label);
-  const parts = [...new Set(labels)].sort().map((label) => `${labels.filter((one) => one === label).length} ${label}`);
-  return faces.length === 1 ? `1 face, ${labels[0]}` : `${faces.length} faces, ${parts.join(", ")}`;
+  const classes = faces.map((face) => face.predicted);
+  const parts = [...new Set(classes)].sort().map((name) => `${classes.filter((one) => one === name).length} ${name}`);
+  return faces.length === 1 ? `1 face, ${classes[0]}` : `${faces.length} faces, ${parts.join(", ")}`;
 }
 
 function show(place, name, result) {
   const whole = !result.faces[0].box;
-  place.append(make("p", { textContent: `${summary(result.faces)}.${whole ? " Taken whole, as it has the size of CelebA's aligned faces." : ""}` }));
+  place.append(make("p", { textContent: `${summary(result.faces)}.${whole ? " Taken whole, because it has the size of CelebA's aligned faces." : ""}` }));
   if (!whole) {
     const photograph = make("div", { className: "photograph" });
     photograph.append(make("img", { src: result.picture, alt: `${name} with ${count(result.faces.length, "face")} boxed and numbered from left to right` }));
@@ -101,24 +101,24 @@ function show(place, name, result) {
     place.append(photograph);
   }
   const list = make("ul", { className: "faces" });
-  list.setAttribute("role", "list"); // Some readers drop it where there are no bullets.
+  list.setAttribute("role", "list"); // Some screen readers drop the role if there are no bullets.
   result.faces.forEach((face, index) => list.append(card(face, index + 1)));
   place.append(list);
 }
 
 function box(face, number) {
   const [left, top, right, bottom] = face.box.map((share) => 100 * share);
-  const element = make("div", { className: `box ${face.label === "unsure" ? "unsure" : ""}` }, make("span", { textContent: number }));
+  const element = make("div", { className: `box ${face.predicted === "unsure" ? "unsure" : ""}` }, make("span", { textContent: number }));
   element.setAttribute("aria-hidden", "true");
   Object.assign(element.style, { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` });
   return element;
 }
 
 function card(face, number) {
-  const heading = make("h4", {}, `Face ${number}: ${face.label} `, make("span", { textContent: `P(Male) = ${face.probability.toFixed(3)}` }));
+  const heading = make("h4", {}, `Face ${number}: ${face.predicted} `, make("span", { textContent: `P(Male) = ${face.probability.toFixed(3)}` }));
   const views = make("div", { className: face.speaks_for ? "views" : "views alone" }, view(face.image, `Face ${number}, aligned`, "aligned"));
-  for (const [label, picture] of Object.entries(face.speaks_for || {})) {
-    views.append(view(picture, `Face ${number}, red where the network saw what speaks for ${label}`, `speaks for ${label}`));
+  for (const [name, picture] of Object.entries(face.speaks_for || {})) {
+    views.append(view(picture, `Face ${number}, red where it speaks most for ${name}`, `speaks for ${name}`));
   }
   return make("li", {}, heading, scale(face.probability), views);
 }
@@ -169,7 +169,7 @@ find("clear").addEventListener("click", () => {
 
 find("open-camera").addEventListener("click", async () => {
   if (stream) return closeCamera();
-  find("open-camera").disabled = true; // While the user is asked.
+  find("open-camera").disabled = true; // While the browser asks the user.
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
   } catch (error) {
