@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 import typer
 
 from facegender.errors import FacegenderError, one_line_errors
+from facegender.evaluation.calibration import UNSURE_WITHIN
 from facegender.network.quiet import load_tensorflow
-from facegender.serving.labels import UNSURE_WITHIN
 
 CACHE = Path(".cache")
 MODEL = Path("models/gender.keras")

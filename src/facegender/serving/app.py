@@ -24,10 +24,11 @@ from PIL import Image
 from facegender.data.celeba import CLASSES
 from facegender.data.images import Pixels, decode_image, encode_jpeg
 from facegender.errors import FacegenderError
+from facegender.evaluation.calibration import UNSURE_WITHIN
 from facegender.network.quiet import load_tensorflow
 from facegender.serving.alignment import Face, aligned_faces
 from facegender.serving.classifier import Classifier, keras_classifier, load_classifier
-from facegender.serving.labels import UNSURE_WITHIN, predicted_class
+from facegender.serving.labels import predicted_class
 
 MAX_BYTES = 32_000_000
 MAX_PIXELS = 50_000_000
@@ -87,8 +88,8 @@ def load_model(path: str | Path) -> LoadedModel:
     from facegender.network.explanation import class_overlays
     from facegender.network.model_file import load_calibrated
 
-    model, calibration = load_calibrated(path)
-    return LoadedModel(keras_classifier(model, calibration), lambda images: class_overlays(model, images))
+    model, sidecar = load_calibrated(path)
+    return LoadedModel(keras_classifier(model, sidecar), lambda images: class_overlays(model, images))
 
 
 def check_header(data: bytes) -> None:

@@ -1,7 +1,7 @@
 """A calibrated model that classifies aligned faces: a Keras file, or an ONNX file, which needs no TensorFlow."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +14,8 @@ from facegender.network.quiet import load_tensorflow
 
 if TYPE_CHECKING:
     import keras
+
+    from facegender.network.model_file import Sidecar
 
 
 ONNX_PROPERTY = "facegender"
@@ -57,12 +59,12 @@ def load_classifier(path: str | Path) -> Classifier:
     raise FacegenderError(path, "neither .keras nor .onnx", "give one of these; other formats are for other programs")
 
 
-def keras_classifier(model: "keras.Model", calibration: Mapping[str, float]) -> Classifier:
+def keras_classifier(model: "keras.Model", sidecar: "Sidecar") -> Classifier:
     """Make a classifier from what `facegender.network.model_file.load_calibrated` returns."""
     from facegender.network.prediction import predict
 
     _, height, width, _ = model.input_shape
-    return Classifier(lambda images: predict(model, images), height, width, calibration["threshold"])
+    return Classifier(lambda images: predict(model, images), height, width, sidecar["threshold"])
 
 
 def onnx_classifier(path: Path) -> Classifier:

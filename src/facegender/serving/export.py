@@ -17,7 +17,7 @@ from facegender.data.images import Pixels, decode_image, fit_image
 from facegender.data.shards import read_records, shard_paths
 from facegender.errors import FacegenderError
 from facegender.files import whole_file, whole_folder
-from facegender.network.model_file import JUDGEMENT, load_calibrated
+from facegender.network.model_file import SIDECAR, load_calibrated
 from facegender.serving.classifier import ONNX_PROPERTY, onnx_classifier
 from facegender.serving.photographs import find_photographs
 
@@ -54,14 +54,14 @@ def export_model(source: str | Path, target: str | Path, form: Format, faces: st
             difference is larger than 1e-4.
     """
     _check_target(Path(source), Path(target), form)
-    model, calibration = load_calibrated(source)
+    model, sidecar = load_calibrated(source)
     _, height, width, _ = model.input_shape
     images = np.stack([fit_image(image, height, width) for image in islice(_read_faces(faces), _CHECKED)])
     # Keras cannot export a model to ONNX that was never called.
     expected = np.asarray(model.predict_on_batch(images))[:, 1]
     writing = whole_folder(target) if form == "saved_model" else whole_file(target)
     with writing as partial:
-        found = _WRITERS[form](model, partial, json.dumps(calibration, sort_keys=True))(images)
+        found = _WRITERS[form](model, partial, json.dumps(sidecar, sort_keys=True))(images)
         difference = float(np.abs(found - expected).max())
         if not difference <= TOLERANCE:
             raise FacegenderError(
@@ -100,27 +100,27 @@ def _read_faces(folder: str | Path) -> Iterator[Pixels]:
 Predict = Callable[[Pixels], npt.NDArray[np.float32]]
 
 
-def _write_onnx(model: keras.Model, path: Path, calibration: str) -> Predict:
+def _write_onnx(model: keras.Model, path: Path, sidecar: str) -> Predict:
     model.export(path, format="onnx", verbose=False)
     network = onnx.load(path)
-    onnx.helper.set_model_props(network, {ONNX_PROPERTY: calibration})
+    onnx.helper.set_model_props(network, {ONNX_PROPERTY: sidecar})
     onnx.save(network, path)
     return onnx_classifier(path).predict
 
 
-def _write_saved_model(model: keras.Model, folder: Path, calibration: str) -> Predict:
+def _write_saved_model(model: keras.Model, folder: Path, sidecar: str) -> Predict:
     model.export(folder, verbose=False)
     extra = folder / "assets.extra"
     extra.mkdir()
-    (extra / JUDGEMENT).write_text(calibration, encoding="utf-8")
+    (extra / SIDECAR).write_text(sidecar, encoding="utf-8")
     loaded = tf.saved_model.load(folder)
     return lambda images: loaded.serve(images).numpy()[:, 1]
 
 
-def _write_tflite(model: keras.Model, path: Path, calibration: str) -> Predict:
+def _write_tflite(model: keras.Model, path: Path, sidecar: str) -> Predict:
     path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(JUDGEMENT), calibration)
+        archive.writestr(zipfile.ZipInfo(SIDECAR), sidecar)
     interpreter = tf.lite.Interpreter(str(path))
     [entry], [result] = interpreter.get_input_details(), interpreter.get_output_details()
 

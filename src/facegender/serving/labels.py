@@ -1,10 +1,9 @@
 """What a probability is called: `Male`, `No male` or `unsure`."""
 
 from facegender.data.celeba import CLASSES
+from facegender.evaluation.calibration import is_male
 
 UNSURE = "unsure"
-UNSURE_WITHIN = 0.1
-"""A face is unsure if its P(Male) is closer to the threshold than this, unless the user says otherwise."""
 
 
 def predicted_class(probability: float, threshold: float, unsure: float) -> str:
@@ -15,4 +14,4 @@ def predicted_class(probability: float, threshold: float, unsure: float) -> str:
         threshold: `Male` from this P(Male) on.
         unsure: `unsure` if the probability is closer to the threshold than this.
     """
-    return UNSURE if abs(probability - threshold) < unsure else CLASSES[int(probability >= threshold)]
+    return UNSURE if abs(probability - threshold) < unsure else CLASSES[int(is_male(probability, threshold))]

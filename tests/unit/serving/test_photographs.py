@@ -14,8 +14,9 @@ import pytest
 
 from facegender.data.images import Pixels, encode_jpeg
 from facegender.errors import FacegenderError
+from facegender.evaluation.calibration import UNSURE_WITHIN
 from facegender.serving.classifier import Classifier, load_classifier
-from facegender.serving.labels import UNSURE_WITHIN, predicted_class
+from facegender.serving.labels import predicted_class
 from facegender.serving.listing import print_csv, print_json, print_table
 from facegender.serving.photographs import Prediction, find_photographs, predict_photographs, read_faces
 from tests.onnx_model import save_mean_network
