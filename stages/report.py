@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from facegender.errors import one_line_errors
 from facegender.evaluation.predictions import read_predictions
@@ -13,6 +12,7 @@ from facegender.files import read_table, whole_file
 from facegender.params import load_params
 from facegender.reporting.costs import read_costs, recorded_cost
 from facegender.reporting.report import Picture, curve_charts, read_logs, read_metrics, render_report
+from facegender.repository.lock import read_lock
 
 METRICS, PLOTS = Path("metrics"), Path("metrics/plots")
 EXPLORATION = {
@@ -77,10 +77,7 @@ def _git(*arguments: str) -> str:
 
 def hashes(raw: set[str]) -> dict[str, str]:
     """Look up the MD5 sums that DVC found of the raw data, the weights and the models."""
-    stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"].values()
-    # Outs last: what a stage read may be of an earlier run.
-    entries = [entry for kind in ("deps", "outs") for stage in stages for entry in stage.get(kind, [])]
-    found = {entry["path"]: entry["md5"] for entry in entries}
+    found = read_lock()
     return {path: found[path] for path in sorted(found) if path in raw or path.startswith("models/")}
 
 

@@ -218,9 +218,10 @@ def compare_command(
 ) -> None:
     """Compare the models of two revisions by their predictions of the same test images."""
     from facegender.evaluation.comparison import compare_predictions, comparison_markdown
-    from facegender.repository.project import predictions_of
+    from facegender.repository.revisions import current_predictions, predictions_of
 
-    comparison = compare_predictions(predictions_of(old), predictions_of(new), resamples, seed)
+    tables = (predictions_of(old), current_predictions() if new is None else predictions_of(new))
+    comparison = compare_predictions(*tables, resamples, seed)
     if as_json:
         print(json.dumps(comparison, indent=2, sort_keys=True))
     else:
@@ -230,18 +231,22 @@ def compare_command(
 @app.command("gate")
 def gate_command(
     asked: Annotated[
-        list[str] | None, typer.Argument(metavar="[CHECK]...", help="lock, floors, base, model, remote; without, all.")
+        list[str] | None,
+        typer.Argument(metavar="[CHECK]...", help="lock, floors, base, model or remote; all of them by default."),
     ] = None,
     base: Annotated[
-        str | None, typer.Option(metavar="REV", help="Git revision to compare with, such as origin/main.")
+        str | None,
+        typer.Option(metavar="REV", help="Git revision to compare with, such as origin/main; its limits hold."),
     ] = None,
-    no_remote: Annotated[bool, typer.Option("--no-remote", help="Declare that the data stays here.")] = False,
+    no_remote: Annotated[
+        bool, typer.Option("--no-remote", help="Skip the check of the remote: the data is not shared.")
+    ] = False,
 ) -> None:
-    """Decide whether this folder's model may be merged: exit 0 only if every check passes.
+    """Check whether this folder's model may be merged; the exit status is 0 only if every check passes.
 
-    lock: dvc.lock answers to code, parameters and data. floors: the figures meet `gate` in params.yaml. base: none is
-    worse than the base's by more than its margin and chance. model: it says here what the committed figures say.
-    remote: others can get all data.
+    lock: dvc.lock matches code, parameters, data, metrics and plots. floors: the metrics are within the limits, `gate`
+    in params.yaml. base: no metric is significantly worse than the base's, by more than its margin. model: the
+    committed predictions and metrics are those of the model. remote: others can get all data.
     """
     from facegender.repository.gate import findings_markdown
     from facegender.repository.gate_checks import CHECKS, run_checks, show
@@ -249,12 +254,12 @@ def gate_command(
     names = asked or list(CHECKS)
     unknown = set(names) - set(CHECKS)
     if unknown:
-        raise FacegenderError(f"{min(unknown)}: no such check; known: {', '.join(CHECKS)}")
+        raise FacegenderError(min(unknown), "no such check", f"the checks are {', '.join(CHECKS)}")
     findings = run_checks(names, base, no_remote)
     show(findings_markdown(findings, [name for name in CHECKS if name not in names]))
     failed = [finding.check for finding in findings if finding.verdict == "fail"]
     if failed:
-        raise FacegenderError(f"not to be merged: {', '.join(failed)}; the table says what to do")
+        raise FacegenderError("gate", f"failed at {', '.join(failed)}", "the table says what to do")
 
 
 @app.command("import")

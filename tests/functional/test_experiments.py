@@ -1,4 +1,4 @@
-"""Experiments as docs/experiments.md says: a sweep in the folder, a queue with two workers, showing and applying."""
+"""Experiments as in docs/experiments.md: a sweep in the folder, a queue with two workers, showing and applying."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ def experiments(project: Path) -> list[dict[str, str]]:
 
 
 def workers(project: Path) -> list[psutil.Process]:
-    """List the processes at work in a project or in its copies."""
+    """List the processes that run in a project or in its copies."""
     found = []
     for process in psutil.process_iter(["cwd"]):
         folder = process.info["cwd"]

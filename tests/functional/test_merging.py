@@ -1,4 +1,4 @@
-"""Merging two branches with other parameters, as docs/experiments.md says."""
+"""Merging two branches with different parameters, as docs/experiments.md says."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.functional.project import GIT, change_params, commit_all, repro, run
 pytestmark = pytest.mark.slow
 
 
-def test_two_branches_with_other_parameters(finished: Path, tmp_path: Path) -> None:
+def test_two_branches_with_different_parameters(finished: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(finished, project)
     for branch, changes, expected in (
@@ -30,7 +30,7 @@ def test_two_branches_with_other_parameters(finished: Path, tmp_path: Path) -> N
     locks = []
     for side, ran in (("--ours", {"calibrate", "evaluate"}), ("--theirs", set())):
         run(project, "git", "checkout", side, "dvc.lock", "metrics")
-        # What the other branch trained comes from DVC's cache of runs, and the second time all does.
+        # What the other branch trained is restored from DVC's run cache, and the second time everything is.
         assert repro(project) == ran
         locks.append((project / "dvc.lock").read_text(encoding="utf-8"))
     assert locks[0] == locks[1]
@@ -39,7 +39,7 @@ def test_two_branches_with_other_parameters(finished: Path, tmp_path: Path) -> N
     assert "Running stage" not in run(project, "dvc", "repro", "--dry", "--allow-missing")
 
 
-def test_the_merge_driver_of_dvc_is_not_for_dvc_lock(finished: Path, tmp_path: Path) -> None:
+def test_the_merge_driver_of_dvc_rejects_dvc_lock(finished: Path, tmp_path: Path) -> None:
     sides = [tmp_path / name for name in ("ancestor", "our", "their")]
     for side in sides:
         shutil.copy(finished / "dvc.lock", side)

@@ -1,4 +1,4 @@
-"""Models by release tag, stage or Git revision, in a repository of its own, of Git, DVC and GTO."""
+"""Models by release tag, stage or Git revision, in a repository of their own with Git, DVC and GTO."""
 
 import shutil
 from pathlib import Path
@@ -24,14 +24,14 @@ def user_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def tag(folder: Path, name: str, revision: str, second: int) -> None:
-    """Set an annotated tag as `gto` does, at a time of its own: GTO orders tags by the second."""
+    """Set an annotated tag as `gto` does, each in a second of its own: GTO sorts tags by time, in seconds."""
     date = f"GIT_COMMITTER_DATE=2026-01-01T00:00:{second:02}Z"
     run(folder, "env", date, *GIT, "tag", "--annotate", "-m", name, name, revision)
 
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of a repository of two released models, the older one in production, and its DVC remote."""
+    """Give a folder with a repository of two released models, the older one in production, and its DVC remote."""
     folder = tmp_path_factory.mktemp("released")
     repository = folder / "repository"
     (repository / MODEL.parent).mkdir(parents=True)
@@ -55,12 +55,12 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def repository(released: Path, tmp_path: Path) -> Path:
-    """Give a copy of it, and of the remote beside it."""
+    """Give a copy of the repository, and of the remote beside it."""
     shutil.copytree(released, tmp_path, dirs_exist_ok=True)
     return tmp_path / "repository"
 
 
-def test_a_model_comes_by_version_stage_and_revision(repository: Path, tmp_path: Path) -> None:
+def test_a_model_is_fetched_by_version_stage_and_revision(repository: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     run(tmp_path, "git", "clone", "--quiet", str(repository), str(clone))
     assert run(clone, "git", "tag").split() == ["gender#prod#1", "gender@v1.0.0", "gender@v2.0.0"]
@@ -78,27 +78,27 @@ def test_a_model_comes_by_version_stage_and_revision(repository: Path, tmp_path:
         assert model.suffix == ".keras"
         assert model.read_text() == f"model {version}", revision
 
-    # Neither the clone's folder nor its DVC was changed, and what is known needs no remote.
+    # Neither the clone's folder nor its DVC has changed, and a model in the user's cache needs no remote.
     assert not (clone / MODEL).exists()
     assert run(clone, "git", "status", "--short") == ""
     shutil.rmtree(tmp_path / "store")
     assert fetch_model("gender#prod", str(clone)).read_text() == "model v1.0.0"
 
-    # A cached file that was changed is fetched again, or told where it cannot be.
+    # A cached file that was changed is fetched again; where that is impossible, it is an error.
     fetch_model("gender#prod", str(clone)).write_text("changed")
-    with pytest.raises(FacegenderError, match=r"^gender#prod: its models/gender\.keras is neither in .* dvc push"):
+    with pytest.raises(FacegenderError, match=r"^gender#prod: its models/gender\.keras is neither in .*; run dvc push"):
         fetch_model("gender#prod", str(clone))
     assert fetch_model("gender#prod", str(repository)).read_text() == "model v1.0.0"
 
 
 @pytest.mark.parametrize("revision", ["HEAD:dvc.yaml", "HEAD^{tree}", "nowhere", ""])
-def test_what_is_no_commit_is_one_line(repository: Path, revision: str) -> None:
+def test_a_revision_that_is_not_a_commit_is_a_one_line_error(repository: Path, revision: str) -> None:
     with pytest.raises(FacegenderError) as caught:
         fetch_model(revision, str(repository))
     assert "\n" not in str(caught.value)
 
 
-def test_a_notebook_s_standard_error_stays_open_where_tensorflow_was_loaded_before(repository: Path) -> None:
+def test_standard_error_of_a_notebook_stays_open_if_absl_was_imported_before(repository: Path) -> None:
     program = (
         "import io, sys\n"
         "sys.stderr = of_a_notebook = io.StringIO()\n"
@@ -110,7 +110,9 @@ def test_a_notebook_s_standard_error_stays_open_where_tensorflow_was_loaded_befo
     assert run(repository, "python", "-c", program).splitlines()[-1] == ".keras False"
 
 
-def test_what_is_withdrawn_unknown_or_damaged_is_one_line(repository: Path, user_cache: Path, tmp_path: Path) -> None:
+def test_a_withdrawn_unknown_or_damaged_model_is_a_one_line_error(
+    repository: Path, user_cache: Path, tmp_path: Path
+) -> None:
     tag(repository, "gender#prod#2", "HEAD", 3)
     assert fetch_model("gender#prod", str(repository)).read_text() == "model v2.0.0"
     tag(repository, "gender#prod!#3", "HEAD", 4)
@@ -120,14 +122,14 @@ def test_what_is_withdrawn_unknown_or_damaged_is_one_line(repository: Path, user
     for stored in (tmp_path / "store").rglob("files/md5/*/*"):
         stored.chmod(0o644)
         stored.write_text("damaged")
-        # DVC trusts what nobody can write.
+        # DVC trusts what is read-only.
         stored.chmod(0o444)
     shutil.rmtree(user_cache)
 
     for revision, repo, expected in (
-        ("gender#prod", repository, "no version is registered as this, or no longer"),
-        ("gender@v1.0.0", repository, "no version is registered as this, or no longer"),
-        ("gender@v9.0.0", repository, "no version is registered as this, or no longer"),
+        ("gender#prod", repository, "no such version is registered, or it was withdrawn"),
+        ("gender@v1.0.0", repository, "no such version is registered, or it was withdrawn"),
+        ("gender@v9.0.0", repository, "no such version is registered, or it was withdrawn"),
         ("other@v1.0.0", repository, "Cannot find artifact 'other'"),
         ("nowhere", repository, "unknown Git revision 'nowhere'"),
         ("HEAD", tmp_path, "is not a git repository"),
@@ -141,11 +143,11 @@ def test_what_is_withdrawn_unknown_or_damaged_is_one_line(repository: Path, user
 
     (repository / "models" / "gender.keras.dvc").unlink()
     commit_all(repository, "no model")
-    with pytest.raises(FacegenderError, match="name no model gender under artifacts"):
+    with pytest.raises(FacegenderError, match="have no model gender under artifacts"):
         fetch_model("HEAD", str(repository))
 
 
-def test_the_cache_keeps_what_was_used_last(repository: Path) -> None:
+def test_the_cache_keeps_the_most_recently_used_models(repository: Path) -> None:
     first = fetch_model("HEAD", str(repository))
     others = [first.with_name(f"{number}.keras") for number in range(KEPT)]
     for other in others:
@@ -159,7 +161,7 @@ def test_the_cache_keeps_what_was_used_last(repository: Path) -> None:
     assert len(list(first.parent.glob("*.keras"))) == KEPT
 
 
-def test_predict_takes_the_model_of_a_revision(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predict_uses_the_model_of_a_revision(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(path: Path) -> None:
         raise FacegenderError(path.read_text())
 

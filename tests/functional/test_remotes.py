@@ -1,4 +1,4 @@
-"""What docs/remotes.md says of a folder and of S3 as a DVC remote, with moto's server for S3."""
+"""What docs/remotes.md says about a folder and S3 as DVC remotes, with moto's server for S3."""
 
 import hashlib
 import json
@@ -15,22 +15,22 @@ from typing import Any
 import boto3
 import moto.settings
 import pytest
-import yaml
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
+from facegender.repository.lock import locked_files
 from tests.functional.project import commit_all, environment, repro, run
 
 pytestmark = pytest.mark.slow
 
 BULK = {"data/augmented/train", "data/features/train", "data/features/val", "data/features/test"}
-"""What is not pushed."""
+"""Outs that are not pushed."""
 UP_TO_DATE = "Data and pipelines are up to date."
 MODEL = "models/gender.keras"
 
 
 def connect(project: Path, **remote: str) -> None:
-    """Commit a configuration with one remote."""
+    """Commit a DVC configuration with one remote."""
     lines = ["[core]", "remote = store", "['remote \"store\"']", *(f"{key} = {value}" for key, value in remote.items())]
     (project / ".dvc" / "config").write_text("\n".join(lines) + "\n", encoding="utf-8")
     commit_all(project, "remote")
@@ -42,12 +42,11 @@ def clone_of(project: Path, folder: Path) -> Path:
 
 
 def md5_of(project: Path, path: str) -> str:
-    stages = yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))["stages"]
-    return next(out["md5"] for stage in stages.values() for out in stage.get("outs", []) if out["path"] == path)
+    return locked_files((project / "dvc.lock").read_text(encoding="utf-8"), "dvc.lock")[path]
 
 
 def check_same(project: Path, clone: Path) -> None:
-    """Check that the clone has all outs that are pushed, and Git's files as they were."""
+    """Check that the clone has all outs that are pushed, and that Git's files are unchanged."""
     for name in ("data/sample", "data/partition", "data/preprocessed", "data/predictions.csv", "models", "metrics"):
         files = [path for path in [project / name, *(project / name).rglob("*")] if path.is_file()]
         assert files
@@ -57,12 +56,12 @@ def check_same(project: Path, clone: Path) -> None:
 
 
 def check_cache(project: Path) -> None:
-    """Check that DVC's cache holds whole objects alone."""
+    """Check that all objects in DVC's cache are whole."""
     for file in (project / ".dvc" / "cache" / "files" / "md5").glob("*/*"):
         assert hashlib.md5(file.read_bytes()).hexdigest() == (file.parent.name + file.name).removesuffix(".dir")
 
 
-def test_a_folder(finished: Path, tmp_path: Path) -> None:
+def test_a_folder_as_remote(finished: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(finished, project)
     connect(project, url=str(tmp_path / "store"))
@@ -85,7 +84,7 @@ def test_a_folder(finished: Path, tmp_path: Path) -> None:
 
 
 def failing(folder: Path, *command: str) -> str:
-    """Run a command that must fail, with 1, or 255 where DVC did not foresee the error, and give what it printed."""
+    """Run a command that must fail, with 1, or 255 for an error that DVC does not expect; give its standard error."""
     done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
     assert done.returncode in (1, 255), done.stderr
     assert "Traceback" not in done.stderr
@@ -93,7 +92,7 @@ def failing(folder: Path, *command: str) -> str:
 
 
 class Bucket:
-    """An S3 server that asks for credentials, with one bucket, and can die in the midst of requests."""
+    """An S3 server that asks for credentials, has one bucket, and can stop answering half way."""
 
     def __init__(self) -> None:
         self.application = DomainDispatcherApplication(create_backend_app)
@@ -132,7 +131,7 @@ class Bucket:
 
     @contextmanager
     def dying(self, method: str, requests: int) -> Iterator[None]:
-        """Answer no request any more after so many of a method for objects."""
+        """Answer so many requests with a method for objects, and none after that."""
         lock, left = threading.Lock(), [requests]
 
         def dies(request: dict[str, Any]) -> bool:
@@ -145,7 +144,7 @@ class Bucket:
         self.dies = lambda request: False
 
     def upload(self, project: Path, path: str) -> str:
-        """Put an out where `dvc push` would, and give the object's key."""
+        """Upload an out to where `dvc push` would, and give the object's key."""
         md5 = md5_of(project, path)
         key = f"store/files/md5/{md5[:2]}/{md5[2:]}"
         self.s3.put_object(Bucket="bucket", Key=key, Body=(project / path).read_bytes())
@@ -186,7 +185,7 @@ def project(bucket: Bucket, finished: Path, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
-def test_s3_that_dies_half_way(bucket: Bucket, project: Path, tmp_path: Path) -> None:
+def test_s3_that_fails_half_way(bucket: Bucket, project: Path, tmp_path: Path) -> None:
     with bucket.dying("PUT", 5):
         assert "ERROR: failed to " in failing(project, "dvc", "push")
     assert 0 < len(bucket.objects()) <= 5
@@ -223,7 +222,7 @@ def test_a_damaged_object_on_s3(bucket: Bucket, project: Path, tmp_path: Path) -
     key = bucket.upload(project, MODEL)
     bucket.s3.put_object(Bucket="bucket", Key=key, Body=b"damaged")
 
-    # As it comes, DVC takes what the remote gives.
+    # By default, DVC trusts what the remote sends.
     trusting = clone_of(project, tmp_path / "trusting")
     run(trusting, "dvc", "pull", MODEL)
     assert (trusting / MODEL).read_bytes() == b"damaged"

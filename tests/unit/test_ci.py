@@ -1,4 +1,4 @@
-"""The CI of GitHub and GitLab says what these take, and runs nothing that cannot be run by hand."""
+"""The CI files of GitHub and GitLab are valid, and run only what can be run by hand."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ def commands() -> list[str]:
     return found
 
 
-def test_every_command_is_a_target_of_make_and_both_forges_run_the_same() -> None:
+def test_every_command_is_a_make_target_and_both_forges_run_the_same() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
 
     assert sorted(commands()) == sorted(2 * ["make test", "make validate-model"])
@@ -35,7 +35,7 @@ def test_every_command_is_a_target_of_make_and_both_forges_run_the_same() -> Non
 @pytest.mark.parametrize(
     ("schema", "paths"), [("vendor.github-workflows", WORKFLOWS), ("vendor.gitlab-ci", [GITLAB])], ids=str
 )
-def test_the_files_follow_the_forge_s_schema(schema: str, paths: list[Path]) -> None:
+def test_the_files_match_the_schema_of_the_forge(schema: str, paths: list[Path]) -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema]
     transform = ["--data-transform", "gitlab-ci"] if schema == "vendor.gitlab-ci" else []
     done = subprocess.run([*command, *transform, *map(str, paths)], capture_output=True, text=True)

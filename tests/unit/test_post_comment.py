@@ -24,7 +24,7 @@ GITLAB = {
 }
 
 
-def test_github_takes_comments_on_the_issue_that_a_pull_request_is() -> None:
+def test_github_takes_comments_on_the_issue_of_a_pull_request() -> None:
     assert target_of(GITHUB) == (
         "https://api.example/repos/owner/name/issues/7/comments",
         ("Authorization", "Bearer secret"),
@@ -42,7 +42,7 @@ def test_gitlab_takes_notes() -> None:
     "environment",
     [{}, GITHUB | {"GITHUB_REF": "refs/heads/main"}, GITHUB | {"GITHUB_TOKEN": ""}, {"CI_PROJECT_ID": "42"}],
 )
-def test_elsewhere_there_is_nothing_to_comment_on(environment: dict[str, str]) -> None:
+def test_without_a_token_or_pull_request_there_is_no_target(environment: dict[str, str]) -> None:
     assert target_of(environment) is None
 
 
@@ -54,7 +54,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "page.md"
 
 
-def test_a_page_is_posted_and_a_long_one_cut(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_posted_and_a_long_one_truncated(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
 
     def answer(request: urllib.request.Request, timeout: int) -> BytesIO:
@@ -71,7 +71,7 @@ def test_a_page_is_posted_and_a_long_one_cut(page: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
-def test_a_token_that_may_not_comment_ends_well_and_a_failure_does_not(
+def test_a_token_that_may_not_comment_is_no_error_but_another_failure_is(
     status: int, page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(request: urllib.request.Request, timeout: int) -> BytesIO:

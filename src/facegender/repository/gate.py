@@ -1,4 +1,4 @@
-"""What a model must be before it is merged: each check gives one finding, and a table shows them all."""
+"""What a model must satisfy before it is merged: each check returns one finding, and a table shows them all."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,22 +7,28 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from facegender.errors import FacegenderError
+from facegender.errors import FacegenderError, FacegenderErrors
 from facegender.evaluation.bootstrap import interval, resampled_metrics, units_of
-from facegender.evaluation.calibration import undo_temperature
+from facegender.evaluation.calibration import is_male, undo_temperature
 from facegender.evaluation.comparison import LOWER_IS_BETTER, compare_predictions
 from facegender.evaluation.metrics import metrics_of
 from facegender.evaluation.slices import MIN_PER_CLASS
 
 _LAST_DIGIT = 1.5e-6
-"""Figures are written to 6 decimals; the last one may be rounded otherwise on another machine."""
+"""Metrics are written to 6 decimals; the last one may be rounded differently on another machine."""
 
 _NAMED = 5
-"""Files at most in a finding."""
+"""The most files that a finding names."""
+
+_CHANGE_LIMITS = "limits (gate in params.yaml) are changed in a pull request of their own"
+_FIX_NAME = (
+    "fix the name in gate of params.yaml; a name that starts with worst_ needs a slice of the test images with at "
+    f"least {MIN_PER_CLASS} of each class"
+)
 
 
 class Finding(NamedTuple):
-    """What a check found: `verdict` is pass, fail or skipped; `remedy` says what to do about a failure."""
+    """What a check found: `verdict` is pass, fail or skipped; `remedy` says what to do about it."""
 
     check: str
     verdict: str
@@ -30,118 +36,179 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def made(name: str, check: Callable[[], Finding]) -> Finding:
-    """Make a check; a FacegenderError in it is a failure, whose message says after the first semicolon what to do."""
+def run_check(name: str, check: Callable[[], Finding]) -> Finding:
+    """Run a check; a FacegenderError in it is a failure."""
     try:
         return check()
     except FacegenderError as error:
-        # A misspelt key in params.yaml is two mistakes, one of which says what was meant.
-        mistakes = [line.removeprefix("error: ") for line in str(error).splitlines()]
-        found, _, remedy = min(mistakes, key=lambda mistake: "did you mean" not in mistake).partition("; ")
-        return Finding(name, "fail", found, remedy)
+        errors = error.errors if isinstance(error, FacegenderErrors) else (error,)
+        # A misspelt key in params.yaml is two mistakes: one key is missing, and one is unknown, which says what to do.
+        shown = min(errors, key=lambda mistake: "did you mean" not in mistake.remedy)
+        found = ": ".join(part for part in (shown.where, shown.what, ", ".join(shown.details)) if part)
+        return Finding(name, "fail", found, shown.remedy)
 
 
-def check_lock(stale: Mapping[str, Sequence[str]]) -> Finding:
-    """Judge whether dvc.lock answers to code, parameters and data.
+def check_lock(stale: Mapping[str, Sequence[str]], missing: Sequence[str]) -> Finding:
+    """Check that dvc.lock matches the code, parameters and data, and that no metric or plot is missing.
 
     Args:
-        stale: by the name of each stage that is to run, the files and parameters that differ, as far as they are known.
+        stale: by the name of each stage that would run, the files and parameters that differ, as far as they are known.
+        missing: outs that Git keeps and that are not here.
     """
-    if not stale:
-        return Finding("lock", "pass", "dvc.lock answers to code, parameters and data")
-    stages = [f"{stage} ({', '.join(differing)})" if differing else stage for stage, differing in stale.items()]
-    return Finding(
-        "lock", "fail", f"dvc.lock is stale at {', '.join(stages)}", "run: dvc repro, then commit dvc.lock and metrics/"
-    )
+    if not stale and not missing:
+        return Finding(
+            "lock", "pass", "dvc.lock matches code, parameters and data, and metrics and plots are those of dvc.lock"
+        )
+    found = []
+    if stale:
+        stages = [f"{stage} ({', '.join(differing)})" if differing else stage for stage, differing in stale.items()]
+        found.append(f"dvc.lock is stale at {', '.join(stages)}")
+    if missing:
+        found.append(f"dvc.lock has files that are missing here: {_first(missing)}")
+    restore = "" if stale else "restore the files from Git, or "
+    return Finding("lock", "fail", "; ".join(found), f"{restore}run: dvc repro, then commit dvc.lock and metrics/")
+
+
+def unknown_metrics(limits: Mapping[str, Iterable[str]], metrics: Iterable[str], sources: Sequence[str]) -> list[str]:
+    """Describe each limit on a metric that does not exist.
+
+    Args:
+        limits: names of metrics, by the key of params.yaml that limits them.
+        metrics: the names that exist.
+        sources: files that the metrics come from.
+    """
+    known = list(metrics)
+    unknown = [(key, name) for key, names in limits.items() for name in names if name not in known]
+    near = [difflib.get_close_matches(name, known, n=1) for _, name in unknown]
+    return [
+        f"{key}.{name}: no such metric in {' or '.join(sources)}" + (f" (did you mean {match[0]}?)" if match else "")
+        for (key, name), match in zip(unknown, near, strict=True)
+    ]
+
+
+def check_limits(
+    own: Mapping[str, Any], base: Mapping[str, Any] | None, revision: str, unknown: Sequence[str]
+) -> Finding:
+    """Show what changed in `gate` of params.yaml, and check that its limits are on metrics that exist.
+
+    A pull request is judged by the base's limits, so that it cannot lower the bar for its own model.
+
+    Args:
+        own: the group `gate` of this folder's params.yaml.
+        base: that of the base; None where the base has no valid one.
+        revision: the base.
+        unknown: limits of this folder on metrics that do not exist, as `unknown_metrics` describes them.
+    """
+    if unknown:
+        return Finding("limits", "fail", ", ".join(unknown), _FIX_NAME)
+    if base is None:
+        found = f"params.yaml of {revision} has no valid gate, so the limits of this folder hold"
+        return Finding("limits", "pass", found, "read them as part of the review")
+    here, there = (_flat(limits, "gate") for limits in (own, base))
+    changed = [
+        f"{key}: {there.get(key, 'none')} at {revision}, {here.get(key, 'none')} here"
+        for key in sorted(here | there)
+        if here.get(key) != there.get(key)
+    ]
+    if not changed:
+        return Finding("limits", "pass", f"the same as at {revision}")
+    return Finding("limits", "pass", f"{', '.join(changed)}; those of {revision} hold", _CHANGE_LIMITS)
+
+
+def _flat(content: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """List nested numbers by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{place}.{key}") if isinstance(value, Mapping) else {f"{place}.{key}": value}
+    return flat
 
 
 def check_floors(
-    figures: Mapping[str, Any], floors: Mapping[str, float], ceilings: Mapping[str, float], known: Iterable[str]
+    metrics: Mapping[str, Any], floors: Mapping[str, float], ceilings: Mapping[str, float], sources: Sequence[str]
 ) -> Finding:
-    """Judge figures by what they must be at least, and at most whatever their sign.
+    """Check metrics against the lowest value that each may have, and the highest, whatever its sign.
 
     Args:
-        figures: by name.
-        floors: by name of a figure, the least that it may be.
-        ceilings: by name of a figure, the most that its absolute value may be.
-        known: where figures come from, for the message about one that is not there.
+        metrics: by name.
+        floors: by name of a metric, the lowest value that passes.
+        ceilings: by name of a metric, the highest absolute value that passes.
+        sources: files that the metrics come from.
     """
-    low, unknown, held = [], [], []
+    unknown = unknown_metrics({"gate.floors": floors, "gate.ceilings": ceilings}, metrics, sources)
+    failed, passed = [], []
     for limits, word in ((floors, "below"), (ceilings, "above")):
         for name, limit in limits.items():
-            if name not in figures:
-                near = difflib.get_close_matches(name, figures, n=1)
-                unknown.append(f"{name} is not in {' or '.join(known)}" + (f" (is {near[0]} meant?)" if near else ""))
-            elif not (figures[name] >= limit if word == "below" else abs(figures[name]) <= limit):
-                low.append(f"{name} {figures[name]:.4f} is {word} {limit:g}")
+            if name not in metrics:
+                continue
+            if metrics[name] >= limit if word == "below" else abs(metrics[name]) <= limit:
+                passed.append(f"{name} {metrics[name]:.4f}")
             else:
-                held.append(f"{name} {figures[name]:.4f}")
-    if not low + unknown:
-        return Finding("floors", "pass", ", ".join(held) or "none are set")
-    remedies = ["better data or training is needed, or other limits in gate of params.yaml"] if low else []
-    if unknown:
-        remedies.append(
-            f"mend the name in gate of params.yaml; what starts with worst_ needs a part of the test images with at "
-            f"least {MIN_PER_CLASS} of each class"
-        )
-    return Finding("floors", "fail", ", ".join(low + unknown), "; ".join(remedies))
+                failed.append(f"{name} {metrics[name]:.4f} is {word} {limit:g}")
+    if not failed + unknown:
+        return Finding("floors", "pass", ", ".join(passed) or "none are set")
+    remedies = [f"improve the data or the training; {_CHANGE_LIMITS}"] if failed else []
+    remedies += [_FIX_NAME] if unknown else []
+    return Finding("floors", "fail", ", ".join(failed + unknown), "; ".join(remedies))
 
 
 def check_base(
     base: pd.DataFrame, here: pd.DataFrame, margins: Mapping[str, float], resamples: int, seed: int
 ) -> Finding:
-    """Judge predictions by those of the base revision.
+    """Compare predictions with those of the base revision.
 
-    A figure fails when it is worse than the base's by more than its margin and the whole 95% interval of the difference
-    is on the worse side of 0, so that chance does not explain the fall.
+    A metric fails when it is worse than the base's by more than its margin and the whole 95% interval of the difference
+    is on the worse side of 0, so that the drop is statistically significant.
 
     Args:
         base: columns `image_id`, `label`, `probability`, `predicted` and perhaps `identity`.
-        here: the same of the model that is to be judged. The models are compared on the images that both have, with
-            the same label, if there are at least 30 of each class, else each on its own.
-        margins: by name of a figure.
+        here: the same of the model under review. The models are compared on the images that both have, with the same
+            label, if there are at least 30 of each class; otherwise each on its own images.
+        margins: by name of a metric.
         resamples: samples of the bootstrap.
         seed: from 0.
+
+    Raises:
+        FacegenderError: a margin is on a metric that does not exist.
     """
-    figures, images = _differences(base, here, resamples, seed)
-    unknown = sorted(set(margins) - set(figures))
+    metrics, images = _differences(base, here, resamples, seed)
+    unknown = [name for name in margins if name not in metrics]
     if unknown:
         raise FacegenderError(
-            f"gate.margins.{unknown[0]}: no such figure of predictions; known in params.yaml: {', '.join(figures)}"
+            f"gate.margins.{unknown[0]}", "no such metric of predictions", f"known metrics are {', '.join(metrics)}"
         )
-    fallen, unsure, held = [], [], []
+    worse, unsure, passed = [], [], []
     for name, margin in margins.items():
-        difference, low, high = figures[name]
+        difference, low, high = metrics[name]
         shown = f"{name} {difference:+.4f} ({low:+.4f} to {high:+.4f})"
-        worse, worse_for_sure = (difference, low > 0) if name in LOWER_IS_BETTER else (-difference, high < 0)
-        if not worse > margin:
-            held.append(shown)
-        elif worse_for_sure:
-            fallen.append(f"{shown}, worse by more than {margin:g}")
+        drop, significant = (difference, low > 0) if name in LOWER_IS_BETTER else (-difference, high < 0)
+        if not drop > margin:
+            passed.append(shown)
+        elif significant:
+            worse.append(f"{shown}, worse by more than {margin:g}")
         else:
-            unsure.append(f"{shown}, worse by more than {margin:g}, which chance explains")
-    found = f"{'; '.join(fallen + unsure + held) or 'no margins are set'}. On {images}"
-    if fallen:
-        return Finding("base", "fail", found, "mend the model; if the fall is meant, raise gate.margins in params.yaml")
+            unsure.append(f"{shown}, worse by more than {margin:g} but not statistically significant")
+    found = f"{'; '.join(worse + unsure + passed) or 'no margins are set'}. On {images}"
+    if worse:
+        return Finding("base", "fail", found, f"improve the model; {_CHANGE_LIMITS}")
     return Finding("base", "pass", found)
 
 
 def _differences(
     base: pd.DataFrame, here: pd.DataFrame, resamples: int, seed: int
 ) -> tuple[dict[str, tuple[float, float, float]], str]:
-    """Give each figure's difference, here less base, with the ends of its interval; and say on which images."""
+    """Return each metric's difference, here minus base, with the ends of its interval, and a phrase for the images."""
     label_of = base.set_index("image_id")["label"]
     shared = here[here["image_id"].map(label_of) == here["label"]]
     all_shared = len(shared) == len(base) == len(here)
     sizes = f"{len(base):,} of the base and {len(here):,} here"
     if all_shared or min((shared["label"] == label).sum() for label in (0, 1)) >= MIN_PER_CLASS:
         of_base = base[base["image_id"].isin(shared["image_id"])]
-        figures = compare_predictions(of_base, shared, resamples, seed)["metrics"]
-        paired = {name: (figure["difference"], figure["low"], figure["high"]) for name, figure in figures.items()}
+        compared = compare_predictions(of_base, shared, resamples, seed)["metrics"]
+        paired = {name: (metric["difference"], metric["low"], metric["high"]) for name, metric in compared.items()}
         images = f"the {len(shared):,} images that are in both test sets"
         return paired, f"the same {len(here):,} images" if all_shared else f"{images}, {sizes}"
     point = [metrics_of(table) for table in (base, here)]
-    # Drawn apart, as nothing pairs them.
+    # With seeds of their own, since the images are not paired.
     resampled = [
         resampled_metrics(table, units_of(table), resamples, seed + number) for number, table in enumerate((base, here))
     ]
@@ -149,38 +216,38 @@ def _differences(
     for name, values in resampled[0].items():
         difference = point[1][name] - point[0][name]
         differences[name] = (difference, *interval("difference", difference, resampled[1][name] - values))
-    return differences, f"other images each, {sizes}, so that nothing is paired"
+    return differences, f"different images, {sizes}, so the comparison is not paired"
 
 
 def check_model(
     fresh: pd.DataFrame,
     committed: pd.DataFrame,
-    figures: Mapping[str, float],
-    judgement: Mapping[str, float],
+    metrics: Mapping[str, float],
+    sidecar: Mapping[str, Any],
     tolerance: float,
 ) -> Finding:
-    """Judge committed predictions and figures by what the model says here.
+    """Check that committed predictions and metrics are those of the model.
 
     Args:
-        fresh: `image_id`, `label`, `probability`, `predicted`, as made here of the test images.
-        committed: the same of data/predictions.csv.
-        figures: metrics/evaluate.json.
-        judgement: the model's threshold, and the temperature by which its logits were divided.
-        tolerance: of P(Male) at the temperature 1, as the stage evaluate compares the ways with and without float16
-            features: a model that was made surer of itself does not differ more.
+        fresh: `image_id`, `label`, `probability`, `predicted`, as the model predicts here for the test images.
+        committed: the same from data/predictions.csv.
+        metrics: metrics/evaluate.json.
+        sidecar: the model's threshold, and the temperature by which its logits were divided.
+        tolerance: of P(Male) at the temperature 1, where the stage evaluate too compares predictions with and without
+            float16 features: a model that calibration made more confident does not differ more.
     """
     joined = committed.merge(fresh, on=["image_id", "label"], suffixes=("", "_here"))
     if not len(joined) == len(committed) == len(fresh):
         return Finding(
             "model",
             "fail",
-            f"data/predictions.csv and data/preprocessed/test have {len(joined):,} images with the same label in "
-            f"common, of {len(committed):,} and {len(fresh):,}",
+            f"data/predictions.csv and data/preprocessed/test share {len(joined):,} images with the same label, of "
+            f"{len(committed):,} and {len(fresh):,}",
             "run: dvc repro --force evaluate, then commit and push",
         )
     wrong = []
     here, there = (
-        undo_temperature(joined[name].to_numpy(), judgement["temperature"])
+        undo_temperature(joined[name].to_numpy(), sidecar["temperature"])
         for name in ("probability_here", "probability")
     )
     differences = np.abs(here - there)
@@ -188,49 +255,53 @@ def check_model(
     if not differences[largest] <= tolerance:
         row = joined.iloc[largest]
         wrong.append(
-            f"{int((differences > tolerance).sum()):,} of {len(joined):,} images get another P(Male) here than in "
+            f"{int((differences > tolerance).sum()):,} of {len(joined):,} images have a different P(Male) here and in "
             f"data/predictions.csv ({row['image_id']}: {row['probability_here']:.4f}, not {row['probability']:.4f})"
         )
-    # A figure is a function of the written predictions, which leaves no room for another machine.
+    # Metrics are computed from the written predictions, so another machine gives the same ones.
     of_predictions = metrics_of(committed)
     edited = [
-        f"{name} is {of_predictions[name]:g}, not {figures.get(name)}"
+        f"{name} is {of_predictions[name]:g}, not {metrics.get(name)}"
         for name in of_predictions
-        if not abs(figures.get(name, np.inf) - of_predictions[name]) <= _LAST_DIGIT
-    ] + [f"{name} is no figure of predictions" for name in sorted(set(figures) - set(of_predictions))]
+        if not abs(metrics.get(name, np.inf) - of_predictions[name]) <= _LAST_DIGIT
+    ] + [f"{name} is not a metric of predictions" for name in sorted(set(metrics) - set(of_predictions))]
     if edited:
-        wrong.append(f"metrics/evaluate.json is not of data/predictions.csv: {', '.join(edited)}")
-    called = committed["predicted"] != (committed["probability"] >= judgement["threshold"])
+        wrong.append(f"metrics/evaluate.json does not follow from data/predictions.csv: {', '.join(edited)}")
+    called = committed["predicted"] != is_male(committed["probability"], sidecar["threshold"])
     if called.any():
-        wrong.append(f"{int(called.sum()):,} images of data/predictions.csv are not called as the threshold says")
+        wrong.append(f"{int(called.sum()):,} images of data/predictions.csv are not predicted as the threshold says")
     accuracy = metrics_of(fresh)["accuracy"]
-    found = f"accuracy {accuracy} here, {figures.get('accuracy')} committed; P(Male) differs by at most "
+    found = f"accuracy {accuracy} here, {metrics.get('accuracy')} committed; P(Male) differs by at most "
     found += f"{differences[largest]:.4f}"
     if wrong:
         return Finding(
             "model",
             "fail",
             f"{'; '.join(wrong)}. {found}",
-            "run: dvc repro --force calibrate, commit dvc.lock and metrics/, and dvc push; trust neither model nor "
-            "figures until then",
+            "run: dvc repro --force calibrate, commit dvc.lock and metrics/, and dvc push; trust neither the model nor "
+            "its metrics until then",
         )
     return Finding("model", "pass", found)
 
 
 def check_remote(missing: Sequence[str]) -> Finding:
-    """Judge whether others can get this revision's data.
+    """Check that others can get this revision's data.
 
     Args:
         missing: outs that are not in the remote.
     """
     if not missing:
         return Finding("remote", "pass", "all data of this revision is in the remote")
-    more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
-    return Finding("remote", "fail", f"not in the remote: {', '.join(missing[:_NAMED])}{more}", "run: dvc push")
+    return Finding("remote", "fail", f"not in the remote: {_first(missing)}", "run: dvc push")
+
+
+def _first(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _NAMED:,} more" if len(paths) > _NAMED else ""
+    return f"{', '.join(paths[:_NAMED])}{more}"
 
 
 def findings_markdown(findings: Sequence[Finding], unasked: Sequence[str]) -> str:
-    """Write findings as a Markdown table, below which are the names of the checks that were not asked for."""
+    """Format findings as a Markdown table, followed by the names of the checks that were not asked for."""
     lines = ["| Check | Verdict | Found | What to do |", "| --- | --- | --- | --- |"]
     for finding in findings:
         cells = (cell.replace("\n", " ").replace("|", "\\|") for cell in finding[2:])

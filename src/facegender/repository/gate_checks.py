@@ -5,37 +5,45 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from facegender.errors import FacegenderError
 from facegender.network.quiet import load_tensorflow
-from facegender.params import load_params
-from facegender.repository import gate, project
+from facegender.params import Gate, load_params
+from facegender.repository import gate, lock, revisions, status
 from facegender.repository.gate import Finding
 
+if TYPE_CHECKING:
+    from facegender.network.model_file import Sidecar
+
 MODEL, TEST_IMAGES = "models/gender.keras", "data/preprocessed/test"
-FIGURES, SLICES = "metrics/evaluate.json", "metrics/slices.json"
+METRICS, SLICES = "metrics/evaluate.json", "metrics/slices.json"
 CHECKS = ("lock", "floors", "base", "model", "remote")
+LIMITED = ("floors", "base", "model")
+"""Checks that read `gate` of params.yaml; with a base, the finding `limits` comes with them."""
 
 
-def run_checks(asked: list[str], base: str | None, without_remote: bool) -> list[Finding]:
-    """Make the checks that are asked for, all of them where one fails.
+def run_checks(asked: Sequence[str], base: str | None, without_remote: bool) -> list[Finding]:
+    """Run the checks that are asked for, all of them even if one fails.
 
     Args:
         asked: of CHECKS.
-        base: Git revision to compare with; None to compare with none.
-        without_remote: leave out the check of the remote.
+        base: Git revision to compare with, whose limits hold; None to compare with none, under this folder's limits.
+        without_remote: skip the check of the remote.
     """
     checks: dict[str, Callable[[], Finding]] = {
         "lock": _lock,
-        "floors": _floors,
+        "floors": lambda: _floors(base),
         "base": lambda: _base(base, asked),
-        "model": _model,
+        "model": lambda: _model(base),
         "remote": lambda: _remote(without_remote),
     }
-    return [gate.made(name, check) for name, check in checks.items() if name in asked]
+    named = [(name, check) for name, check in checks.items() if name in asked]
+    if base is not None and set(asked) & set(LIMITED):
+        named.insert(int("lock" in asked), ("limits", lambda: _limits(base)))
+    return [gate.run_check(name, check) for name, check in named]
 
 
 def show(page: str) -> None:
@@ -47,48 +55,65 @@ def show(page: str) -> None:
             file.write(page + "\n")
 
 
+def _limits_that_hold(base: str | None) -> Gate:
+    own = load_params().gate
+    return own if base is None else revisions.gate_of(base) or own
+
+
 def _lock() -> Finding:
-    # DVC alone tells of no surplus key while nothing is to run.
+    # DVC ignores unknown keys while nothing is stale.
     load_params()
-    return gate.check_lock(project.stale_stages())
+    return gate.check_lock(status.stale_stages(), status.missing_files())
 
 
-def _floors() -> Finding:
-    limits = load_params().gate
-    figures = _figures(FIGURES) | _figures(SLICES)
-    return gate.check_floors(figures, limits.floors, limits.ceilings, (FIGURES, SLICES))
+def _limits(base: str) -> Finding:
+    own, held = load_params().gate, revisions.gate_of(base)
+    metrics = _metrics(METRICS)
+    absolute = {"gate.floors": own.floors, "gate.ceilings": own.ceilings}
+    unknown = gate.unknown_metrics(absolute, metrics | _metrics(SLICES), (METRICS, SLICES))
+    unknown += gate.unknown_metrics({"gate.margins": own.margins}, metrics, (METRICS,))
+    return gate.check_limits(own.model_dump(), held.model_dump() if held else None, base, unknown)
+
+
+def _floors(base: str | None) -> Finding:
+    limits = _limits_that_hold(base)
+    metrics = _metrics(METRICS) | _metrics(SLICES)
+    return gate.check_floors(metrics, limits.floors, limits.ceilings, (METRICS, SLICES))
 
 
 def _base(base: str | None, asked: Sequence[str]) -> Finding:
     if base is None and list(asked) == ["base"]:
-        raise FacegenderError("no base to compare with; give --base REV")
+        raise FacegenderError("--base", "no revision to compare with", "give --base REV")
     if base is None:
         return Finding("base", "skipped", "no base to compare with: --base was not given")
-    params = load_params()
-    path = project.PREDICTIONS.as_posix()
-    if not project.has_out(base, path):
+    evaluate = load_params().evaluate
+    if not revisions.has_file(base, revisions.PREDICTIONS):
         return Finding(
-            "base", "skipped", f"the dvc.lock of {base} has no {path}: there is no model to compare with yet"
+            "base",
+            "skipped",
+            f"the dvc.lock of {base} has no {revisions.PREDICTIONS}: there is no model to compare with yet",
         )
-    tables = (project.predictions_of(base), project.predictions_here())
-    return gate.check_base(*tables, params.gate.margins, params.evaluate.resamples, params.evaluate.seed)
+    tables = (revisions.predictions_of(base), revisions.read_predictions())
+    return gate.check_base(*tables, _limits_that_hold(base).margins, evaluate.resamples, evaluate.seed)
 
 
-def _model() -> Finding:
-    params = load_params()
-    found, recorded = project.md5_of(MODEL), project.recorded_md5(MODEL)
+def _model(base: str | None) -> Finding:
+    tolerance = _limits_that_hold(base).tolerance
+    found, recorded = lock.md5_of(MODEL), lock.read_lock().get(MODEL)
     if found != recorded:
         raise FacegenderError(
-            f"{MODEL} has the MD5 sum {found}, and dvc.lock says {recorded}: it is another file; compare the remote's "
-            "with one that is known to be good, and push that; or run: dvc repro --force calibrate"
+            MODEL,
+            f"its MD5 sum is {found}, but dvc.lock has {recorded}, so it is a different file",
+            "compare the remote's with a copy that is known to be good, and push that; or run: dvc repro --force "
+            "calibrate",
         )
-    committed, figures = project.predictions_here(), _figures(FIGURES)
-    fresh, judgement = _predict()
-    return gate.check_model(fresh, committed, figures, judgement, params.gate.tolerance)
+    committed, metrics = revisions.read_predictions(), _metrics(METRICS)
+    fresh, sidecar = _predict()
+    return gate.check_model(fresh, committed, metrics, sidecar, tolerance)
 
 
-def _predict() -> tuple[pd.DataFrame, dict[str, float]]:
-    """Give what the model says here of the test images, and its threshold and temperature."""
+def _predict() -> "tuple[pd.DataFrame, Sidecar]":
+    """Return what the model predicts here for the test images, and its threshold and temperature."""
     load_tensorflow()
     import tensorflow as tf
 
@@ -101,28 +126,28 @@ def _predict() -> tuple[pd.DataFrame, dict[str, float]]:
     names = [record.image_id for record in read_records(TEST_IMAGES)]
     labels = [record.label for record in read_records(TEST_IMAGES)]
     if not names:
-        raise FacegenderError(f"{TEST_IMAGES}: holds no images; run: dvc pull {TEST_IMAGES}")
+        raise FacegenderError(TEST_IMAGES, "contains no images", f"run: dvc pull {TEST_IMAGES}")
     # As the stage evaluate does: GPUs round float32 to TensorFloat-32.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    model, judgement = load_calibrated(MODEL)
+    model, sidecar = load_calibrated(MODEL)
     images = (decode_image(record.jpeg, record.image_id) for record in read_records(TEST_IMAGES))
     rows, probabilities = pd.DataFrame({"image_id": names, "label": labels}), predict_images(model, images)
-    return predictions_table(rows, names, labels, probabilities, judgement["threshold"], TEST_IMAGES), judgement
+    return predictions_table(rows, names, labels, probabilities, sidecar["threshold"], TEST_IMAGES), sidecar
 
 
 def _remote(without_remote: bool) -> Finding:
     if without_remote:
         return Finding("remote", "skipped", "--no-remote was given: others may not be able to get this revision's data")
-    return gate.check_remote(project.not_in_remote())
+    return gate.check_remote(status.not_in_remote())
 
 
-def _figures(path: str) -> dict[str, Any]:
+def _metrics(path: str) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if not all(isinstance(value, int | float) and math.isfinite(value) for value in content.values()):
-            raise ValueError("a figure is no finite number")
+            raise ValueError("a metric is not a finite number")
     except OSError as error:
-        raise FacegenderError(f"{path}: {error.strerror}; run: git restore {path}, or: dvc repro") from error
+        raise FacegenderError(path, error.strerror or str(error), f"run: git restore {path}, or: dvc repro") from error
     except (ValueError, AttributeError) as error:
-        raise FacegenderError(f"{path}: no valid JSON of figures ({error}); run: dvc repro") from error
+        raise FacegenderError(path, f"not valid JSON of metrics ({error})", "run: dvc repro") from error
     return dict(content)

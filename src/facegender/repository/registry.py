@@ -1,39 +1,41 @@
 """The model of a release or of any revision, fetched through DVC from its cache or remote."""
 
+import logging.config
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
 
 import yaml
 from platformdirs import user_cache_path
 
 from facegender.errors import FacegenderError
-from facegender.repository.project import md5_of
+from facegender.repository.lock import md5_of
 
 ARTIFACT = "gender"
 """The model's name under `artifacts:` in dvc.yaml."""
 KEPT = 8
-"""Models in the user's cache at most; what was used longest ago goes first."""
+"""The most models in the user's cache; the least recently used one is deleted first."""
 
 
 def fetch_model(revision: str, repo: str = ".") -> Path:
-    """Give the file of a revision's model, from the user's cache where it is known.
+    """Fetch a revision's model into the user's cache, unless it is there.
 
     Args:
-        revision: `gender@v1.0.0` or `gender@latest` for a version that is registered by a tag of GTO, `gender#prod` for
-            the one that is in a stage now, or any Git revision.
+        revision: `gender@v1.0.0` or `gender@latest` for a version that a GTO tag registers, `gender#prod` for the one
+            that is in a stage now, or any Git revision.
         repo: folder or URL of the repository.
 
     Returns:
-        A `.keras` file in the user's cache, with the very bytes that the revision's dvc.lock names. Not to be changed.
+        A `.keras` file in the user's cache with the MD5 sum that the revision's dvc.lock records. Do not change it.
 
     Raises:
-        FacegenderError: there is no such revision, it has no such model, or the model can be had nowhere or is damaged.
+        FacegenderError: there is no such revision, it has no such model, or the model cannot be fetched or is damaged.
     """
     if not revision:
-        raise FacegenderError("no revision; give one, as gender@v1.0.0 or a Git revision")
-    # They take a second to load.
+        raise FacegenderError("revision", "it is empty", "give one, such as gender@v1.0.0 or a Git revision")
+    # These take a second to load.
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
     from dvc.scm import SCMError
@@ -44,11 +46,12 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         path = yaml.safe_load(files.read_text("dvc.yaml", encoding="utf-8"))["artifacts"][name]["path"]
         md5: str = files.info(path)["md5"]
     except SCMError as error:
-        raise FacegenderError(f"{revision}: {_line(error)}; see: git log, git tag, git fetch --tags") from error
+        raise FacegenderError(revision, _line(error), "see: git log, git tag, git fetch --tags") from error
     except (DvcException, OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise FacegenderError(
-            f"{revision}: its dvc.yaml and dvc.lock name no model {name} under artifacts ({_line(error)}); "
-            "take a revision of this pipeline in which it was run"
+            revision,
+            f"its dvc.yaml and dvc.lock have no model {name} under artifacts ({_line(error)})",
+            "choose a revision of this pipeline whose dvc.lock has the model",
         ) from error
 
     folder = user_cache_path("facegender") / "models"
@@ -62,13 +65,15 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
             # A remote's library raises errors of its own.
             except Exception as error:
                 raise FacegenderError(
-                    f"{revision}: its {path} is neither in DVC's cache here nor to be had from a remote; where it was "
-                    f"made, run: dvc push; or check it out and run: dvc repro ({_line(error)})"
+                    revision,
+                    f"its {path} is neither in DVC's cache here nor in a remote ({_line(error)})",
+                    "run dvc push where it was made, or check the revision out and run: dvc repro",
                 ) from error
             if md5_of(fetched) != md5:
                 raise FacegenderError(
-                    f"{revision}: its {path} in DVC's cache or remote is damaged: its MD5 is not dvc.lock's {md5}; "
-                    "docs/remotes.md says how to replace it"
+                    revision,
+                    f"its {path} in DVC's cache or remote is damaged: its MD5 sum is not {md5}, as in dvc.lock",
+                    "replace it as docs/remotes.md says",
                 )
             os.replace(fetched, model)
     os.utime(model)
@@ -78,10 +83,8 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
 
 
 def _resolve(revision: str, repo: str) -> tuple[str, str]:
-    """Give the artifact's name and a Git revision."""
-    # GTO configures logging when it is imported, and Python closes the handlers that are there before: absl's, which
-    # TensorFlow brings, closes what was standard error when it was made, as in a notebook.
-    with mock.patch("logging.config.dictConfig"):
+    """Return the artifact's name and a Git revision."""
+    with _logging_unchanged():
         import gto.api
     from gto.constants import parse_shortcut
     from gto.exceptions import GTOException
@@ -94,12 +97,27 @@ def _resolve(revision: str, repo: str) -> tuple[str, str]:
         # DVC's own look-up would find versions and stages that were withdrawn.
         versions = gto.api.show(repo, revision)
     except (GTOException, SCMError) as error:
-        raise FacegenderError(f"{revision}: {_line(error)}; see: gto show, git fetch --tags") from error
+        raise FacegenderError(revision, _line(error), "see: gto show, git fetch --tags") from error
     if not versions:
         raise FacegenderError(
-            f"{revision}: no version is registered as this, or no longer; see: gto show, git fetch --tags"
+            revision, "no such version is registered, or it was withdrawn", "see: gto show, git fetch --tags"
         )
     return shortcut.name, versions[0]["commit_hexsha"]
+
+
+@contextmanager
+def _logging_unchanged() -> Iterator[None]:
+    """Ignore `logging.config.dictConfig` inside the block.
+
+    GTO configures logging when it is imported, and Python then closes all existing handlers. The handler of absl, which
+    TensorFlow loads, closes the stream that was standard error when absl was imported: in a notebook, the notebook's.
+    """
+    configure = logging.config.dictConfig
+    logging.config.dictConfig = lambda config: None
+    try:
+        yield
+    finally:
+        logging.config.dictConfig = configure
 
 
 def _line(error: Exception) -> str:

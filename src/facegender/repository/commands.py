@@ -1,0 +1,30 @@
+"""Git and DVC run as commands in this folder."""
+
+import subprocess
+import sys
+
+from facegender.errors import FacegenderError
+
+
+def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of Git; its exit status is the caller's to judge. What is not UTF-8 is replaced."""
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, encoding="utf-8", errors="replace")
+
+
+def dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of DVC; its exit status is the caller's to judge."""
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)
+
+
+def output_of(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command of DVC printed to standard output.
+
+    Raises:
+        FacegenderError: it failed; with DVC's own error lines.
+    """
+    if done.returncode:
+        lines = (done.stdout + done.stderr).splitlines()
+        messages = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+        command = " ".join(["dvc", *done.args[3:]])
+        raise FacegenderError(command, " ".join(messages) or "it failed", "run it by itself to see more")
+    return done.stdout

@@ -1,0 +1,57 @@
+"""The MD5 sums that dvc.lock records, and those of the files themselves."""
+
+from pathlib import Path
+
+import yaml
+
+from facegender import files
+from facegender.errors import FacegenderError
+
+
+def locked_files(text: str, name: str) -> dict[str, str]:
+    """Parse a dvc.lock.
+
+    Args:
+        text: its content.
+        name: what an error calls it.
+
+    Returns:
+        The MD5 sum of each file and folder that a stage reads or writes, by path; a folder's ends in `.dir`.
+
+    Raises:
+        FacegenderError: it is something else.
+    """
+    try:
+        stages = (yaml.safe_load(text) or {}).get("stages", {}).values()
+        # Outs come last: a dependency may be recorded as it was in an earlier run.
+        entries = [entry for kind in ("deps", "outs") for stage in stages for entry in stage.get(kind, [])]
+        return {entry["path"]: entry["md5"] for entry in entries if "md5" in entry}
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise FacegenderError(
+            name, "not a valid lock file, perhaps half merged", "take either side and run: dvc repro"
+        ) from error
+
+
+def read_lock() -> dict[str, str]:
+    """Read this folder's dvc.lock, as `locked_files`.
+
+    Raises:
+        FacegenderError: it is missing, or something else.
+    """
+    try:
+        text = Path("dvc.lock").read_text(encoding="utf-8")
+    except OSError as error:
+        raise FacegenderError("dvc.lock", error.strerror or str(error), "run: dvc repro, and commit it") from error
+    return locked_files(text, "dvc.lock")
+
+
+def md5_of(path: str | Path) -> str:
+    """Return a file's MD5 sum.
+
+    Raises:
+        FacegenderError: it cannot be read.
+    """
+    try:
+        return files.md5_of(path)
+    except OSError as error:
+        raise FacegenderError(path, error.strerror or str(error), f"run: dvc pull {path}") from error

@@ -1,0 +1,124 @@
+"""What other revisions contain, and this folder's predictions to compare with theirs."""
+
+from pathlib import Path
+
+import pandas as pd
+from pydantic import ValidationError
+from ruamel.yaml import YAML, YAMLError
+
+from facegender.errors import FacegenderError
+from facegender.params import Gate
+from facegender.repository.commands import git
+from facegender.repository.lock import locked_files
+from facegender.repository.status import changed_places
+
+PREDICTIONS = "data/predictions.csv"
+
+
+def file_at(revision: str, path: str) -> str | None:
+    """Read a file that Git keeps; None where the revision does not have it.
+
+    Args:
+        revision: of Git.
+        path: relative to this folder.
+
+    Raises:
+        FacegenderError: there is no such commit, or this is not a repository.
+    """
+    _check_commit(revision)
+    shown = git("show", f"{revision}:./{path}")
+    return shown.stdout if shown.returncode == 0 else None
+
+
+def has_file(revision: str, path: str) -> bool:
+    """Return whether a revision's dvc.lock has a file.
+
+    Raises:
+        FacegenderError: as `file_at` and `locked_files`.
+    """
+    text = file_at(revision, "dvc.lock")
+    return text is not None and path in locked_files(text, f"{revision}: dvc.lock")
+
+
+def gate_of(revision: str) -> Gate | None:
+    """Read the group `gate` of a revision's params.yaml, and no other: those may have an older form.
+
+    Returns:
+        None where there is no such group, or it is not valid.
+
+    Raises:
+        FacegenderError: as `file_at`.
+    """
+    text = file_at(revision, "params.yaml")
+    try:
+        return Gate.model_validate(YAML(typ="safe").load(text or "")["gate"])
+    except (YAMLError, ValidationError, KeyError, TypeError):
+        return None
+
+
+def predictions_of(revision: str) -> pd.DataFrame:
+    """Read a revision's predictions, from DVC's cache or remote.
+
+    Raises:
+        FacegenderError: there is no such commit, or its predictions cannot be fetched or are something else.
+    """
+    import dvc.api
+
+    from facegender.evaluation.predictions import parse_predictions
+
+    _check_commit(revision)
+    try:
+        content = dvc.api.read(PREDICTIONS, rev=revision)
+    # A remote's library raises errors of its own.
+    except Exception as error:
+        raise FacegenderError(
+            revision,
+            f"its {PREDICTIONS} is neither in DVC's cache here nor in a remote ({' '.join(str(error).split())})",
+            "run dvc push where it was made, or check the revision out and run: dvc repro",
+        ) from error
+    return parse_predictions(content, f"{revision}: {PREDICTIONS}")
+
+
+def current_predictions() -> pd.DataFrame:
+    """Read this project's predictions, from any folder in it.
+
+    Raises:
+        FacegenderError: there are none, they are something else, or what they were made from has changed since.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        repository = Repo()
+        outs = repository.find_outs_by_path(str(Path(repository.root_dir, PREDICTIONS)))
+    except DvcException as error:
+        raise FacegenderError(Path.cwd(), str(error), "run this in the project's folder") from error
+    predictions = read_predictions(Path(repository.root_dir))
+    status = repository.status(targets=[out.stage.addressing for out in outs], with_deps=True)
+    for place in changed_places(status):
+        raise FacegenderError(
+            PREDICTIONS, f"{place} has changed since it was made", "run: dvc repro, or compare revisions"
+        )
+    return predictions
+
+
+def read_predictions(folder: Path = Path()) -> pd.DataFrame:
+    """Read a project's predictions, whatever changed since.
+
+    Raises:
+        FacegenderError: there are none, or they are something else.
+    """
+    from facegender.evaluation.predictions import parse_predictions
+
+    try:
+        content = (folder / PREDICTIONS).read_text(encoding="utf-8")
+    except OSError as error:
+        raise FacegenderError(PREDICTIONS, error.strerror or str(error), "run: dvc repro, or: dvc pull") from error
+    return parse_predictions(content, f"this folder: {PREDICTIONS}")
+
+
+def _check_commit(revision: str) -> None:
+    asked = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if asked.returncode:
+        found = "not a git repository" if "not a git repository" in asked.stderr else "unknown Git revision"
+        raise FacegenderError(revision or "no revision", found, "see: git log, git tag, git fetch --tags")

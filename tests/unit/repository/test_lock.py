@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from facegender.errors import FacegenderError
+from facegender.repository.lock import locked_files, md5_of, read_lock
+
+LOCK = """schema: '2.0'
+stages:
+  train:
+    deps:
+    - {path: data.csv, hash: md5, md5: of an earlier run}
+    - {path: raw.zip, hash: md5, md5: aa}
+    outs:
+    - {path: model, hash: md5, md5: bb.dir}
+  prepare:
+    outs:
+    - {path: data.csv, hash: md5, md5: cc}
+  nothing: {}
+"""
+
+
+def test_a_lock_file_has_the_sum_of_each_file_as_it_was_written() -> None:
+    assert locked_files(LOCK, "dvc.lock") == {"raw.zip": "aa", "model": "bb.dir", "data.csv": "cc"}
+    assert locked_files("", "dvc.lock") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<<<<<<< HEAD\nstages:\n=======\nstages:\n>>>>>>> other\n",
+        "- a",
+        "stages: 1",
+        "stages: {a: 1}",
+        "stages: {a: {outs: 1}}",
+    ],
+)
+def test_anything_else_is_a_one_line_error(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.lock").write_text(text)
+    with pytest.raises(FacegenderError, match=r"^dvc\.lock: not a valid lock file, perhaps half merged; .* dvc repro$"):
+        read_lock()
+
+
+def test_missing_files_are_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FacegenderError, match=r"^dvc\.lock: No such file or directory; run: dvc repro, and commit it$"):
+        read_lock()
+    with pytest.raises(FacegenderError, match=r"^a: No such file or directory; run: dvc pull a$"):
+        md5_of("a")
+
+
+def test_the_sum_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert md5_of(tmp_path / "a") == "900150983cd24fb0d6963f7d28e17f72"  # RFC 1321, A.5.

@@ -1,0 +1,76 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from facegender.errors import FacegenderError
+from facegender.params import Gate
+from facegender.repository.revisions import file_at, gate_of, has_file
+
+GATE = "gate: {floors: {accuracy: 6e-1}, ceilings: {}, margins: {}, tolerance: 0.02}\n"
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty Git repository, which is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    return tmp_path
+
+
+def commit(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    subprocess.run(["git", "add", "--all"], check=True)
+    user = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    subprocess.run(["git", *user, "commit", "--quiet", "--allow-empty", "-m", "commit"], check=True)
+
+
+def test_a_file_of_a_revision(repository: Path) -> None:
+    commit(repository, {"a.txt": "old\n"})
+    commit(repository, {"a.txt": "new\n"})
+
+    assert (file_at("HEAD~1", "a.txt"), file_at("HEAD", "a.txt")) == ("old\n", "new\n")
+    assert file_at("HEAD", "b.txt") is None
+
+
+@pytest.mark.parametrize("revision", ["nowhere", "HEAD~5", "HEAD:a.txt", "HEAD^{tree}", "--all"])
+def test_an_unknown_revision_is_an_error(repository: Path, revision: str) -> None:
+    commit(repository, {"a.txt": ""})
+    for read in (lambda: file_at(revision, "a.txt"), lambda: has_file(revision, "a"), lambda: gate_of(revision)):
+        with pytest.raises(FacegenderError) as caught:
+            read()
+        assert (caught.value.where, caught.value.what) == (revision, "unknown Git revision")
+
+
+def test_a_lock_file_of_a_revision(repository: Path) -> None:
+    commit(repository, {})
+    commit(repository, {"dvc.lock": "stages: {a: {outs: [{path: b, md5: c}]}}"})
+    commit(repository, {"dvc.lock": "<<<<<<< HEAD"})
+
+    assert not has_file("HEAD~2", "b")
+    assert has_file("HEAD~1", "b")
+    assert not has_file("HEAD~1", "c")
+    with pytest.raises(FacegenderError, match=r"^HEAD: dvc\.lock: not a valid lock file"):
+        has_file("HEAD", "b")
+
+
+def test_limits_of_a_revision_are_read_whatever_else_its_parameters_are(repository: Path) -> None:
+    commit(repository, {"params.yaml": f"an_old_group: 1\n{GATE}"})
+
+    assert gate_of("HEAD") == Gate(floors={"accuracy": 0.6}, ceilings={}, margins={}, tolerance=0.02)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "train: {}", "gate: 1", "gate: {floors: {}}", GATE.replace("0.02", "-1"), "gate: {", GATE * 2]
+)
+def test_without_valid_limits_a_revision_has_none(repository: Path, content: str) -> None:
+    commit(repository, {"params.yaml": content})
+
+    assert gate_of("HEAD") is None
+
+
+def test_without_parameters_a_revision_has_no_limits(repository: Path) -> None:
+    commit(repository, {})
+
+    assert gate_of("HEAD") is None
