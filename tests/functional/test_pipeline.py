@@ -104,7 +104,9 @@ def test_a_further_data_set_of_one_class_is_named_in_one_line(project: Path, tmp
 
     printed = run(folder, "python", "-m", "stages.evaluate_dataset", "men", status=1)
 
-    assert printed.splitlines()[-1].startswith("error: evaluate.datasets.men: only Male images to judge by")
+    assert printed.splitlines()[-1].startswith(
+        "error: evaluate.datasets.men: labels: only Male images, and the metrics need both classes"
+    )
     assert "Traceback" not in printed
 
 
