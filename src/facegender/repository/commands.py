@@ -26,5 +26,5 @@ def output_of(done: subprocess.CompletedProcess[str]) -> str:
         lines = (done.stdout + done.stderr).splitlines()
         messages = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
         command = " ".join(["dvc", *done.args[3:]])
-        raise FacegenderError(command, " ".join(messages) or "it failed", "run it by itself to see more")
+        raise FacegenderError(command, " ".join(messages) or "it failed", "run it on its own to see more")
     return done.stdout

@@ -99,20 +99,22 @@ def check_limits(
         revision: the base.
         unknown: limits of this folder on metrics that do not exist, as `unknown_metrics` describes them.
     """
-    if unknown:
-        return Finding("limits", "fail", ", ".join(unknown), _FIX_NAME)
-    if base is None:
-        found = f"params.yaml of {revision} has no valid gate, so the limits of this folder hold"
-        return Finding("limits", "pass", found, "read them as part of the review")
-    here, there = (_flat(limits, "gate") for limits in (own, base))
+    here, there = (_flat(limits, "gate") for limits in (own, base or {}))
     changed = [
         f"{key}: {there.get(key, 'none')} at {revision}, {here.get(key, 'none')} here"
         for key in sorted(here | there)
         if here.get(key) != there.get(key)
     ]
-    if not changed:
-        return Finding("limits", "pass", f"the same as at {revision}")
-    return Finding("limits", "pass", f"{', '.join(changed)}; those of {revision} hold", _CHANGE_LIMITS)
+    if base is None:
+        found = f"params.yaml of {revision} has no valid gate, so the limits of this folder hold"
+        remedy = "review them"
+    elif changed:
+        found, remedy = f"{', '.join(changed)}; those of {revision} hold", _CHANGE_LIMITS
+    else:
+        found, remedy = f"the same as at {revision}", ""
+    if unknown:
+        return Finding("limits", "fail", f"{', '.join(unknown)}; {found}", _FIX_NAME)
+    return Finding("limits", "pass", found, remedy)
 
 
 def _flat(content: Mapping[str, Any], place: str) -> dict[str, Any]:

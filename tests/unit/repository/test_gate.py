@@ -72,8 +72,9 @@ def test_limits_on_unknown_metrics_fail_before_they_are_merged_and_hold() -> Non
         "gate.floors.acuracy: no such metric in a.json or b.json (did you mean accuracy?)",
         "gate.ceilings.unheard: no such metric in a.json or b.json",
     ]
-    finding = gate.check_limits(GATE, GATE, "main", unknown)
-    assert finding[1:3] == ("fail", ", ".join(unknown))
+    finding = gate.check_limits(GATE, GATE | {"tolerance": 0.1}, "main", unknown)
+    changed = "gate.tolerance: 0.1 at main, 0.02 here; those of main hold"
+    assert finding[1:3] == ("fail", f"{unknown[0]}, {unknown[1]}; {changed}")
     assert finding.remedy.startswith("fix the name in gate of params.yaml")
 
 

@@ -110,7 +110,8 @@ def test_a_new_limit_on_an_unknown_metric_fails(group: str, project: Path) -> No
 
     assert limits.verdict == "fail"
     assert limits.found.startswith(f"gate.{group}.acuracy: no such metric in metrics/evaluate.json")
-    assert limits.found.endswith("(did you mean accuracy?)")
+    assert "(did you mean accuracy?)" in limits.found
+    assert f"gate.{group}.acuracy: none at HEAD, 0.5 here" in limits.found
 
 
 def test_checks_that_read_no_limits_come_without_them(project: Path) -> None:
