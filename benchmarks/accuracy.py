@@ -1,12 +1,11 @@
 """Validation accuracy against minutes, for several cuts and numbers of training images.
 
-Each setting is an experiment, `dvc exp run … train`, in one project; test images are not looked at. Its minutes
-are those of the stages from features on, with nothing known beforehand. Prints a Markdown table and draws a picture.
+Each setting is an experiment, `dvc exp run … train`, in one project; test images are not used. Its minutes are those
+of the stages features and train, with empty caches. Prints a Markdown table and draws a picture.
 
     python -m benchmarks.accuracy --celeba FOLDER --weights inception_v3_notop.h5 --picture accuracy.png
 """
 
-import argparse
 import json
 import shutil
 import tempfile
@@ -17,22 +16,23 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from benchmarks.measure import Run, measured, project, read_params, say, settings, table
+from benchmarks.measure import Run, argument_parser, measured, project, read_params, say, settings, table
 
-COUNTED = ("features", "train")
+COUNTED = ("features@train", "features@train_copies", "features@val", "train")
+"""The stages whose minutes count."""
 
 HEAD_SETTINGS = {"train.epochs": 20, "train.learning_rate": 0.001}
-"""Of the last layers alone, whose epochs take a second; all other cuts have the project's."""
+"""For `head`, whose epochs take a second. All other cuts have the project's settings."""
 
 
 class Point(NamedTuple):
-    """What a setting gives.
+    """The result of a setting.
 
     Attributes:
-        cut: first trained block, or head.
-        images: of training, without copies.
-        minutes: of the stages from features to train.
-        accuracy: on validation images, in the kept epoch.
+        cut: first trained block, or `head`.
+        images: number of training images, without copies.
+        minutes: of the stages in COUNTED.
+        accuracy: on validation images, in the best epoch.
     """
 
     cut: str
@@ -42,12 +42,12 @@ class Point(NamedTuple):
 
 
 def run_setting(folder: Path, cut: str, images: int, own_settings: Mapping[str, Any]) -> Point:
-    """Run one experiment with no features known; the last one's settings are still in params.yaml."""
+    """Run one experiment with an empty .cache. It must set every parameter that an earlier one set."""
     say(f"{cut}, {images} training images")
     shutil.rmtree(folder / ".cache", ignore_errors=True)
-    # Forced, so that no stage is skipped or restored.
     training = HEAD_SETTINGS if cut == "head" else own_settings
     values = {"backbone.trainable_from": cut, "partition.train": images, **training}
+    # Forced, so that DVC neither skips a stage nor restores its outs.
     command = [
         "dvc",
         "exp",
@@ -57,8 +57,9 @@ def run_setting(folder: Path, cut: str, images: int, own_settings: Mapping[str, 
         "train",
     ]
     run = measured(command, folder)
-    if not {"features@train", "features@val", "train"} <= {stage.name for stage in run.stages}:
-        raise SystemExit(f"a stage did not run:\n{run.printed}")
+    missing = set(COUNTED) - {stage.name for stage in run.stages}
+    if missing:
+        raise SystemExit(f"{cut}, {images} training images: {', '.join(sorted(missing))} did not run:\n{run.printed}")
     metrics = json.loads((folder / "metrics" / "train" / "metrics.json").read_text(encoding="utf-8"))
     point = Point(cut, images, minutes_of(run), metrics["best"]["val_accuracy"])
     say(f"{point}")
@@ -66,12 +67,12 @@ def run_setting(folder: Path, cut: str, images: int, own_settings: Mapping[str, 
 
 
 def minutes_of(run: Run) -> float:
-    """Add up the minutes of the stages that count."""
-    return sum(stage.seconds for stage in run.stages if stage.name.split("@")[0] in COUNTED) / 60
+    """Add up the minutes of the stages in COUNTED."""
+    return sum(stage.seconds for stage in run.stages if stage.name in COUNTED) / 60
 
 
 def draw(points: Sequence[Point], path: Path) -> None:
-    """Draw a line for each cut, a point for each number of images."""
+    """Draw a line for each cut, with a point for each number of images."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for cut in dict.fromkeys(point.cut for point in points):
@@ -91,14 +92,11 @@ def draw(points: Sequence[Point], path: Path) -> None:
 
 def main() -> None:
     """Run with the arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--celeba", type=Path, required=True, help="folder of the zip, the lists and the identities")
-    parser.add_argument("--weights", type=Path, required=True, help=".h5 of InceptionV3 without its top")
+    parser = argument_parser(__doc__, "celeba", "weights", "set")
     parser.add_argument("--cuts", nargs="+", default=["head", "mixed10", "mixed8", "mixed5", "mixed3"])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 4000, 14000], help="training images")
     parser.add_argument("--val", type=int, default=2000, help="validation images")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="more parameters")
-    parser.add_argument("--picture", type=Path, help="PNG to draw")
+    parser.add_argument("--picture", type=Path, help="PNG file to write")
     options = parser.parse_args()
     overrides = {"partition.val": options.val, "partition.test": 2, **settings(options.set)}
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,15 +1,14 @@
-"""How time, memory and disk of every stage grow with the number of training images, and what a larger sample costs.
+"""How time, memory and disk space of every stage grow with the number of training images; what more images cost.
 
-Each size runs cold in a project of its own, one copy of each image and one epoch; val and test have a quarter of the
-training images, as far as the data goes. --grow raises the training images in one project and takes them back.
-Prints Markdown tables.
+Each size runs cold in a project of its own, with one copy of each training image and one epoch; val and test have a
+quarter of the training images each, as far as the data allows. --grow changes the number of training images in one
+project, step by step. Prints Markdown tables.
 
     python -m benchmarks.growth --celeba FOLDER --weights inception_v3_notop.h5 [--sizes 1000 4000 16000]
     python -m benchmarks.growth --celeba FOLDER --weights inception_v3_notop.h5 --sizes 2000 20000 --grow
 """
 
 import argparse
-import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,7 @@ import yaml
 
 from benchmarks.measure import (
     Run,
+    argument_parser,
     change_params,
     measured_repro,
     megabytes,
@@ -28,18 +28,24 @@ from benchmarks.measure import (
     settings,
     table,
 )
+from facegender.files import md5_of
 from facegender.network.features import feature_paths, load_shard
+
+SPLITS = ("train", "train_copies", "val", "test")
+"""The folders of data/features."""
+
+TRAINING_FEATURES = ("features@train", "features@train_copies")
 
 
 class Size(NamedTuple):
     """What a number of training images costs.
 
     Attributes:
-        images: of training.
-        run: a cold one.
+        images: number of training images.
+        run: `dvc repro` from scratch.
         outs: bytes of each stage's outs.
         raw_features: bytes of all features as plain float16.
-        stored_features: bytes on disk of all copies of the features.
+        stored_features: bytes that features take on the disk, in all places.
     """
 
     images: int
@@ -50,29 +56,29 @@ class Size(NamedTuple):
 
 
 def outs_of(folder: Path) -> dict[str, int]:
-    """Read from dvc.lock how many bytes each stage's outs have."""
+    """Read the size of each stage's outs, bytes, from dvc.lock."""
     stages = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     return {name: sum(out["size"] for out in stage.get("outs", [])) for name, stage in stages.items()}
 
 
 def bytes_on_disk(files: Iterable[Path]) -> int:
-    """Add up what files take on the disk, hard links once. Bytes that reflinks share count for each."""
+    """Add up what files take on the disk. Hard links count once; bytes that reflinks share count for each file."""
     found = [file.stat() for file in files]
     return sum({(status.st_dev, status.st_ino): status.st_blocks * 512 for status in found}.values())
 
 
 def measure_features(folder: Path) -> tuple[int, int]:
-    """Give the bytes of all features as plain float16, and what memo, outs and DVC's cache take for them together."""
-    shards = [shard for split in ("train", "val", "test") for shard in feature_paths(folder / "data/features" / split)]
+    """Return the bytes of all features as plain float16, and what memo, outs and DVC's cache take up for them."""
+    shards = feature_paths(*(folder / "data/features" / split for split in SPLITS))
     raw = sum(load_shard(shard).features.nbytes for shard in shards)
-    digests = [hashlib.md5(shard.read_bytes()).hexdigest() for shard in shards]
+    digests = map(md5_of, shards)
     cached = [folder / ".dvc/cache/files/md5" / digest[:2] / digest[2:] for digest in digests]
     memo = [path for path in (folder / ".cache/features").rglob("*") if path.is_file()]
     return raw, bytes_on_disk([*shards, *cached, *memo])
 
 
 def run_size(options: argparse.Namespace, images: int) -> Size:
-    """Run cold with so many training images."""
+    """Run from scratch with this number of training images."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = project(options.celeba, options.weights, Path(temporary, "project"), parameters(options, images))
         run = measured_repro(folder)
@@ -80,7 +86,7 @@ def run_size(options: argparse.Namespace, images: int) -> Size:
 
 
 def parameters(options: argparse.Namespace, images: int) -> dict[str, Any]:
-    """Give the parameters for so many training images, by dotted key."""
+    """Return the parameters for this number of training images, by dotted key."""
     held_out = min(images // 8, options.held_out // 2) * 2
     return {
         "partition.train": images,
@@ -93,7 +99,7 @@ def parameters(options: argparse.Namespace, images: int) -> dict[str, Any]:
 
 
 def size_tables(sizes: Sequence[Size]) -> str:
-    """Give the tables of time, memory and outs by stage, and of the features' disk space, a column for each size."""
+    """Return the tables of time, memory and outs by stage, with a column for each size."""
     header = [f"{size.images:,}" for size in sizes]
     seconds = {size.images: {stage.name: stage.seconds for stage in size.run.stages} for size in sizes}
     peaks = {size.images: {stage.name: stage.peak for stage in size.run.stages} for size in sizes}
@@ -118,7 +124,7 @@ def size_tables(sizes: Sequence[Size]) -> str:
 
 
 def growth_table(options: argparse.Namespace) -> str:
-    """Give the table of what each step of --grow costs in one project."""
+    """Return the table of what each step of --grow costs in one project."""
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         start = parameters(options, options.grow[0])
@@ -127,30 +133,27 @@ def growth_table(options: argparse.Namespace) -> str:
             say(f"{images} training images in one project")
             change_params(folder, {"partition.train": images})
             run = measured_repro(folder)
-            computed = re.search(r"features train: (\d+) shards computed", run.printed)
-            ran = any(stage.name == "features@train" for stage in run.stages)
-            if ran != bool(computed):
-                raise SystemExit(f"the stage features does not say what it computed:\n{run.printed}")
-            of_features = sum(stage.seconds for stage in run.stages if stage.name == "features@train")
-            rows.append(
-                (f"{images:,}", computed[1] if computed else "not run", f"{of_features:.1f} s", f"{run.seconds:.1f} s")
-            )
-    return table(["Training images, in turn", "Shards computed", "features@train", "`dvc repro`"], rows)
+            computed = re.findall(r"features train(?:_copies)?: (\d+) shards computed", run.printed)
+            seconds = [stage.seconds for stage in run.stages if stage.name in TRAINING_FEATURES]
+            if len(computed) != len(seconds):
+                raise SystemExit(f"the stage features did not print how many shards it computed:\n{run.printed}")
+            shards = sum(map(int, computed)) if computed else "not run"
+            rows.append((f"{images:,}", shards, f"{sum(seconds):.1f} s", f"{run.seconds:.1f} s"))
+    return table(["Training images, in turn", "Shards computed", "features@train and copies", "`dvc repro`"], rows)
 
 
 def main() -> None:
     """Run with the arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--celeba", type=Path, required=True, help="folder of the zip, the lists and the identities")
-    parser.add_argument("--weights", type=Path, required=True, help=".h5 of InceptionV3 without its top")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 4000, 16000], help="training images, each cold")
+    parser = argument_parser(__doc__, "celeba", "weights", "set")
+    parser.add_argument(
+        "--sizes", type=int, nargs="*", default=[1000, 4000, 16000], help="training images, each from scratch"
+    )
     parser.add_argument("--grow", type=int, nargs="*", default=[4000, 5000, 4000], help="training images, in turn")
-    parser.add_argument("--held-out", type=int, default=3872, help="at most so many val and so many test images")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="more parameters")
+    parser.add_argument("--held-out", type=int, default=3872, help="at most this many val and this many test images")
     options = parser.parse_args()
     sizes = []
     for images in options.sizes:
-        say(f"{images} training images, cold")
+        say(f"{images} training images, from scratch")
         sizes.append(run_size(options, images))
     if sizes:
         print(size_tables(sizes))

@@ -1,12 +1,17 @@
-"""What the benchmarks share: a project to run in, time and memory of processes, Markdown tables. Linux only."""
+"""What the benchmarks share: a project to run in, time and memory of processes, arguments and Markdown tables.
 
+Linux only.
+"""
+
+import argparse
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,19 +26,19 @@ DATASET = {
     "partitions": "list_eval_partition.csv",
     "identities": "identity_CelebA.txt",
 }
-"""The keys of params.yaml and the files of the folder that --celeba names."""
+"""The keys of `dataset` in params.yaml, and their files in the folder that --celeba names."""
 
 _PAUSE = 0.05
 """Seconds between two looks at the running processes."""
 
 
 class Stage(NamedTuple):
-    """A stage as it ran.
+    """One run of a stage.
 
     Attributes:
-        name: as DVC has it, for example `features@train`.
+        name: its script and the script's argument, for example `features@train`.
         seconds: wall time.
-        peak: resident memory of its process and its children at their highest, bytes.
+        peak: highest resident memory of its process and of each of its children, added up, bytes.
     """
 
     name: str
@@ -42,13 +47,13 @@ class Stage(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A command as it ran.
+    """One run of a command.
 
     Attributes:
         seconds: wall time.
-        peak: resident memory of the command's own process and of its largest stage together, bytes.
-        stages: those that ran, in order.
-        printed: what the command wrote.
+        peak: highest resident memory of the command's own process plus that of its largest stage, bytes.
+        stages: the stages that ran, in order.
+        printed: standard output and standard error.
     """
 
     seconds: float
@@ -57,28 +62,30 @@ class Run(NamedTuple):
     printed: str
 
 
-def project(celeba: Path, weights: str | Path, folder: Path, overrides: Mapping[str, Any], source: Path = ROOT) -> Path:
-    """Clone a repository's last commit, with nothing computed and params/celeba.yaml as its parameters.
+def project(celeba: Path, weights: str, folder: Path, overrides: Mapping[str, Any]) -> Path:
+    """Clone this repository's last commit, without dvc.lock and with params/celeba.yaml as its parameters.
 
     Args:
-        celeba: holds the files of `DATASET`; they are linked to.
-        weights: what backbone.weights shall be: an .h5 file or `random`.
+        celeba: a folder with the files of `DATASET`; the project links to them.
+        weights: `imagenet`, `random`, or the absolute path of an .h5 file.
         folder: of the clone; must not exist.
         overrides: parameters by dotted key.
-        source: the repository.
 
     Returns:
         `folder`.
     """
-    subprocess.run(["git", "clone", "--quiet", str(source), str(folder)], check=True)
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     (folder / "dvc.lock").unlink()
     (folder / "data" / "celeba").mkdir(parents=True)
     for name in DATASET.values():
         (folder / "data" / "celeba" / name).symlink_to((celeba / name).resolve(strict=True))
     (folder / "params.yaml").write_bytes((folder / "params" / "celeba.yaml").read_bytes())
     dataset = {f"dataset.{key}": f"data/celeba/{name}" for key, name in DATASET.items()}
-    known = weights if weights == "random" else str(Path(weights).resolve(strict=True))
-    change_params(folder, {**dataset, "sample_data.images": 20, "backbone.weights": known, **overrides})
+    if weights in ("imagenet", "random"):
+        backbone = {"backbone.weights": weights, "backbone.weights_file": "params/no_weights.txt"}
+    else:
+        backbone = {"backbone.weights": "file", "backbone.weights_file": weights}
+    change_params(folder, {**dataset, **backbone, **overrides})
     return folder
 
 
@@ -86,7 +93,7 @@ def change_params(folder: Path, changes: Mapping[str, Any]) -> None:
     """Set parameters of a project by dotted key.
 
     Raises:
-        KeyError: there is no such parameter.
+        KeyError: a parameter does not exist.
     """
     params = read_params(folder)
     for dotted, value in changes.items():
@@ -104,20 +111,20 @@ def read_params(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def measured_repro(folder: Path, *arguments: str) -> Run:
-    """Run `dvc repro` in a project, with more arguments if any, and measure it and every stage that it runs."""
+    """Run `dvc repro`, with any further arguments, in a project and measure it and every stage that it runs."""
     return measured(["dvc", "repro", *arguments], folder)
 
 
 def measured(command: Sequence[str], folder: Path) -> Run:
     """Run a command in `folder` and measure it.
 
-    A stage's time is exact to 0.1 s, and its memory but for what it grows by in the last 0.05 s.
+    The time of a stage is accurate to 0.1 s. Its memory misses what it gains in its last 0.05 s.
 
     Raises:
-        SystemExit: the command fails; what it printed is the message.
+        SystemExit: the command failed; the message holds everything that it printed.
     """
     environment = os.environ | {
-        # The project's own library, and not the installed one.
+        # The project's own library, not the installed one.
         "PYTHONPATH": str(folder / "src"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "DVC_NO_ANALYTICS": "1",
@@ -131,12 +138,12 @@ def measured(command: Sequence[str], folder: Path) -> Run:
         log.seek(0)
         printed = log.read()
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} in {folder} failed:\n{printed}")
+        raise SystemExit(f"{' '.join(command)} failed in {folder}:\n{printed}")
     return Run(seconds, peak + max((stage.peak for stage in stages), default=0), stages, printed)
 
 
 def _watch(process: psutil.Popen) -> tuple[int, list[Stage]]:
-    """Give a process's peak memory and its stages, once it has ended."""
+    """Wait until a process ends, and return its own peak memory and the stages that it ran."""
     own_peak = 0
     starts: dict[psutil.Process, float] = {}
     peaks: dict[psutil.Process, dict[psutil.Process, int]] = {}
@@ -150,7 +157,7 @@ def _watch(process: psutil.Popen) -> tuple[int, list[Stage]]:
                 continue
             of_stage = peaks.setdefault(child, {child: 0})
             for member in [child, *_children(child)]:
-                # The first look at a child may find a fork before its exec, which shows its parent's memory.
+                # The first look may find a fork before its exec, which still shows the memory of its parent.
                 of_stage[member] = max(of_stage[member], peak_memory(member.pid)) if member in of_stage else 0
             seconds = time.perf_counter() - starts.setdefault(child, time.perf_counter()) + _PAUSE
             stages[child] = Stage(name, seconds, sum(of_stage.values()))
@@ -166,6 +173,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _stage_name(process: psutil.Process) -> str:
+    """Return the name of the stage that a process runs, or an empty string if it runs none."""
     try:
         words = process.cmdline()
     except psutil.NoSuchProcess:
@@ -175,8 +183,8 @@ def _stage_name(process: psutil.Process) -> str:
     return "@".join([words[2].removeprefix("stages."), *words[3:4]])
 
 
-def peak_memory(pid: int | str = "self") -> int:
-    """Give a process's highest resident memory up to now, bytes; 0 when it has ended."""
+def peak_memory(pid: int) -> int:
+    """Return a process's highest resident memory so far, bytes; 0 if it has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -185,29 +193,90 @@ def peak_memory(pid: int | str = "self") -> int:
     return int(found[1]) * 1024 if found else 0
 
 
+def timed(function: Callable[[], object]) -> float:
+    """Call a function and return the seconds that it took."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def take_turns(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Run each way once in every round, so that other load on the machine affects all of them alike.
+
+    Args:
+        ways: functions that return the seconds they took, by name.
+        rounds: at least 1.
+
+    Returns:
+        The seconds of each way, one for each round.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(1, rounds + 1):
+        for name, run in ways.items():
+            say(f"round {number}: {name}")
+            seconds[name].append(run())
+    return seconds
+
+
+def argument_parser(description: str | None, *shared: str) -> argparse.ArgumentParser:
+    """Make a parser with those of the shared arguments that a script needs: `celeba`, `weights`, `set`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if "celeba" in shared:
+        parser.add_argument("--celeba", type=Path, required=True, help=f"folder with {', '.join(DATASET.values())}")
+    if "weights" in shared:
+        parser.add_argument(
+            "--weights", type=_weights, required=True, help="imagenet, or an .h5 file of InceptionV3 without its top"
+        )
+    if "set" in shared:
+        parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further parameters")
+    return parser
+
+
+def _weights(text: str) -> str:
+    """Return `imagenet` as it is, and a path as an absolute one."""
+    if text == "imagenet":
+        return text
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text}: no such file; use imagenet or the path of an .h5 file")
+    return str(Path(text).resolve())
+
+
 def settings(texts: Sequence[str]) -> dict[str, Any]:
-    """Read what --set is given, KEY=VALUE each, as parameters by dotted key."""
+    """Parse the values of --set, KEY=VALUE each, into parameters by dotted key."""
     return {key: yaml.safe_load(value) for key, _, value in (text.partition("=") for text in texts)}
 
 
 def say(text: str) -> None:
-    """Tell on standard error what is under way; standard output is for tables."""
+    """Print progress to standard error; standard output is for the tables."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Give a Markdown table: the first column to the left, the others, which are numbers, to the right."""
+    """Return a Markdown table with its first column aligned left and the others, which are numbers, aligned right."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
 def megabytes(size: float) -> str:
-    """Write bytes as MB (10^6 bytes)."""
+    """Format bytes as MB (10^6 bytes)."""
     return f"{size / 1e6:,.0f} MB"
 
 
+def median_rate(images: int, seconds: Sequence[float]) -> float:
+    """Return the images per second in the median round."""
+    return images / statistics.median(seconds)
+
+
+def rate_cells(images: int, seconds: Sequence[float]) -> tuple[str, str]:
+    """Format the images per second in the median round and over all rounds."""
+    return (
+        f"{median_rate(images, seconds):.1f}",
+        f"{images / max(seconds):.1f} to {images / min(seconds):.1f}",
+    )
+
+
 def stage_table(run: Run) -> str:
-    """Give the table of a run's stages."""
+    """Return the table of a run's stages."""
     return table(
         ["Stage", "Wall time", "Peak memory"],
         [

@@ -1,19 +1,28 @@
-"""The time of `dvc status` and `dvc repro` with nothing changed beside a zip of 202,599 images; and of light stages.
+"""Time `dvc status` and `dvc repro` with nothing changed and a zip of 202,599 images; and measure the light stages.
 
-The zip holds the images of --celeba again and again under CelebA's 202,599 names. The light stages are those that need
-no TensorFlow; they run cold on 2,000 training images. Prints Markdown tables.
+The zip repeats the images of --celeba under CelebA's 202,599 names. The light stages are those that do not need
+TensorFlow; they run cold on 2,000 training images. Prints Markdown tables.
 
     python -m benchmarks.nothing_to_do --celeba FOLDER
 """
 
-import argparse
 import statistics
 import tempfile
 import zipfile
 from itertools import cycle
 from pathlib import Path
 
-from benchmarks.measure import DATASET, IMAGES, measured, measured_repro, project, say, stage_table, table
+from benchmarks.measure import (
+    DATASET,
+    IMAGES,
+    argument_parser,
+    measured,
+    measured_repro,
+    project,
+    say,
+    stage_table,
+    table,
+)
 
 LAST_OF_PARTITIONS = (162_770, 182_637, 202_599)
 """CelebA's last image of train, val and test."""
@@ -23,7 +32,7 @@ REPEATS = 5
 
 
 def full_size(celeba: Path, folder: Path) -> Path:
-    """Write CelebA's zip and lists at full size into a new folder, filled again and again from those in `celeba`."""
+    """Write a zip and lists of CelebA's full size to a new folder, by repeating those in `celeba`."""
     folder.mkdir()
     names = [f"{number + 1:06}.jpg" for number in range(LAST_OF_PARTITIONS[-1])]
     with zipfile.ZipFile(celeba / IMAGES) as source, zipfile.ZipFile(folder / IMAGES, "w") as target:
@@ -43,15 +52,14 @@ def full_size(celeba: Path, folder: Path) -> Path:
 
 
 def partition_of(name: str) -> int:
-    """Give the official partition of an image: 0 train, 1 val, 2 test."""
+    """Return the official partition of an image: 0 train, 1 val, 2 test."""
     return sum(int(name.removesuffix(".jpg")) > last for last in LAST_OF_PARTITIONS)
 
 
 def main() -> None:
     """Run with the arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--celeba", type=Path, required=True, help="folder of the zip, the lists and the identities")
-    parser.add_argument("--train", type=int, default=2000, help="images of the light stages")
+    parser = argument_parser(__doc__, "celeba")
+    parser.add_argument("--train", type=int, default=2000, help="training images of the light stages")
     parser.add_argument("--val", type=int, default=600)
     parser.add_argument("--test", type=int, default=600)
     options = parser.parse_args()
@@ -60,7 +68,7 @@ def main() -> None:
         folder = project(options.celeba, "random", Path(temporary, "light"), counts)
         say("the light stages, cold")
         light = measured_repro(folder, *LIGHT_STAGES)
-        say("writing the zip of full size")
+        say("writing the full-size zip")
         celeba = full_size(options.celeba, Path(temporary, "celeba"))
         small = dict.fromkeys(counts, 20) | {"backbone.trainable_from": "head", "train.epochs": 1}
         folder = project(celeba, "random", Path(temporary, "full"), small)
@@ -71,7 +79,7 @@ def main() -> None:
             say(f"dvc {command} with nothing changed, {REPEATS} times")
             runs = [measured(["dvc", command], folder) for _ in range(REPEATS)]
             if any("up to date" not in run.printed for run in runs):
-                raise SystemExit(f"dvc {command}: something was to do:\n{runs[-1].printed}")
+                raise SystemExit(f"dvc {command} was not up to date:\n{runs[-1].printed}")
             seconds = [run.seconds for run in runs]
             rows.append((f"`dvc {command}`", *(f"{of(seconds):.2f} s" for of in (min, statistics.median, max))))
     print(table(["Nothing changed, 202,599 images", "min", "median", "max"], rows))

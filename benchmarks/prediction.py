@@ -1,22 +1,32 @@
-"""Shows how fast `facegender predict` is beside the features stage, and how soon it has predicted one picture.
+"""Compare the speed of `facegender predict` with the features stage, and measure how long one picture takes.
 
 The features stage runs the whole trunk (`head`), as a prediction does, over shards of the same real images, with an
-empty memo; predictions read a folder of them. All take turns. Then one aligned picture is predicted by a process of its
-own, and one that is to be aligned. Prints Markdown tables.
+empty memo; predictions read a folder of them. All ways take turns. Then a process of its own predicts a single picture:
+one that is aligned, and one that must be aligned first. Prints Markdown tables.
 
     python -m benchmarks.prediction --celeba FOLDER --model models/gender.keras --weights inception_v3_notop.h5
 """
 
-import argparse
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import DATASET, measured, megabytes, say, table
-from benchmarks.trunk_engines import first_records, run_stage, take_turns
+from benchmarks.features_stage import first_records, run_features
+from benchmarks.measure import (
+    argument_parser,
+    measured,
+    median_rate,
+    megabytes,
+    rate_cells,
+    say,
+    table,
+    take_turns,
+    timed,
+)
 from facegender.data.images import decode_image, encode_jpeg
 from facegender.data.shards import read_records, write_shards
 from facegender.network.backbone import pretrained_backbone
@@ -29,17 +39,15 @@ STAGE = "features stage, whole trunk"
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--celeba", type=Path, required=True, help=f"folder of {DATASET['images']} and the lists")
+    """Run with the arguments of the command line."""
+    parser = argument_parser(__doc__, "celeba", "weights")
     parser.add_argument("--model", type=Path, required=True, help=".keras file of the stage calibrate")
-    parser.add_argument("--weights", required=True, help=".h5 of InceptionV3 without its top, for the features stage")
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--starts", type=int, default=5, help="processes of one picture each")
+    parser.add_argument("--starts", type=int, default=5, help="processes for each single picture")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         say("images")
         faces = prepare(options.celeba, options.images, folder)
         say("models")
@@ -47,13 +55,13 @@ def main() -> None:
         export_model(options.model, onnx, "onnx", faces)
         weights = folder / "backbone.weights.h5"
         pretrained_backbone(options.weights).save_weights(weights)
-        engine = OpenVinoEngine(weights, "head", folder / "networks")
+        engine = OpenVinoEngine(weights, "head", folder / "cache" / "trunks" / "trunk")
         first = next(read_records(folder / "images"))
         engine([decode_image(first.jpeg, first.image_id)])
 
-        ways: dict[str, Callable[[], object]] = {STAGE: lambda: run_stage(folder / "images", engine, folder)}
+        ways = {STAGE: partial(timed, partial(run_features, folder / "images", engine, folder))}
         for model in (options.model, onnx):
-            ways[f"predict, {model.suffix}"] = judging(faces, model)
+            ways[f"predict, {model.suffix}"] = partial(timed, predicting(faces, model))
         seconds = take_turns(ways, options.rounds)
         one_picture = start_rows(faces, folder, (options.model, onnx), options.starts)
     print(rate_table(seconds, options.images))
@@ -61,7 +69,7 @@ def main() -> None:
 
 
 def prepare(celeba: Path, count: int, folder: Path) -> Path:
-    """Write images as shards, `folder`/images, and as files, `folder`/faces, which is given."""
+    """Write images as shards to `folder`/images and as files to `folder`/faces, and return the latter."""
     records = first_records(celeba, count)
     for name in ("images", "faces"):
         (folder / name).mkdir()
@@ -71,8 +79,8 @@ def prepare(celeba: Path, count: int, folder: Path) -> Path:
     return folder / "faces"
 
 
-def judging(faces: Path, model: Path) -> Callable[[], object]:
-    """Give a function that predicts all pictures of a folder with a model, which is loaded and used once before."""
+def predicting(faces: Path, model: Path) -> Callable[[], object]:
+    """Load a model, use it once, and return a function that predicts all pictures of a folder with it."""
     classifier = load_classifier(model)
 
     def predict() -> int:
@@ -84,12 +92,11 @@ def judging(faces: Path, model: Path) -> Callable[[], object]:
 
 
 def start_rows(faces: Path, folder: Path, models: tuple[Path, ...], starts: int) -> list[tuple[str, ...]]:
-    """Judge one picture, aligned and on a canvas, in a process of its own, again and again."""
-    aligned = next(iter(sorted(faces.iterdir())))
+    """Predict a picture, aligned and on a larger canvas, in `starts` processes each."""
+    aligned = min(faces.iterdir())
     face = decode_image(aligned.read_bytes(), aligned.name)
     canvas = folder / "canvas.jpg"
-    larger = np.pad(face, ((200, 300), (100, 400), (0, 0)), mode="edge")
-    canvas.write_bytes(encode_jpeg(larger))
+    canvas.write_bytes(encode_jpeg(np.pad(face, ((200, 300), (100, 400), (0, 0)), mode="edge")))
     rows: list[tuple[str, ...]] = []
     for model in models:
         for name, picture in (("aligned", aligned), ("to be aligned", canvas)):
@@ -108,17 +115,12 @@ def start_rows(faces: Path, folder: Path, models: tuple[Path, ...], starts: int)
     return rows
 
 
-def rate_table(seconds: dict[str, list[float]], images: int) -> str:
-    """Give the table of rates."""
-    rates = {name: images / statistics.median(times) for name, times in seconds.items()}
+def rate_table(seconds: Mapping[str, list[float]], images: int) -> str:
+    """Return the table of images per second."""
+    stage_rate = median_rate(images, seconds[STAGE])
     rows = [
-        (
-            name,
-            f"{rate:.1f}",
-            f"{images / max(seconds[name]):.1f} to {images / min(seconds[name]):.1f}",
-            f"{rate / rates[STAGE]:.0%}",
-        )
-        for name, rate in rates.items()
+        (name, *rate_cells(images, times), f"{median_rate(images, times) / stage_rate:.0%}")
+        for name, times in seconds.items()
     ]
     return table([f"{images:,} images", "images/s", "all rounds", "of the stage"], rows)
 

@@ -1,18 +1,17 @@
-"""Shows that training the tail from features on disk is as fast as from memory, and what training without a cut costs.
+"""Compare training of the tail on features from disk and from memory, and training without a cut.
 
-All train the same layers on as many images. The ways take turns, round by round, each in a fresh process that is warmed
-up before an epoch is measured, by two steps or, for `fit_tail`, by an epoch:
+All ways train the same layers on the same number of images. They take turns, round by round, each in a new process
+that warms up before the measured epoch, by two steps or, for `fit_tail`, by an epoch:
 
 - arrays in memory: `train_on_batch` on float16 features, plain and compiled by XLA;
-- shards on disk: `fit_tail`, as the stage train calls it, with the files it keeps of each epoch;
+- shards on disk: `fit_tail`, as the stage train calls it, including the files that it keeps of each epoch;
 - whole network: `train_on_batch` on uint8 images in memory, with the layers below the cut frozen.
 
-Features are random, as sparse as those of a ReLU; the speed does not depend on what they say. Prints a Markdown table.
+Features are random, with as many zeros as after a ReLU; their values do not affect the speed. Prints a Markdown table.
 
     python -m benchmarks.tail_training --weights inception_v3_notop.h5
 """
 
-import argparse
 import statistics
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from benchmarks.measure import say, table
+from benchmarks.measure import argument_parser, median_rate, rate_cells, say, table, take_turns
 from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.images import encode_jpeg
 from facegender.data.shards import Record, shard_paths, write_shards
@@ -40,7 +40,7 @@ from facegender.network.training import fit_tail
 
 DROPOUT, LEARNING_RATE, SEED = 0.5, 1e-4, 0
 VALIDATION_IMAGES = 10
-"""So few that an epoch is all training."""
+"""Few, so that an epoch is almost only training."""
 
 ZEROS = 0.86
 """Share of zeros among the features of block mixed7."""
@@ -49,14 +49,14 @@ MEMORY, XLA, DISK, WHOLE = "arrays in memory", "arrays in memory, XLA", "shards 
 
 
 class Task(NamedTuple):
-    """What is trained on what.
+    """A training task.
 
     Attributes:
-        weights: InceptionV3's, as the stage pretrained writes them.
+        weights: InceptionV3's, as written by the stage pretrained.
         trainable_from: the cut.
-        features: folder of the folders train and val of feature shards.
-        images: as many as the training features, a multiple of `batch_size`.
-        batch_size: images a step.
+        features: folder with the folders train and val of feature shards.
+        images: number of training images, a multiple of `batch_size`.
+        batch_size: images per step.
     """
 
     weights: Path
@@ -67,37 +67,37 @@ class Task(NamedTuple):
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", required=True, help="as backbone.weights: imagenet or the path of an .h5 file")
+    """Run with the arguments of the command line."""
+    parser = argument_parser(__doc__, "weights")
     parser.add_argument("--trainable-from", nargs="+", default=["mixed8", "mixed7"])
-    parser.add_argument("--images", type=int, default=1600, help="of an epoch, at most: as many as fill whole batches")
+    parser.add_argument("--images", type=int, default=1600, help="of an epoch; rounded down to whole batches")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    arguments = parser.parse_args()
-    images = arguments.images - arguments.images % arguments.batch_size
+    options = parser.parse_args()
+    images = options.images - options.images % options.batch_size
     if not images:
         parser.error("--images: fewer than one batch")
-    rates = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    seconds = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         weights = folder / "backbone.weights.h5"
-        pretrained_backbone(arguments.weights).save_weights(weights)
-        for cut in arguments.trainable_from:
+        pretrained_backbone(options.weights).save_weights(weights)
+        for cut in options.trainable_from:
             say(f"{cut}: features")
             shape = tail_of(build_model(HEIGHT, WIDTH), cut).input_shape[1:]
             write_random_features(folder / cut / "train", images, shape)
             write_random_features(folder / cut / "val", VALIDATION_IMAGES, shape)
-            task = Task(weights, cut, folder / cut, images, arguments.batch_size)
-            rates[cut] = take_turns(task, arguments.rounds, arguments.ways)
+            task = Task(weights, cut, folder / cut, images, options.batch_size)
+            ways = {name: partial(in_new_process, WAYS[name], task) for name in options.ways}
+            seconds[cut] = take_turns(ways, options.rounds)
 
-    print(f"{images} images in batches of {arguments.batch_size}, median of {arguments.rounds} rounds:\n")
-    print(report(rates))
+    print(f"{images} images in batches of {options.batch_size}, median of {options.rounds} rounds:\n")
+    print(rate_table(seconds, images))
 
 
 def write_random_features(folder: Path, images: int, shape: tuple[int, ...]) -> None:
-    """Write feature shards of float16 (images, *shape): normal numbers less a constant, where positive, or 0."""
+    """Write feature shards of float16 (images, *shape): ReLU of normal numbers, shifted so that ZEROS of them are 0."""
     generator = np.random.default_rng([SEED, images])
     threshold = statistics.NormalDist().inv_cdf(ZEROS)
 
@@ -113,24 +113,14 @@ def write_random_features(folder: Path, images: int, shape: tuple[int, ...]) -> 
             (folder / f"{shard.stem}.npz.zst").write_bytes(pack_shard(compute_shard(shard, engine), shard))
 
 
-def take_turns(task: Task, rounds: int, ways: list[str]) -> dict[str, list[float]]:
-    """Run each way once a round in a process of its own, and give each one's images per second."""
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(1, rounds + 1):
-        for name in ways:
-            say(f"{task.trainable_from}, round {number}: {name}")
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-                rates[name].append(task.images / process.submit(run_way, name, task).result())
-    return rates
-
-
-def run_way(name: str, task: Task) -> float:
-    """Give the seconds of an epoch."""
-    return WAYS[name](task)
+def in_new_process(way: Callable[[Task], float], task: Task) -> float:
+    """Call a way in a process of its own and return the seconds of its epoch."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(way, task).result()
 
 
 def train_in_memory(task: Task, jit_compile: bool = False) -> float:
-    """Give the seconds of an epoch of the tail on arrays of features."""
+    """Return the seconds of an epoch of the tail on arrays of features."""
     shards = [load_shard(path) for path in feature_paths(task.features / "train")]
     features = np.concatenate([shard.features for shard in shards])
     labels = np.concatenate([shard.labels for shard in shards])
@@ -138,12 +128,12 @@ def train_in_memory(task: Task, jit_compile: bool = False) -> float:
 
 
 def train_in_memory_with_xla(task: Task) -> float:
-    """Give the seconds of an epoch of the tail on arrays of features, compiled by XLA."""
+    """Return the seconds of an epoch of the tail on arrays of features, compiled by XLA."""
     return train_in_memory(task, jit_compile=True)
 
 
 def train_from_disk(task: Task) -> float:
-    """Give the seconds of the second epoch of `fit_tail`, set up as in the stage train."""
+    """Return the seconds of the second epoch of `fit_tail`, set up as in the stage train."""
     keras.utils.set_random_seed(SEED)
     tf.config.experimental.enable_op_determinism()
     tail = tail_of(network(task), task.trainable_from)
@@ -169,7 +159,7 @@ def train_from_disk(task: Task) -> float:
 
 
 def train_whole(task: Task) -> float:
-    """Give the seconds of an epoch of the whole network on images, of which the trunk's layers are frozen."""
+    """Return the seconds of an epoch of the whole network on images, with the layers of the trunk frozen."""
     model = network(task)
     trunk_of(model, task.trainable_from).trainable = False
     images = np.random.default_rng(SEED).integers(0, 256, (task.images, HEIGHT, WIDTH, 3), np.uint8)
@@ -190,7 +180,7 @@ def train_epoch(
     batch_size: int,
     jit_compile: bool = False,
 ) -> float:
-    """Compile as `fit_tail` does, take two steps, and give the seconds of an epoch after them."""
+    """Compile as `fit_tail` does, take two steps, and return the seconds of the epoch that follows."""
     model.compile(
         keras.optimizers.Adam(LEARNING_RATE),
         loss="sparse_categorical_crossentropy",
@@ -214,19 +204,18 @@ WAYS: dict[str, Callable[[Task], float]] = {
 }
 
 
-def report(rates: Mapping[str, Mapping[str, list[float]]]) -> str:
-    """Give the table of images per second by cut and way."""
+def rate_table(seconds: Mapping[str, Mapping[str, list[float]]], images: int) -> str:
+    """Return the table of images per second by cut and way."""
     rows = []
-    for cut, ways in rates.items():
-        median = {name: statistics.median(values) for name, values in ways.items()}
-        for name, values in ways.items():
+    for cut, of_cut in seconds.items():
+        rates = {name: median_rate(images, times) for name, times in of_cut.items()}
+        for name, rate in rates.items():
             rows.append(
                 (
                     f"{cut}, {name}",
-                    f"{median[name]:.1f}",
-                    f"{min(values):.1f} to {max(values):.1f}",
-                    f"{median[name] / median[MEMORY]:.0%}" if MEMORY in median else "",
-                    f"{median[name] / median[WHOLE]:.1f}" if WHOLE in median else "",
+                    *rate_cells(images, of_cut[name]),
+                    f"{rate / rates[MEMORY]:.0%}" if MEMORY in rates else "",
+                    f"{rate / rates[WHOLE]:.1f}" if WHOLE in rates else "",
                 )
             )
     return table(("trained from, on", "images/s", "all rounds", f"of {MEMORY}", "times the whole network"), rows)

@@ -1,10 +1,10 @@
-"""The report's way of transfer learning, as a user of Keras writes it, with its sampling faults mended.
+"""The naive way of transfer learning, as tutorials show it: everything in memory, the whole network in each epoch.
 
-All images are read into float32 arrays; ImageDataGenerator augments them; the whole InceptionV3 runs in every epoch,
-frozen up to a block or altogether; test images are predicted one by one. Prints one line of JSON: times, rates, memory
-and test accuracy. benchmarks/against_report.py runs it; by itself, in a folder that holds data/partition/*.csv:
+All images are read into float32 arrays; ImageDataGenerator augments them; all of InceptionV3 runs in every epoch,
+frozen below a block or as a whole; test images are predicted one by one. Prints one line of JSON: times, rates, memory
+and test accuracy. benchmarks/against_naive.py runs it. To run it alone, in a folder that holds data/partition/*.csv:
 
-    python benchmarks/report_recipe.py --images img_align_celeba.zip --weights inception_v3_notop.h5
+    python benchmarks/naive_way.py --images img_align_celeba.zip --weights inception_v3_notop.h5
 """
 
 import argparse
@@ -31,7 +31,7 @@ MONITORED = "val_loss"
 
 
 def read_split(partition: Path, archive: zipfile.ZipFile) -> tuple[Images, Labels]:
-    """Read a split's images, float32 (n, height, width, 3) in 0 … 255, and labels, one-hot (n, 2)."""
+    """Read a split's images, float32 (n, height, width, 3) in [0, 255], and its labels, one-hot (n, 2)."""
     members = {Path(name).name: name for name in archive.namelist()}
     rows = pd.read_csv(partition)
     images = []
@@ -44,20 +44,20 @@ def read_split(partition: Path, archive: zipfile.ZipFile) -> tuple[Images, Label
 def build_network(
     weights: str, image_shape: tuple[int, ...], trainable_from: str, dropout: float, learning_rate: float
 ) -> keras.Model:
-    """Build InceptionV3 with a new head. It is frozen below block `trainable_from`, wholly for `head`."""
-    body = InceptionV3(include_top=False, weights=weights, input_shape=image_shape)
+    """Build InceptionV3 with a new head. It is frozen below block `trainable_from`, and as a whole for `head`."""
+    backbone = InceptionV3(include_top=False, weights=weights, input_shape=image_shape)
     if trainable_from == "head":
-        frozen = len(body.layers)
+        frozen = len(backbone.layers)
     else:
         before = f"mixed{int(trainable_from.removeprefix('mixed')) - 1}"
-        frozen = [layer.name for layer in body.layers].index(before) + 1
-    for index, layer in enumerate(body.layers):
-        # Frozen batch normalisation works with its stored statistics.
+        frozen = [layer.name for layer in backbone.layers].index(before) + 1
+    for index, layer in enumerate(backbone.layers):
+        # Frozen batch normalisation uses its stored statistics.
         layer.trainable = index >= frozen and not isinstance(layer, keras.layers.BatchNormalization)
-    output = keras.layers.GlobalAveragePooling2D()(body.output)
+    output = keras.layers.GlobalAveragePooling2D()(backbone.output)
     output = keras.layers.Dropout(dropout)(output)
     output = keras.layers.Dense(2, activation="softmax")(output)
-    network = keras.Model(body.input, output)
+    network = keras.Model(backbone.input, output)
     network.compile(keras.optimizers.Adam(learning_rate), loss="categorical_crossentropy", metrics=["accuracy"])
     return network
 
@@ -65,7 +65,11 @@ def build_network(
 def train(
     network: keras.Model, splits: dict[str, tuple[Images, Labels]], options: argparse.Namespace
 ) -> tuple[keras.Model, int]:
-    """Fit the network; give the best epoch's, after --steps the last one's, and the images that were trained on."""
+    """Train the network.
+
+    Returns:
+        The network of the best epoch, or after --steps as it is, and the number of images that it was trained on.
+    """
     augmenting = ImageDataGenerator(
         preprocessing_function=preprocess_input, rotation_range=10, zoom_range=0.2, horizontal_flip=True
     )
@@ -91,13 +95,13 @@ def train(
 
 
 def test(network: keras.Model, images: Images, labels: Labels) -> float:
-    """Give the accuracy on images that are predicted one by one."""
+    """Return the accuracy on images that are predicted one by one."""
     predicted = [network.predict(preprocess_input(image[None].copy()), verbose=0)[0].argmax() for image in images]
     return float(np.mean(np.array(predicted) == labels.argmax(axis=1)))
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Read, train and test; give what it took, in seconds, images a second and bytes."""
+    """Read, train and test; return the cost in seconds, images per second and bytes, and the accuracy."""
     keras.utils.set_random_seed(options.seed)
     clock = [time.perf_counter()]
     with zipfile.ZipFile(options.images) as archive:
@@ -118,7 +122,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "training_seconds": training,
         "testing_seconds": testing,
         "total_seconds": clock[-1] - clock[0],
-        # Validation, checkpoints and the building of the network included.
+        # Includes validation, checkpoints and building the network.
         "training_images_per_second": trained / training,
         "testing_images_per_second": tested / testing,
         "accuracy": accuracy,
@@ -130,8 +134,10 @@ def main() -> None:
     """Run with the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", required=True, help="zip of CelebA's aligned images")
-    parser.add_argument("--partition", type=Path, default=Path("data/partition"), help="folder of the split's tables")
-    parser.add_argument("--weights", required=True, help=".h5 of InceptionV3 without its top")
+    parser.add_argument(
+        "--partition", type=Path, default=Path("data/partition"), help="folder with the tables of the splits"
+    )
+    parser.add_argument("--weights", required=True, help="imagenet, or an .h5 file of InceptionV3 without its top")
     parser.add_argument("--trainable-from", default="head", help="first trained block, or head")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=128)
@@ -139,7 +145,9 @@ def main() -> None:
     parser.add_argument("--patience", type=int, default=3)
     parser.add_argument("--dropout", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=120)
-    parser.add_argument("--steps", type=int, help="stop after so many training steps and test images: for the memory")
+    parser.add_argument(
+        "--steps", type=int, help="stop after this many training steps and test images, to measure memory"
+    )
     print(json.dumps(run(parser.parse_args())))
 
 

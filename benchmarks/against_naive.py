@@ -1,16 +1,16 @@
-"""The pipeline against the report's way on the same images, weights and settings: time, memory, accuracy.
+"""Compare the pipeline with the naive way on the same images, weights and settings: time, memory and accuracy.
 
-The two run one after the other; then the pipeline runs again with another learning rate. An epoch of the report's way
-sees each image once, newly transformed; one of the pipeline sees it and its --copies. Prints Markdown tables.
+They run one after the other; then the pipeline runs again with another learning rate. In an epoch the naive way sees
+each image once, with a new transformation; the pipeline sees each image and its --copies. Prints Markdown tables.
 
-    python -m benchmarks.against_report --celeba FOLDER --weights inception_v3_notop.h5 [--trainable-from mixed8]
+    python -m benchmarks.against_naive --celeba FOLDER --weights inception_v3_notop.h5 [--trainable-from mixed8]
 
-With --memory-only the report's way stops after a few steps and the pipeline trains one epoch, to compare memory alone:
+With --memory-only, which compares nothing but memory, the naive way stops after a few steps and the pipeline trains
+for one epoch:
 
-    python -m benchmarks.against_report --celeba FOLDER --weights … --train 14000 --val 4000 --test 3800 --memory-only
+    python -m benchmarks.against_naive --celeba FOLDER --weights … --train 14000 --val 4000 --test 3800 --memory-only
 """
 
-import argparse
 import json
 import sys
 import tempfile
@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks.measure import (
     IMAGES,
     Run,
+    argument_parser,
     change_params,
     measured,
     measured_repro,
@@ -32,23 +33,28 @@ from benchmarks.measure import (
     table,
 )
 
-RECIPE = Path(__file__).with_name("report_recipe.py")
+NAIVE_WAY = Path(__file__).with_name("naive_way.py")
 SAME_TRAINING = {"train.hidden_units": 0, "train.monitor": "val_loss", "train.schedule": "constant"}
-"""What the report's way does not know."""
+"""What the naive way does not support."""
 
 STEPS = 3
-"""Training steps of the report's way when only its memory is of interest."""
+"""Training steps of the naive way if only memory is compared."""
 
 
-def run_recipe(folder: Path, weights: Path, steps: int) -> tuple[Run, dict[str, Any]]:
-    """Run the report's way on a project's partition and settings.
+def run_naive_way(folder: Path, weights: str, steps: int) -> tuple[Run, dict[str, Any]]:
+    """Run the naive way on a project's partition and settings.
+
+    Args:
+        folder: the project.
+        weights: `imagenet`, or the absolute path of an .h5 file.
+        steps: training steps after which it stops; 0 for whole epochs.
 
     Returns:
-        The run, and what the report's way says of itself.
+        The run, and the metrics that the naive way printed.
     """
     measured_repro(folder, "partition")
     params = read_params(folder)
-    command = [sys.executable, str(RECIPE), "--images", f"data/celeba/{IMAGES}", "--weights", str(weights.resolve())]
+    command = [sys.executable, str(NAIVE_WAY), "--images", f"data/celeba/{IMAGES}", "--weights", weights]
     command += ["--trainable-from", params["backbone"]["trainable_from"]]
     for key in ("epochs", "batch_size", "learning_rate", "patience", "dropout", "seed"):
         command += [f"--{key.replace('_', '-')}", str(params["train"][key])]
@@ -62,31 +68,28 @@ def accuracy(folder: Path) -> float:
 
 
 def share(part: float, whole: float) -> str:
-    """Write what part of the whole something is, as 1/8.3."""
+    """Format a part as a fraction of the whole, for example 1/8.3."""
     return f"1/{whole / part:.1f}" if part != whole else "1"
 
 
-def compare(rows: list[tuple[str, float, int, float]]) -> str:
-    """Give the table of ways: name, seconds, peak memory, accuracy. The first is the report's."""
+def comparison_table(rows: list[tuple[str, float, int, float]]) -> str:
+    """Return the table of ways: name, seconds, peak memory in bytes, accuracy. The first row is the naive way."""
     _, seconds, memory, _ = rows[0]
     return table(
-        ["Way", "Wall time", "of the report's", "Peak memory", "of the report's", "Test accuracy"],
+        ["Way", "Wall time", "of the naive way's", "Peak memory", "of the naive way's", "Test accuracy"],
         [(way, f"{s:.0f} s", share(s, seconds), megabytes(m), share(m, memory), f"{a:.3f}") for way, s, m, a in rows],
     )
 
 
 def main() -> None:
     """Run with the arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--celeba", type=Path, required=True, help="folder of the zip, the lists and the identities")
-    parser.add_argument("--weights", type=Path, required=True, help=".h5 of InceptionV3 without its top")
+    parser = argument_parser(__doc__, "celeba", "weights", "set")
     parser.add_argument("--train", type=int, default=2000)
     parser.add_argument("--val", type=int, default=600)
     parser.add_argument("--test", type=int, default=600)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--trainable-from", default="head")
     parser.add_argument("--copies", type=int, default=1)
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="more parameters, for both ways")
     parser.add_argument("--memory-only", action="store_true")
     options = parser.parse_args()
     overrides = {
@@ -100,35 +103,35 @@ def main() -> None:
         **settings(options.set),
     }
     with tempfile.TemporaryDirectory() as temporary:
-        folder = project(options.celeba, options.weights, Path(temporary, "report"), overrides)
-        say("the report's way")
-        run, report = run_recipe(folder, options.weights, STEPS if options.memory_only else 0)
-        say(json.dumps(report))
+        folder = project(options.celeba, options.weights, Path(temporary, "naive"), overrides)
+        say("the naive way")
+        run, naive = run_naive_way(folder, options.weights, STEPS if options.memory_only else 0)
+        say(json.dumps(naive))
         folder = project(options.celeba, options.weights, Path(temporary, "pipeline"), overrides)
         say("cold dvc repro")
         cold = measured_repro(folder)
-        peak = report["peak_memory"]
+        peak = naive["peak_memory"]
         if options.memory_only:
             print(stage_table(cold))
             largest = max(stage.peak for stage in cold.stages)
-            ways = [("the report's way", peak), ("largest stage", largest), ("`dvc repro` with its stage", cold.peak)]
+            ways = [("the naive way", peak), ("largest stage", largest), ("`dvc repro` with its stage", cold.peak)]
             rows = [(way, megabytes(memory), share(memory, peak)) for way, memory in ways]
-            print(table(["Way", "Peak memory", "of the report's"], rows))
+            print(table(["Way", "Peak memory", "of the naive way's"], rows))
             return
         compared = [
-            ("the report's way", run.seconds, peak, report["accuracy"]),
+            ("the naive way", run.seconds, peak, naive["accuracy"]),
             ("`dvc repro`, cold", cold.seconds, cold.peak, accuracy(folder)),
         ]
         change_params(folder, {"train.learning_rate": read_params(folder)["train"]["learning_rate"] * 1.5})
         say("dvc repro with another learning rate")
         changed = measured_repro(folder)
         compared.append(("`dvc repro`, another learning rate", changed.seconds, changed.peak, accuracy(folder)))
-    print(compare(compared))
+    print(comparison_table(compared))
     rates = [
-        ("training, with validation", report["training_images_per_second"]),
-        ("testing", report["testing_images_per_second"]),
+        ("training, with validation", naive["training_images_per_second"]),
+        ("testing", naive["testing_images_per_second"]),
     ]
-    print(table(["The report's way", "images/s"], [(name, f"{rate:.1f}") for name, rate in rates]))
+    print(table(["The naive way", "images/s"], [(name, f"{rate:.1f}") for name, rate in rates]))
     print(stage_table(cold))
 
 
