@@ -27,7 +27,7 @@ from benchmarks.measure import (
 LAST_OF_PARTITIONS = (162_770, 182_637, 202_599)
 """CelebA's last image of train, val and test."""
 
-LIGHT_STAGES = ("sample_data", "eda", "partition", "preprocess", "augment", "baseline")
+LIGHT_STAGES = ("synthetic_data", "eda", "partition", "preprocess", "augment", "baseline")
 REPEATS = 5
 
 

@@ -1,4 +1,4 @@
-"""Stage baseline: the plain yardstick, logistic regression on small grey pixels of the same images."""
+"""Stage baseline: logistic regression on small grey pixels of the same images."""
 
 import numpy as np
 from tqdm import tqdm

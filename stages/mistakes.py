@@ -1,4 +1,4 @@
-"""Stage mistakes: show the worst mistakes and what made them, and list the labels that are probably wrong."""
+"""Stage mistakes: show the worst mistakes with Grad-CAM, and list the labels that are probably wrong."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def main() -> None:
     pictures.image_grid(
         "metrics/plots/mistakes.png",
         [picture for pair in zip(images, heated, strict=True) for picture in pair],
-        [text for caption in captions.values() for text in (caption, "what spoke for the wrong class\n(red: most)")],
+        [text for caption in captions.values() for text in (caption, "evidence for the wrong class\n(red: most)")],
         "Test images that the model got most wrong",
     )
 

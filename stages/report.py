@@ -34,11 +34,11 @@ def main() -> None:
     names = ("roc", "precision_recall", "reliability", "histogram")
     predictions = read_predictions("data/predictions.csv")
     mistakes = min(params.mistakes.images, int((predictions["predicted"] != predictions["label"]).sum()))
-    described = f"The {mistakes} most confident ones, each beside what spoke for the wrong class."
+    described = f"The {mistakes} most confident ones, each beside the evidence for the wrong class."
     page = render_report(
         revision=revision(),
         resampled="identities" if "identity" in predictions else "images",
-        # Without what does not run the stage anew.
+        # Without the groups that do not re-run this stage.
         params=params.model_dump(exclude={"cache", "gate"}),
         hashes=hashes({path for group in (params.dataset, *datasets.values()) for path in group.model_dump().values()}),
         test_sets=[read_metrics("test", METRICS / "evaluate"), *further],
@@ -62,13 +62,13 @@ def main() -> None:
 
 
 def revision() -> str:
-    """Ask Git for the commit, and whether what decides the outs differs from it."""
+    """Ask Git for the commit, and whether code or parameters differ from it."""
     try:
         commit = _git("describe", "--always", "--abbrev=12")
         changed = _git("status", "--porcelain", "--", "dvc.yaml", "params.yaml", "src", "stages")
     except (OSError, subprocess.CalledProcessError):
         return "not in Git"
-    return f"{commit}, with changes that were not committed then" if changed else commit
+    return f"{commit}, with uncommitted changes" if changed else commit
 
 
 def _git(*arguments: str) -> str:
@@ -76,7 +76,7 @@ def _git(*arguments: str) -> str:
 
 
 def hashes(raw: set[str]) -> dict[str, str]:
-    """Look up the MD5 sums that DVC found of the raw data, the weights and the models."""
+    """Look up in dvc.lock the MD5 sums of the raw data, the weights and the models."""
     found = read_lock()
     return {path: found[path] for path in sorted(found) if path in raw or path.startswith("models/")}
 

@@ -1,4 +1,4 @@
-"""Stage slices: judge the predictions on both sides of each attribute."""
+"""Stage slices: evaluate the predictions with and without each attribute."""
 
 from facegender.data.lists import read_attributes
 from facegender.errors import one_line_errors

@@ -16,7 +16,7 @@ class FacegenderError(Exception):
         details: a line for each case, where there are several.
     """
 
-    def __init__(self, where: str | Path, what: str = "", remedy: str = "", details: Sequence[str] = ()) -> None:
+    def __init__(self, where: str | Path, what: str, remedy: str, details: Sequence[str] = ()) -> None:
         """Keep the parts."""
         super().__init__(where, what, remedy, details)
         self.where, self.what, self.remedy, self.details = str(where), what, remedy, tuple(details)
@@ -32,7 +32,7 @@ class FacegenderError(Exception):
         return ":\n  ".join([line, "\n  ".join(self.details)]) if self.details else line
 
     def within(self, place: str) -> "FacegenderError":
-        """Give the same error with a larger place named first."""
+        """Return the same error with a larger place named first."""
         return FacegenderError(f"{place}: {self.where}", self.what, self.remedy, self.details)
 
 
@@ -47,6 +47,10 @@ class FacegenderErrors(FacegenderError):
     def __str__(self) -> str:
         """A line for each, as `one_line_errors` prints them."""
         return "\nerror: ".join(map(str, self.errors))
+
+    def within(self, place: str) -> "FacegenderErrors":
+        """Return the same errors with a larger place named first."""
+        return FacegenderErrors([error.within(place) for error in self.errors])
 
 
 @contextmanager

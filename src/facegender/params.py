@@ -53,7 +53,7 @@ class _Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class SampleData(_Group):
+class SyntheticData(_Group):
     """The synthetic faces that stand in for CelebA by default."""
 
     images: Annotated[int, Field(ge=20)]
@@ -180,7 +180,7 @@ class Gate(_Group):
 class Params(_Group):
     """All of params.yaml."""
 
-    sample_data: SampleData
+    synthetic_data: SyntheticData
     dataset: Dataset
     eda: Eda
     partition: Partition

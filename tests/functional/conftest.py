@@ -7,7 +7,7 @@ import pytest
 from tests.functional.project import commit_all, keep_stages, make_project, put_stand_ins, repro
 
 STAGES = (
-    *("sample_data", "partition", "preprocess", "augment", "pretrained"),
+    *("synthetic_data", "partition", "preprocess", "augment", "pretrained"),
     *("features", "train", "calibrate", "evaluate"),
 )
 

@@ -18,7 +18,7 @@ GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
 COPIED = ("dvc.yaml", "params.yaml", "params", "stages", "src", "docs", "metrics/datasets", ".dvcignore")
 
 TINY = {
-    "sample_data.images": 120,
+    "synthetic_data.images": 120,
     "eda.examples": 4,
     "partition.train": 40,
     "partition.val": 12,
@@ -75,8 +75,8 @@ def commit_all(folder: Path, message: str) -> None:
 def environment(folder: Path) -> dict[str, str]:
     """Give the environment variables that commands in a project need."""
     return os.environ | {
-        # The copy's own library, and not the installed one.
-        "PYTHONPATH": str(folder / "src"),
+        # The copy's own library, or this repository's, and not the installed one.
+        "PYTHONPATH": str(folder / "src" if (folder / "src").is_dir() else ROOT / "src"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "DVC_NO_ANALYTICS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",

@@ -68,11 +68,11 @@ def calibrate() -> None:
 
 
 def evaluate() -> None:
-    """Run the real stage, which lies in stages/judge.py, by way of the whole network in place of features."""
+    """Run the real stage, which lies in stages/real_evaluate.py, by way of the whole network in place of features."""
     import keras
 
     from facegender.network.prediction import predict_images
-    from stages import judge  # type: ignore[attr-defined]
+    from stages import real_evaluate  # type: ignore[attr-defined]
 
     def predict_split(model: keras.Model, _: str) -> tuple[list[str], np.ndarray, np.ndarray]:
         records = list(read_records("data/preprocessed/test"))
@@ -80,11 +80,11 @@ def evaluate() -> None:
         labels = np.array([record.label for record in records])
         return [record.image_id for record in records], labels, predict_images(model, images)
 
-    judge.tail_of = lambda model, _: model
-    judge.read_trunk = lambda _: TRUNK
-    judge.predict_split = predict_split
-    judge.check_agreement = lambda *_: None
-    judge.main()
+    real_evaluate.tail_of = lambda model, _: model
+    real_evaluate.read_trunk = lambda _: TRUNK
+    real_evaluate.predict_split = predict_split
+    real_evaluate.check_agreement = lambda *_: None
+    real_evaluate.main()
 
 
 if __name__ == "__main__":

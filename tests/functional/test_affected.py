@@ -25,8 +25,8 @@ PARTITION = {"partition"} | IMAGES
 
 # For every key: a new value, and the stages that it re-runs.
 AFFECTED: dict[str, tuple[Any, set[str]]] = {
-    "sample_data.images": (126, {"sample_data", "eda"} | PARTITION),
-    "sample_data.seed": (8, {"sample_data", "eda"} | PARTITION),
+    "synthetic_data.images": (126, {"synthetic_data", "eda"} | PARTITION),
+    "synthetic_data.seed": (8, {"synthetic_data", "eda"} | PARTITION),
     # The very same lists and images under another path: what is made of them stays.
     "dataset.images": ("copy/img_align_celeba.zip", {"eda"} | PREPROCESS | REPORT),
     "dataset.attributes": ("copy/list_attr_celeba.csv", {"eda", "partition", "slices"} | REPORT),
@@ -100,7 +100,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in STOOD_IN:
         shutil.copy(Path(__file__).with_name("stand_in.py"), folder / "stages" / f"{name}.py")
     repro(folder)
-    shutil.copytree(folder / "data" / "sample", folder / "copy")
+    shutil.copytree(folder / "data" / "synthetic", folder / "copy")
     attributes = (folder / "copy" / "list_attr_celeba.csv").read_text(encoding="utf-8").splitlines()[1:]
     identities = [f"{line.split(',')[0]} {number}\n" for number, line in enumerate(attributes)]
     (folder / "copy" / "identity_CelebA.txt").write_text("".join(identities), encoding="utf-8")

@@ -125,9 +125,6 @@ def test_a_missing_metric_fails_and_a_clone_without_data_passes(recorded: Path, 
     assert "metrics/eda.json, metrics/preprocess/val.json |" in row
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the stage report depends on the folder metrics/plots, so a missing picture makes it stale"
-)
 def test_pictures_that_git_ignores_may_be_missing(recorded: Path, tmp_path: Path) -> None:
     # As the README says for CelebA.
     pictures = ("augment.png", "mistakes.png", "eda/examples.png")

@@ -13,9 +13,9 @@ from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-STAGES = ("sample_data", "partition", "preprocess", "baseline")
+STAGES = ("synthetic_data", "partition", "preprocess", "baseline")
 BASELINE = "src/facegender/evaluation/baseline.py"
-TINY = {"sample_data.images": 120, "partition.train": 40, "partition.val": 12, "partition.test": 12}
+TINY = {"synthetic_data.images": 120, "partition.train": 40, "partition.val": 12, "partition.test": 12}
 
 
 def without_pythonpath(folder: Path, *command: str) -> str:

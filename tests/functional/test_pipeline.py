@@ -24,13 +24,13 @@ CHANGES = TINY | {
     "dataset.identities": "identities.txt",
     # The same images once more, all of them.
     "evaluate.datasets": {
-        "all": {"images": "data/sample/img_align_celeba.zip", "attributes": "data/sample/list_attr_celeba.csv"}
+        "all": {"images": "data/synthetic/img_align_celeba.zip", "attributes": "data/synthetic/list_attr_celeba.csv"}
     },
 }
 
 
 def make(folder: Path) -> Path:
-    """Make a project in which two images are of each person."""
+    """Make a project with two images of each identity."""
     make_project(folder, CHANGES)
     lines = [f"{number:06}.jpg {(number - 1) // 2}\n" for number in range(1, 501)]
     (folder / "identities.txt").write_text("".join(lines), encoding="utf-8")
@@ -96,10 +96,10 @@ def test_a_further_data_set_is_judged_by_the_same_model(project: Path) -> None:
 def test_a_further_data_set_of_one_class_is_named_in_one_line(project: Path, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     shutil.copytree(project, folder)
-    attributes = read_attributes(folder / "data" / "sample" / "list_attr_celeba.csv")["Male"]
+    attributes = read_attributes(folder / "data" / "synthetic" / "list_attr_celeba.csv")["Male"]
     lines = [f"{image_id},1\n" for image_id in attributes.index[attributes == 1]]
     (folder / "men.csv").write_text("".join(["image_id,Male\n", *lines]), encoding="utf-8")
-    dataset = {"images": "data/sample/img_align_celeba.zip", "attributes": "men.csv"}
+    dataset = {"images": "data/synthetic/img_align_celeba.zip", "attributes": "men.csv"}
     change_params(folder, {"evaluate.datasets": {"men": dataset}})
 
     printed = run(folder, "python", "-m", "stages.evaluate_dataset", "men", status=1)
@@ -184,7 +184,7 @@ def test_only_the_affected_stages_run(project: Path, key: str, value: Any, affec
 def test_growing_the_training_set_computes_features_of_the_new_images_only(project: Path) -> None:
     # 40 images are one shard that is not full; a second one comes with image 101, of 132 that the sample can give.
     before = (project / "params.yaml").read_text(encoding="utf-8")
-    change_params(project, {"sample_data.images": 500, "partition.train": 200, "augment.copies": 0})
+    change_params(project, {"synthetic_data.images": 500, "partition.train": 200, "augment.copies": 0})
     assert "features train: 2 shards computed" in run(project, "dvc", "repro", "features@train")
     change_params(project, {"partition.train": 240})
     assert "features train: 1 shards computed" in run(project, "dvc", "repro", "features@train")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
 CHANGES = {
-    "sample_data.images": 800,
+    "synthetic_data.images": 800,
     "partition.train": 400,
     "partition.val": 20,
     "partition.test": 100,
@@ -53,7 +53,7 @@ def make_author(home: Path) -> Path:
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "scripts", folder / "scripts")
     stages = folder / "stages"
-    (stages / "evaluate.py").rename(stages / "judge.py")
+    (stages / "evaluate.py").rename(stages / "real_evaluate.py")
     for name in ("eda", "pretrained", "features", "mistakes", "report"):
         shutil.copy(HERE / "stand_in.py", stages / f"{name}.py")
     for name in ("train", "calibrate", "evaluate"):

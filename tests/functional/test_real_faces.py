@@ -19,7 +19,7 @@ def changes(name: str, train: int, val: int, test: int) -> dict[str, Any]:
     """Give the parameters for one of the sets of portraits."""
     folder = SHARED / "data" / name
     return {
-        "sample_data.images": 20,
+        "synthetic_data.images": 20,
         "dataset.images": str(folder / "img_align_celeba"),
         "dataset.attributes": str(folder / "list_attr_celeba.csv"),
         "dataset.partitions": str(folder / "list_eval_partition.csv"),

@@ -47,7 +47,7 @@ def md5_of(project: Path, path: str) -> str:
 
 def check_same(project: Path, clone: Path) -> None:
     """Check that the clone has all outs that are pushed, and that Git's files are unchanged."""
-    for name in ("data/sample", "data/partition", "data/preprocessed", "data/predictions.csv", "models", "metrics"):
+    for name in ("data/synthetic", "data/partition", "data/preprocessed", "data/predictions.csv", "models", "metrics"):
         files = [path for path in [project / name, *(project / name).rglob("*")] if path.is_file()]
         assert files
         for file in files:
@@ -193,7 +193,7 @@ def test_s3_that_fails_half_way(bucket: Bucket, project: Path, tmp_path: Path) -
 
     clone = clone_of(project, tmp_path / "clone")
     with bucket.dying("GET", 3):
-        assert "ERROR: failed to " in failing(clone, "dvc", "pull", "sample_data", "partition")
+        assert "ERROR: failed to " in failing(clone, "dvc", "pull", "synthetic_data", "partition")
     check_cache(clone)
     assert run(clone, "git", "status", "--short") == ""
     run(clone, "dvc", "pull", "--allow-missing")

@@ -18,7 +18,7 @@ from tests.functional.project import TINY, environment, make_project, run
 pytestmark = pytest.mark.slow
 
 CHANGES = TINY | {
-    "sample_data.images": 900,
+    "synthetic_data.images": 900,
     "partition.train": 400,
     "train.epochs": 4,
     "train.learning_rate": 0.001,

@@ -76,7 +76,7 @@ def test_the_policy_is_restored_when_the_weights_do_not_load(tmp_path: Path) -> 
 def test_a_mistake_found_while_others_are_computed_reaches_the_caller(weights: Path) -> None:
     def images() -> Iterator[Pixels]:
         yield from IMAGES[:5]
-        raise FacegenderError("6.jpg: a JPEG that is cut short")
+        raise FacegenderError("here", "6.jpg: a JPEG that is cut short", "fix it")
 
     with pytest.raises(FacegenderError, match=r"^6\.jpg: "):
         TensorFlowEngine(weights, "mixed8", "float32")(images())

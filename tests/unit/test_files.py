@@ -130,7 +130,7 @@ def test_csv_bytes(tmp_path: Path) -> None:
 
 def test_a_users_mistake_ends_the_process_with_one_line() -> None:
     with pytest.raises(SystemExit) as caught, one_line_errors():
-        raise FacegenderError("a.csv: row 3: no label; add it")
+        raise FacegenderError("here", "a.csv: row 3: no label; add it", "fix it")
 
     # Python prints a text that it exits with on stderr, and exits with status 1.
     assert caught.value.code == "error: a.csv: row 3: no label; add it"

@@ -49,7 +49,7 @@ def test_the_settings_for_celeba_are_those_of_the_student_report() -> None:
     assert (params.augment.rotation, params.augment.zoom, params.augment.horizontal_flip) == (10, 0.2, True)
 
 
-@pytest.mark.parametrize("key", ["sample_data", "train", "train__epochs", "dataset__identities", "augment__seed"])
+@pytest.mark.parametrize("key", ["synthetic_data", "train", "train__epochs", "dataset__identities", "augment__seed"])
 def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
     path = write(tmp_path, **{key: ...})
 
@@ -134,16 +134,16 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_a_value_is_the_one_that_dvc_reads(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
     written, count = re.subn(
-        r"(?m)^(sample_data:.*\n  images: .*\n  seed:) .*", rf"\1 {text}", DEFAULT.read_text("utf-8")
+        r"(?m)^(synthetic_data:.*\n  images: .*\n  seed:) .*", rf"\1 {text}", DEFAULT.read_text("utf-8")
     )
     assert count == 1
     path.write_text(written, encoding="utf-8")
-    of_dvc = load_yaml(str(path))["sample_data"]["seed"]
+    of_dvc = load_yaml(str(path))["synthetic_data"]["seed"]
 
     if isinstance(of_dvc, int) and not isinstance(of_dvc, bool):
-        assert load_params(path).sample_data.seed == of_dvc
+        assert load_params(path).synthetic_data.seed == of_dvc
     else:
-        with pytest.raises(FacegenderError, match=f"sample_data.seed is {re.escape(repr(of_dvc))}: "):
+        with pytest.raises(FacegenderError, match=f"synthetic_data.seed is {re.escape(repr(of_dvc))}: "):
             load_params(path)
 
 

@@ -48,7 +48,7 @@ def write_sample(folder: Path, images: int, seed: int) -> None:
         jpegs = Parallel(n_jobs=-1 if images >= _WORTH_WORKERS else 1, return_as="generator")(
             delayed(_draw_jpeg)(values, seed, index) for index, values in enumerate(attributes.to_numpy().tolist())
         )
-        for image_id, jpeg in zip(image_ids, tqdm(jpegs, "sample_data", images, disable=None), strict=True):
+        for image_id, jpeg in zip(image_ids, tqdm(jpegs, "synthetic_data", images, disable=None), strict=True):
             archive.writestr(zipfile.ZipInfo(f"img_align_celeba/{image_id}", ZIP_DATE), jpeg)
     signs = attributes * 2 - 1
     signs.insert(0, "image_id", image_ids)

@@ -1,4 +1,4 @@
-"""Batches that are drawn from feature shards."""
+"""Batches of features for training."""
 
 import weakref
 from collections import Counter

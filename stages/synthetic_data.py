@@ -1,4 +1,4 @@
-"""Stage sample_data: draw the embedded data set of faces in CelebA's format."""
+"""Stage synthetic_data: make the default data set of synthetic faces in CelebA's format."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from facegender.synthetic.dataset import write_sample
 @one_line_errors()
 @recorded_cost
 def main() -> None:
-    """Write the sample under data/sample."""
+    """Write data/synthetic."""
     params = load_params()
-    write_sample(Path("data/sample"), params.sample_data.images, params.sample_data.seed)
+    write_sample(Path("data/synthetic"), params.synthetic_data.images, params.synthetic_data.seed)
 
 
 if __name__ == "__main__":
