@@ -163,13 +163,13 @@ def test_the_cache_keeps_the_most_recently_used_models(repository: Path) -> None
 
 def test_predict_uses_the_model_of_a_revision(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(path: Path) -> None:
-        raise FacegenderError(path.read_text())
+        raise FacegenderError("loaded", path.read_text(), "fix it")
 
     monkeypatch.setattr("facegender.serving.classifier.load_classifier", load)
     monkeypatch.chdir(repository)
     (repository / "face.jpg").touch()
 
-    with pytest.raises(FacegenderError, match=r"^model v1\.0\.0$"):
+    with pytest.raises(FacegenderError, match=r"^loaded: model v1\.0\.0;"):
         predict_command(["face.jpg"], rev="gender#prod")
     with pytest.raises(FacegenderError, match="--model and --rev: exclude each other"):
         predict_command(["face.jpg"], rev="main", model=Path("other.keras"))

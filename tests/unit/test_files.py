@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from facegender.errors import FacegenderError, one_line_errors
-from facegender.files import whole_file, whole_folder, write_csv, write_json
+from facegender.files import md5_of, read_table, whole_file, whole_folder, write_csv, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -128,14 +127,16 @@ def test_csv_bytes(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.csv"]
 
 
-def test_a_users_mistake_ends_the_process_with_one_line() -> None:
-    with pytest.raises(SystemExit) as caught, one_line_errors():
-        raise FacegenderError("here", "a.csv: row 3: no label; add it", "fix it")
+@pytest.mark.parametrize("image_id", ["NA", "007", "nan", "1e5", ""])
+def test_image_ids_are_text_when_a_table_is_read_again(tmp_path: Path, image_id: str) -> None:
+    table = pd.DataFrame({"image_id": [image_id, "b.jpg"], "label": [1, 0], "identity": [5, 6]})
+    write_csv(tmp_path / "table.csv", table)
 
-    # Python prints a text that it exits with on stderr, and exits with status 1.
-    assert caught.value.code == "error: a.csv: row 3: no label; add it"
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table.csv"), table)
 
 
-def test_a_fault_of_ours_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), one_line_errors():
-        raise ZeroDivisionError
+def test_an_md5_sum_is_that_of_md5sum(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+
+    # RFC 1321, A.5.
+    assert md5_of(tmp_path / "file") == "900150983cd24fb0d6963f7d28e17f72"
