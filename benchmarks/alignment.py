@@ -19,6 +19,7 @@ import pandas as pd
 from benchmarks.measure import argument_parser, say, table
 from facegender.data.images import Pixels, decode_image, fit_image
 from facegender.data.streams import batched
+from facegender.evaluation.calibration import is_male
 from facegender.serving.alignment import Align, Face, aligned_faces
 from facegender.serving.classifier import Classifier, load_classifier
 
@@ -121,7 +122,7 @@ def measure(classifier: Classifier, folder: Path, labels: pd.Series, change: Cha
             _, crop = max(faces, key=lambda face: area(face[0]), default=(None, fit_image(image, height, width)))
             crops.append(crop)
         probabilities.append(classifier.predict(np.stack(crops)))
-    male = np.concatenate(probabilities) >= classifier.threshold
+    male = is_male(np.concatenate(probabilities), classifier.threshold)
     right = (male == (labels == 1).to_numpy()) & np.array(found)
     return Result(found.count(False), float(right.mean()), float(np.median(seconds)))
 

@@ -29,8 +29,8 @@ from benchmarks.measure import (
 )
 from facegender.data.images import decode_image, encode_jpeg
 from facegender.data.shards import read_records, write_shards
-from facegender.network.backbone import pretrained_backbone
 from facegender.network.engines.openvino import OpenVinoEngine
+from facegender.network.weights import pretrained_backbone
 from facegender.serving.classifier import load_classifier
 from facegender.serving.export import export_model
 from facegender.serving.photographs import find_photographs, predict_photographs

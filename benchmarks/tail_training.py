@@ -34,9 +34,10 @@ from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.images import encode_jpeg
 from facegender.data.shards import Record, shard_paths, write_shards
 from facegender.errors import one_line_errors
-from facegender.network.backbone import build_model, load_backbone, pretrained_backbone, tail_of, trunk_of
+from facegender.network.backbone import build_model, load_backbone, tail_of, trunk_of
 from facegender.network.features import compute_shard, feature_paths, load_shard, pack_shard
 from facegender.network.training import fit_tail
+from facegender.network.weights import pretrained_backbone
 
 DROPOUT, LEARNING_RATE, SEED = 0.5, 1e-4, 0
 VALIDATION_IMAGES = 10

@@ -27,10 +27,11 @@ from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.images import Pixels, decode_image
 from facegender.data.shards import write_shards
 from facegender.errors import one_line_errors
-from facegender.network.backbone import build_model, load_backbone, pretrained_backbone, trunk_of
+from facegender.network.backbone import build_model, load_backbone, trunk_of
 from facegender.network.engines.openvino import BATCH as OPENVINO_BATCH
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.features import feature_paths, load_shard
+from facegender.network.weights import pretrained_backbone
 from facegender.preparation.augment import Ranges, augment_record
 
 Features = npt.NDArray[np.floating]

@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from facegender.data.celeba import ATTRIBUTES
-from facegender.files import write_csv
+from facegender.data.tables import write_csv
 
 LARGE = 0.3
 """Correlations above this absolute value get WEIGHT_OF_LARGE."""

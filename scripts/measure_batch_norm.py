@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from facegender.files import whole_file
 from facegender.network.backbone import normalisation_layers
-from facegender.network.random_weights import RANDOM_STATISTICS, initial_backbone
+from facegender.network.weights import RANDOM_STATISTICS, initial_backbone
 from facegender.synthetic.dataset import draw_faces
 
 IMAGES, SEED = 64, 0

@@ -14,5 +14,5 @@ import facegender  # noqa: E402
 if SOURCE not in Path(facegender.__file__).resolve().parents:
     sys.exit(f"error: {facegender.__file__}: not the code of this folder, {SOURCE}; run: python -m stages.NAME")
 
-# A user's mistake is one line, and not below TensorFlow's talk of what this machine lacks.
+# So that an error's line does not follow TensorFlow's messages about missing hardware.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -5,8 +5,9 @@ from pathlib import Path
 from facegender.data.image_sources import open_images
 from facegender.data.images import decode_image
 from facegender.data.lists import read_annotations
+from facegender.data.tables import write_csv
 from facegender.errors import one_line_errors
-from facegender.files import whole_folder, write_csv, write_json
+from facegender.files import whole_folder, write_json
 from facegender.params import load_params
 from facegender.preparation import eda
 from facegender.reporting import pictures

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from facegender.data.images import decode_image
 from facegender.data.shards import read_records
-from facegender.errors import FacegenderError, one_line_errors
+from facegender.data.tables import read_table, write_csv
+from facegender.errors import one_line_errors
 from facegender.evaluation.bootstrap import metrics_with_interval
 from facegender.evaluation.curves import confusion_table, curve_tables, histogram_table, reliability_table
 from facegender.evaluation.predictions import predictions_table
-from facegender.files import read_table, write_csv, write_json
+from facegender.files import write_json
 from facegender.network.backbone import tail_of
 from facegender.network.features import check_same_trunk, read_trunk
 from facegender.network.model_file import load_calibrated
@@ -37,14 +38,10 @@ def main(test_set: str = "test") -> None:
     check_agreement(model, images, by_id, sidecar["temperature"])
 
     predictions = predictions_table(read_table(table), image_ids, labels, probabilities, sidecar["threshold"], table)
-    try:
-        metrics = metrics_with_interval(predictions, group.resamples, group.seed)
-    except FacegenderError as error:
-        raise error.within(table) from error
     is_test = test_set == "test"
     write_csv("data/predictions.csv" if is_test else f"data/datasets/{test_set}.csv", predictions)
     stem = "metrics/evaluate" if is_test else f"metrics/datasets/{test_set}"
-    for end, content in metrics.items():
+    for end, content in metrics_with_interval(predictions, group.resamples, group.seed).items():
         write_json(f"{stem}{end}.json", content)
     if is_test:
         # From the rounded probabilities, so that predictions.csv gives the very same plots.

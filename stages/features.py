@@ -5,11 +5,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from facegender.cache import FEATURES, TRUNKS, describe, prune, sole_run
 from facegender.data.shards import shard_paths
 from facegender.errors import one_line_errors
 from facegender.files import md5_of, whole_folder, write_json
-from facegender.network.cache import FEATURES, TRUNKS, describe, prune, sole_run
-from facegender.network.engines.choice import choose_engine, make_engine
+from facegender.network.engines.choice import choose_engine, engine_file, make_engine
 from facegender.network.features import TRUNK_FILE, TrunkSpec, digest_trunk, write_features
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
@@ -27,7 +27,7 @@ def main(split: str) -> None:
     engine_name = choose_engine(half_precision=params.backbone.weights != "random")
     print(f"features {split}: the engine is {engine_name}", flush=True)
     images = Path("data/preprocessed", split)
-    trunk = digest_trunk(WEIGHTS, cut, engine_name)
+    trunk = digest_trunk(WEIGHTS, cut, engine_name, engine_file(engine_name))
     networks = CACHE / TRUNKS / trunk
     engine = make_engine(engine_name, WEIGHTS, cut, networks)
     with sole_run(CACHE, f"features@{split}"), whole_folder(Path("data/features", split)) as folder:

@@ -4,10 +4,10 @@ import numpy as np
 
 from facegender.data.images import decode_image
 from facegender.data.shards import read_records
+from facegender.data.tables import write_csv
 from facegender.errors import one_line_errors
 from facegender.evaluation.label_errors import likely_label_errors
 from facegender.evaluation.predictions import captions_of, most_confident_mistakes, read_predictions
-from facegender.files import write_csv
 from facegender.network.explanation import class_heat, overlay
 from facegender.network.model_file import load_calibrated
 from facegender.params import load_params

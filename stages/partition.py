@@ -3,8 +3,8 @@
 import sys
 
 from facegender.data.lists import read_annotations
+from facegender.data.tables import write_csv
 from facegender.errors import one_line_errors
-from facegender.files import write_csv
 from facegender.params import load_params
 from facegender.preparation.partition import all_rows, drop_shared_identities, sample_splits
 from facegender.reporting.costs import recorded_cost
@@ -18,9 +18,8 @@ def main(test_set: str | None = None) -> None:
     dataset, partition = params.dataset, params.partition
     if test_set is not None:
         other = params.evaluate.datasets[test_set]
-        write_csv(
-            f"data/partition/{test_set}.csv", all_rows(read_annotations(other.attributes, identities=other.identities))
-        )
+        annotations = read_annotations(other.attributes, identities=other.identities)
+        write_csv(f"data/partition/{test_set}.csv", all_rows(annotations, f"evaluate.datasets.{test_set}"))
         return
     annotations = read_annotations(dataset.attributes, dataset.partitions, dataset.identities)
     kept = drop_shared_identities(annotations)

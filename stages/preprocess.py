@@ -7,8 +7,9 @@ from tqdm import tqdm
 
 from facegender.data.image_sources import open_images
 from facegender.data.shards import write_shards
+from facegender.data.tables import read_table
 from facegender.errors import one_line_errors
-from facegender.files import read_table, whole_folder, write_json
+from facegender.files import whole_folder, write_json
 from facegender.params import load_params
 from facegender.preparation.preprocess import good_records, preprocess
 from facegender.reporting.costs import recorded_cost

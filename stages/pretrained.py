@@ -2,8 +2,7 @@
 
 from facegender.errors import one_line_errors
 from facegender.files import whole_file
-from facegender.network.backbone import pretrained_backbone
-from facegender.network.random_weights import random_backbone
+from facegender.network.weights import pretrained_backbone, random_backbone
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 

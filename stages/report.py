@@ -1,17 +1,18 @@
 """Stage report: one page about the model."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pandas as pd
 
+from facegender.data.tables import read_table
 from facegender.errors import one_line_errors
 from facegender.evaluation.predictions import read_predictions
-from facegender.files import read_table, whole_file
+from facegender.files import whole_file
 from facegender.params import load_params
 from facegender.reporting.costs import read_costs, recorded_cost
 from facegender.reporting.report import Picture, curve_charts, read_logs, read_metrics, render_report
+from facegender.repository.commands import git
 from facegender.repository.lock import read_lock
 
 METRICS, PLOTS = Path("metrics"), Path("metrics/plots")
@@ -63,16 +64,11 @@ def main() -> None:
 
 def revision() -> str:
     """Ask Git for the commit, and whether code or parameters differ from it."""
-    try:
-        commit = _git("describe", "--always", "--abbrev=12")
-        changed = _git("status", "--porcelain", "--", "dvc.yaml", "params.yaml", "src", "stages")
-    except (OSError, subprocess.CalledProcessError):
+    commit = git("describe", "--always", "--abbrev=12")
+    if commit.returncode:
         return "not in Git"
-    return f"{commit}, with uncommitted changes" if changed else commit
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    changed = git("status", "--porcelain", "--", "dvc.yaml", "params.yaml", "src", "stages").stdout
+    return commit.stdout.strip() + (", with uncommitted changes" if changed else "")
 
 
 def hashes(raw: set[str]) -> dict[str, str]:

@@ -1,10 +1,11 @@
 """Stage slices: evaluate the predictions with and without each attribute."""
 
 from facegender.data.lists import read_attributes
+from facegender.data.tables import write_csv
 from facegender.errors import one_line_errors
 from facegender.evaluation.predictions import read_predictions
 from facegender.evaluation.slices import MIN_PER_CLASS, slice_summary, slice_table
-from facegender.files import write_csv, write_json
+from facegender.files import write_json
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 from facegender.reporting.pictures import interval_chart

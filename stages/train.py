@@ -8,10 +8,10 @@ import tensorflow as tf
 from dvclive import Live
 from dvclive.utils import standardize_metric_name
 
+from facegender.cache import TRAINING, sole_run
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.files import md5_of
 from facegender.network.backbone import build_model, load_backbone, tail_of
-from facegender.network.cache import TRAINING, sole_run
 from facegender.network.features import check_same_trunk, feature_paths, read_trunk
 from facegender.network.model_file import save_model
 from facegender.network.training import best_epoch, digest_training, fit_tail

@@ -55,7 +55,7 @@ def cache_command(
     It holds computed features and the state of interrupted training. Deleting it costs time and nothing else. Do not
     use this command while the pipeline is running.
     """
-    from facegender.network import cache
+    from facegender import cache
 
     if limit is not None and not limit >= 0:
         raise FacegenderError(f"--limit {limit}", "not a size", "give the gigabytes to keep, 0 or more")

@@ -45,8 +45,8 @@ class FacegenderErrors(FacegenderError):
         self.errors = tuple(errors)
 
     def __str__(self) -> str:
-        """A line for each, as `one_line_errors` prints them."""
-        return "\nerror: ".join(map(str, self.errors))
+        """A line for each."""
+        return "\n".join(map(str, self.errors))
 
     def within(self, place: str) -> "FacegenderErrors":
         """Return the same errors with a larger place named first."""
@@ -59,7 +59,8 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except FacegenderError as error:
-        sys.exit(f"error: {error}")
+        errors = error.errors if isinstance(error, FacegenderErrors) else (error,)
+        sys.exit("\n".join(f"error: {one}" for one in errors))
     except OSError as error:
         place = error.filename or "the operating system"
         sys.exit(f"error: {FacegenderError(place, error.strerror or str(error), 'fix that and try again')}")

@@ -7,18 +7,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-DECIMALS = 6
-"""Of written metrics and probabilities: the last digits of a float differ between machines."""
+from typing import Any
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that becomes `path` only if the block ends without an error."""
+    """Yield a temporary path beside `path` that becomes `path` only if the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{path.name}")
@@ -31,7 +25,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """Give a temporary empty folder beside `path` that replaces `path` only if the block ends without an error."""
+    """Yield a temporary empty folder beside `path` that replaces `path` only if the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{path.name}")
@@ -56,19 +50,6 @@ def write_json(path: str | Path, content: dict[str, Any]) -> None:
         partial.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
-def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
-    """Write `table` without its index, lines ended by a line feed on every system."""
-    with whole_file(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
-
-
 def md5_of(path: str | Path) -> str:
     """Return a file's MD5 sum, by which DVC knows it."""
     return hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()
-
-
-def read_table(source: str | Path | TextIO) -> "pd.DataFrame":
-    """Read a table that `write_csv` wrote, with `image_id` as str: "NA" and "007" are ids like any other."""
-    import pandas as pd  # It takes half a second to load, and the command line need not.
-
-    return pd.read_csv(source, dtype={"image_id": str}, keep_default_na=False)

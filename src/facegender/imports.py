@@ -9,20 +9,19 @@ PACKAGE = Path(__file__).resolve().parent
 PLUMBING = frozenset(
     PACKAGE / name
     for name in (
+        "cache.py",
         "errors.py",
         "imports.py",
         "params.py",
-        "network/cache.py",
-        "network/quiet.py",
         "reporting/costs.py",
     )
 )
-"""Modules that cannot change what a stage writes: texts of errors, the check of params.yaml (DVC compares the values
-themselves), what is kept between runs, and the cost meter. A change of them re-runs nothing."""
+"""Modules that cannot change what a stage writes: error messages, the validation of params.yaml (DVC compares the
+values itself), the management of .cache, and the cost meter. A change to one of them re-runs nothing."""
 
 
 def imported_files(files: Iterable[Path]) -> set[Path]:
-    """Give files and all that they import of this package and of `stages` beside them, directly or through others.
+    """Return files and all that they import, directly or indirectly, from this package and the folder `stages`.
 
     Args:
         files: Python files of the package, or scripts of a folder `stages`.

@@ -5,14 +5,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML, YAMLError
 
 from facegender.errors import FacegenderError, FacegenderErrors
 
 
+def _mistake(what: str, remedy: str) -> PydanticCustomError:
+    return PydanticCustomError("mistake", "{what}", {"what": what, "remedy": remedy})
+
+
 def _even(count: int) -> int:
     if count % 2:
-        raise ValueError(f"odd, but half of a split is Male and half No male; use {count + 1}")
+        raise _mistake("odd, but half of a split is Male and half No male", f"use {count + 1}")
     return count
 
 
@@ -20,19 +25,22 @@ def _weights(weights: Any) -> Any:
     if weights in ("imagenet", "random", "file"):
         return weights
     if isinstance(weights, str) and weights.endswith(".h5"):
-        raise ValueError("not imagenet, random or file; use file, and put the path in backbone.weights_file")
-    raise ValueError("not imagenet, random or file")
+        raise _mistake("not imagenet, random or file", "use file, and put the path in backbone.weights_file")
+    raise _mistake("not imagenet, random or file", "use one of them")
 
 
 def _threshold(rule: Any) -> Any:
     if rule in ("accuracy", "equal_error") or (isinstance(rule, float) and 0 < rule < 1):
         return rule
-    raise ValueError("not accuracy, equal_error or a number between 0 and 1")
+    raise _mistake("not accuracy, equal_error or a number between 0 and 1", "use one of them")
 
 
 def _test_set_name(name: str) -> str:
     if name in RESERVED_NAMES or name.endswith(("_low", "_high")):
-        raise ValueError(f"taken: {', '.join(RESERVED_NAMES)} and names that end in _low or _high are other files")
+        raise _mistake(
+            f"taken, as are {', '.join(RESERVED_NAMES)} and names that end in _low or _high",
+            "use another name",
+        )
     return name
 
 
@@ -49,7 +57,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class _Group(BaseModel):
-    # Strict: "12" and true are no integers; an integer where a float is due is fine.
+    # Strict: "12" and true are not integers, but an integer is accepted as a float.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
@@ -116,7 +124,7 @@ class Backbone(_Group):
     @model_validator(mode="after")
     def _has_a_file(self) -> "Backbone":
         if self.weights == "file" and not self.weights_file.endswith(".h5"):
-            raise ValueError("weights is file, so weights_file must be the path of an .h5 file")
+            raise _mistake("weights is file, but weights_file is not the path of an .h5 file", "set weights_file")
         return self
 
 
@@ -222,7 +230,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
 
 def _problem(error: YAMLError) -> str:
-    """Say what the parser found, and in which line, without its advice."""
+    """Return what the parser found and in which line, without its advice."""
     problem = getattr(error, "problem", None) or str(error).split("\n")[0]
     mark = getattr(error, "problem_mark", None)
     return f"line {mark.line + 1}: {problem}" if mark else problem
@@ -238,10 +246,10 @@ def _explain(path: str | Path, detail: Any) -> FacegenderError:
         near = difflib.get_close_matches(location[-1], known, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"known keys are {', '.join(known)}"
         return FacegenderError(path, f"{key} is unknown", remedy)
-    message = detail["msg"].removeprefix("Value error, ")
-    what, _, remedy = f"{message[0].lower()}{message[1:]}".partition("; ")
+    message = detail["msg"]
     shown = f"{key} is {detail['input']!r}" if not isinstance(detail["input"], dict) else key
-    return FacegenderError(path, f"{shown}: {what}", remedy)
+    remedy = detail.get("ctx", {}).get("remedy", "docs/params.md says what it can be")
+    return FacegenderError(path, f"{shown}: {message[0].lower()}{message[1:]}", remedy)
 
 
 def _known_keys(groups: list[str]) -> list[str]:

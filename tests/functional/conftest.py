@@ -18,6 +18,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_project(tmp_path_factory.mktemp("finished") / "project", {})
     keep_stages(folder, STAGES)
     put_stand_ins(folder, STAGES)
-    assert len(repro(folder)) == 13
+    assert len(repro(folder)) == 14
     commit_all(folder, "finished")
     return folder

@@ -299,10 +299,10 @@ def test_a_model_that_was_replaced_in_the_remote_fails(author: Path, tmp_path: P
 def test_a_model_that_was_swapped_under_its_metrics_fails(branch: Path, tmp_path: Path) -> None:
     # The metrics stay, and `dvc commit` records the other model.
     program = (
-        "import keras; from facegender.network.model_file import read_judgement, save_model\n"
+        "import keras; from facegender.network.model_file import read_sidecar, save_model\n"
         "path = 'models/gender.keras'; model = keras.saving.load_model(path); last = model.layers[-1]\n"
         "last.set_weights([0.9 * weight for weight in last.get_weights()])\n"
-        "save_model(model, path, read_judgement(path))\n"
+        "save_model(model, path, read_sidecar(path))\n"
     )
     run(branch, "dvc", "unprotect", "--quiet", "models/gender.keras")
     run(branch, "python", "-c", program)

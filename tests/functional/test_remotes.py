@@ -23,7 +23,8 @@ from tests.functional.project import commit_all, environment, repro, run
 
 pytestmark = pytest.mark.slow
 
-BULK = {"data/augmented/train", "data/features/train", "data/features/val", "data/features/test"}
+SPLITS = ("train", "train_copies", "val", "test")
+BULK = {"data/preprocessed/train_copies", *(f"data/features/{split}" for split in SPLITS)}
 """Outs that are not pushed."""
 UP_TO_DATE = "Data and pipelines are up to date."
 MODEL = "models/gender.keras"
@@ -79,7 +80,7 @@ def test_a_folder_as_remote(finished: Path, tmp_path: Path) -> None:
     run(clone, "dvc", "pull", "--allow-missing")
     check_same(project, clone)
     assert UP_TO_DATE in run(clone, "dvc", "repro", "--allow-missing")
-    assert repro(clone) == {"augment", "features@train", "features@val", "features@test"}
+    assert repro(clone) == {"augment", *(f"features@{split}" for split in SPLITS)}
     check_same(project, clone)
 
 

@@ -14,7 +14,7 @@ from facegender.data.images import Pixels
 from facegender.errors import FacegenderError
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.engines.tensorflow import TensorFlowEngine, claim_gpu
-from facegender.network.random_weights import random_backbone
+from facegender.network.weights import random_backbone
 
 pytestmark = pytest.mark.slow
 
@@ -76,7 +76,7 @@ def test_the_policy_is_restored_when_the_weights_do_not_load(tmp_path: Path) -> 
 def test_a_mistake_found_while_others_are_computed_reaches_the_caller(weights: Path) -> None:
     def images() -> Iterator[Pixels]:
         yield from IMAGES[:5]
-        raise FacegenderError("here", "6.jpg: a JPEG that is cut short", "fix it")
+        raise FacegenderError("6.jpg", "a JPEG that is cut short", "get the file again")
 
     with pytest.raises(FacegenderError, match=r"^6\.jpg: "):
         TensorFlowEngine(weights, "mixed8", "float32")(images())

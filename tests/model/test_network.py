@@ -18,19 +18,12 @@ from facegender.data.celeba import WIDTH as WIDTH_OF_FACES
 from facegender.data.images import encode_jpeg
 from facegender.data.shards import Record, shard_paths, write_shards
 from facegender.errors import FacegenderError
-from facegender.network.backbone import (
-    build_model,
-    cut_layer,
-    export_trunk,
-    load_backbone,
-    pretrained_backbone,
-    tail_of,
-    trunk_of,
-)
+from facegender.network.backbone import build_model, cut_layer, export_trunk, load_backbone, tail_of, trunk_of
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.features import compute_shard, feature_paths, pack_shard
 from facegender.network.prediction import check_agreement, predict, predict_split
 from facegender.network.training import History, best_epoch, digest_training, fit_tail
+from facegender.network.weights import pretrained_backbone
 from facegender.synthetic.dataset import draw_faces
 from tests.paths import ROOT
 
@@ -49,7 +42,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights, the same from every process."""
     path = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
     program = (
-        "import sys; from facegender.network.random_weights import random_backbone\n"
+        "import sys; from facegender.network.weights import random_backbone\n"
         "random_backbone().save_weights(sys.argv[1])"
     )
     again = path.with_name("again.weights.h5")
@@ -416,7 +409,7 @@ def test_weights_of_another_network_are_one_line(tmp_path: Path) -> None:
 
 def test_imagenet_without_a_network_is_one_line(tmp_path: Path) -> None:
     program = (
-        "from facegender.network.backbone import pretrained_backbone; from facegender.errors import one_line_errors\n"
+        "from facegender.network.weights import pretrained_backbone; from facegender.errors import one_line_errors\n"
         "with one_line_errors(): pretrained_backbone('imagenet')"
     )
     # A proxy on loopback that nobody serves: no request leaves this machine.

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from facegender.files import md5_of, read_table, whole_file, whole_folder, write_csv, write_json
+from facegender.data.tables import read_table, write_csv
+from facegender.files import md5_of, whole_file, whole_folder, write_json
 
 
 def names(folder: Path) -> list[str]:

@@ -149,7 +149,7 @@ def test_a_value_is_the_one_that_dvc_reads(tmp_path: Path, text: str) -> None:
 
 def test_weights_from_a_file_need_its_path(tmp_path: Path) -> None:
     with pytest.raises(
-        FacegenderError, match=r"backbone: weights is file, so weights_file must be the path of an \.h5"
+        FacegenderError, match=r"backbone: weights is file, but weights_file is not the path of an \.h5"
     ):
         load_params(write(tmp_path, backbone__weights="file"))
 

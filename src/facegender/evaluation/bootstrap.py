@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from facegender.data.tables import DECIMALS
 from facegender.evaluation.metrics import metrics_of, weighted_metrics
-from facegender.files import DECIMALS
 
 CONFIDENCE = 0.95
 

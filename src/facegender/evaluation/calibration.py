@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facegender.files import DECIMALS
+from facegender.data.tables import DECIMALS
 
 Rule = Literal["accuracy", "equal_error"]
 

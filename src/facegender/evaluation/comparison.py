@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
 from facegender.evaluation.bootstrap import CONFIDENCE, interval, resampled_metrics, units_of
 from facegender.evaluation.metrics import metrics_of
-from facegender.files import DECIMALS
 
 LOWER_IS_BETTER = ("log_loss", "brier_score", "expected_calibration_error")
 

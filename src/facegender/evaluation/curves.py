@@ -6,8 +6,8 @@ from numpy.typing import ArrayLike
 from sklearn import metrics
 
 from facegender.data.celeba import CLASSES
+from facegender.data.tables import DECIMALS
 from facegender.evaluation.metrics import calibration_bins, checked
-from facegender.files import DECIMALS
 
 _ABOVE_ALL = 1.000001
 """A finite threshold that no probability reaches: no image is predicted Male. scikit-learn's is infinite."""

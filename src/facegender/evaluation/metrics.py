@@ -5,9 +5,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from facegender.data.celeba import CLASSES
+from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
 from facegender.evaluation.calibration import is_male
-from facegender.files import DECIMALS
 
 _LOG_LOSS_MARGIN = 1e-7
 """Keras's epsilon, by which its cross-entropy clips probabilities: the log loss is comparable with Keras's losses."""

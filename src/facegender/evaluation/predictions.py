@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from facegender.data.celeba import CLASSES
+from facegender.data.tables import DECIMALS, read_table
 from facegender.errors import FacegenderError
 from facegender.evaluation.calibration import is_male
 from facegender.evaluation.metrics import checked
-from facegender.files import DECIMALS, read_table
 
 
 def predictions_table(
@@ -41,7 +41,10 @@ def predictions_table(
         FacegenderError: an image is not in `rows`, appears twice, or has another label there; or as
             `classification_metrics`.
     """
-    stored, scores = checked(labels, probabilities)
+    try:
+        stored, scores = checked(labels, probabilities)
+    except FacegenderError as error:
+        raise error.within(name) from error
     ids = pd.Index(image_ids)
     by_id = rows.set_index("image_id")
     for twice in by_id.index[by_id.index.duplicated()][:1]:

@@ -7,9 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from facegender.data.celeba import LABEL
+from facegender.data.tables import DECIMALS
 from facegender.evaluation.bootstrap import interval, resampled_weights, units_of
 from facegender.evaluation.metrics import weighted_metrics
-from facegender.files import DECIMALS
 
 MIN_PER_CLASS = 30
 """Identities of each class, or images if identities are unknown: metrics on fewer are too uncertain to act on."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from facegender.data.celeba import CLASSES, LABEL
+from facegender.data.tables import write_csv
 from facegender.errors import FacegenderError
-from facegender.files import write_csv
 from facegender.importing.celeba_source import lay_out_celeba
 from facegender.importing.images import check_copies, identify, image_bytes
 from facegender.importing.kinds import KINDS, Found

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from facegender.files import write_csv
+from facegender.data.tables import write_csv
 
 IMAGES = "img_align_celeba.zip"
 ATTRIBUTE_LIST, PARTITION_LIST, IDENTITY_LIST = "list_attr_celeba.csv", "list_eval_partition.csv", "identity_CelebA.txt"

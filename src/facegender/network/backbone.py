@@ -4,8 +4,6 @@ from pathlib import Path
 
 import keras
 
-from facegender.errors import FacegenderError
-
 POOLED = "pooled"
 """The layer that averages InceptionV3's last block over the image: 2,048 features."""
 
@@ -53,39 +51,6 @@ def tail_of(model: keras.Model, trainable_from: str) -> keras.Model:
 def backbone_of(model: keras.Model) -> keras.Model:
     """Return InceptionV3 without its top, as weight files store it. It shares its layers with `model`."""
     return keras.Model(model.input, model.get_layer("mixed10").output, name="inception_v3")
-
-
-def pretrained_backbone(weights: str | Path) -> keras.Model:
-    """Build InceptionV3 without its top, with trained weights.
-
-    Args:
-        weights: `imagenet`, or the path of an .h5 file of InceptionV3 without its top.
-
-    Raises:
-        FacegenderError: the weights cannot be downloaded, are missing or do not fit.
-    """
-    if weights == "imagenet":
-        try:
-            return keras.applications.InceptionV3(include_top=False, weights="imagenet")
-        except Exception as error:  # Keras raises a bare Exception when its download fails.
-            raise FacegenderError(
-                "backbone.weights: imagenet",
-                f"the download failed ({_first_line(error)})",
-                "go online once, or set backbone.weights to file and backbone.weights_file to the path of an .h5 file",
-            ) from error
-    where = f"backbone.weights_file: {weights}"
-    if not Path(weights).is_file():
-        raise FacegenderError(where, "no such file", "give a path relative to the folder of params.yaml")
-    try:
-        return keras.applications.InceptionV3(include_top=False, weights=str(weights))
-    except (OSError, ValueError, KeyError) as error:
-        raise FacegenderError(
-            where, f"not weights of InceptionV3 without its top ({_first_line(error)})", "give another file"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def normalisation_layers(backbone: keras.Model) -> list[keras.layers.BatchNormalization]:

@@ -22,10 +22,7 @@ from facegender.data.shards import read_shard, shard_paths
 from facegender.data.streams import read_ahead
 from facegender.errors import FacegenderError
 from facegender.files import whole_file
-from facegender.imports import PACKAGE, imported_files
-
-ENGINES = "network/engines/choice.py"
-"""The module of the package that leads to all engines."""
+from facegender.imports import imported_files
 
 Engine = Callable[[Iterable[Pixels]], npt.NDArray[np.float32]]
 """Takes images uint8 RGB (height, width, 3), returns their features (images, …)."""
@@ -173,16 +170,17 @@ def _recall(entry: Path) -> bytes | None:
     return features
 
 
-def digest_trunk(weights: Path, trainable_from: str, engine_name: str) -> str:
+def digest_trunk(weights: Path, trainable_from: str, engine_name: str, engine_file: Path) -> str:
     """Digest all that decides an image's features: weights, cut, engine, the code that computes them and its libraries.
 
     Args:
         weights: InceptionV3's, as the stage pretrained writes them.
         trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
         engine_name: library and precision that compute.
+        engine_file: the module of that engine.
     """
     parts = [weights.read_bytes(), trainable_from.encode(), engine_name.encode()]
-    parts += [path.read_bytes() for path in sorted(imported_files([Path(__file__), PACKAGE / ENGINES]))]
+    parts += [path.read_bytes() for path in sorted(imported_files([Path(__file__), engine_file]))]
     parts += [
         f"{name}=={version(name)}".encode()
         for name in ("keras", "numpy", "opencv-python-headless", "openvino", "tensorflow", "zstandard")

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from facegender.data.celeba import CLASSES, LABEL, PARTITIONS
+from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
-from facegender.files import DECIMALS
 
 
 def training_rows(annotations: pd.DataFrame) -> pd.DataFrame:

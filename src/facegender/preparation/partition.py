@@ -61,16 +61,24 @@ def sample_splits(annotations: pd.DataFrame, counts: Mapping[str, int], seed: in
     return {split: _table(annotations.loc[image_ids]) for split, image_ids in chosen.items()}
 
 
-def all_rows(annotations: pd.DataFrame) -> pd.DataFrame:
+def all_rows(annotations: pd.DataFrame, name: str) -> pd.DataFrame:
     """List all images of a data set, which is not sampled.
 
     Args:
         annotations: columns `Male` (0, 1) and perhaps `identity` (int); index `image_id` (str).
+        name: of the data set, for errors.
 
     Returns:
         The columns `image_id` (str), `label` (int64: 0 No male, 1 Male) and, if the annotations have it, `identity`
         (int64); sorted by `image_id`.
+
+    Raises:
+        FacegenderError: the data set has only one class.
     """
+    for label, class_name in enumerate(CLASSES):
+        if not (annotations[LABEL] == label).any():
+            what = f"no image is {class_name}, but the metrics need both classes"
+            raise FacegenderError(name, what, "add images of that class, or remove the data set from params.yaml")
     return _table(annotations.sort_index())
 
 

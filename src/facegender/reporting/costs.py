@@ -19,7 +19,8 @@ FOLDER = Path(".cache/costs")
 def recorded_cost(function: Function) -> Function:
     """Record the wall time and the peak memory of this process when a stage's main function ends without an error.
 
-    The file is named as DVC names the stage: the module, then `@` and the first argument if there is one.
+    The file is named after the script, then `@` and its first argument if there is one: mostly DVC's name of the stage,
+    but `evaluate@NAME` for `evaluate_dataset@NAME`.
     """
 
     @functools.wraps(function)

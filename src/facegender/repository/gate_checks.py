@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from facegender.errors import FacegenderError
+from facegender.evaluation.predictions import read_predictions
+from facegender.files import md5_of
 from facegender.network.quiet import load_tensorflow
 from facegender.params import Gate, load_params
 from facegender.repository import gate, lock, revisions, status
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 MODEL, TEST_IMAGES = "models/gender.keras", "data/preprocessed/test"
 METRICS, SLICES = "metrics/evaluate.json", "metrics/slices.json"
+RESAMPLES, SEED = 1000, 0
+"""Of the comparison with the base: not params.yaml's, so that no pull request can choose a seed that hides a loss."""
 CHECKS = ("lock", "floors", "base", "model", "remote")
 LIMITED = ("floors", "base", "model")
 """Checks that read `gate` of params.yaml; with a base, the finding `limits` comes with them."""
@@ -86,20 +90,21 @@ def _base(base: str | None, asked: Sequence[str]) -> Finding:
         raise FacegenderError("--base", "no revision to compare with", "give --base REV")
     if base is None:
         return Finding("base", "skipped", "no base to compare with: --base was not given")
-    evaluate = load_params().evaluate
     if not revisions.has_file(base, revisions.PREDICTIONS):
         return Finding(
             "base",
             "skipped",
             f"the dvc.lock of {base} has no {revisions.PREDICTIONS}: there is no model to compare with yet",
         )
-    tables = (revisions.predictions_of(base), revisions.read_predictions())
-    return gate.check_base(*tables, _limits_that_hold(base).margins, evaluate.resamples, evaluate.seed)
+    tables = (revisions.predictions_of(base), read_predictions(revisions.PREDICTIONS))
+    return gate.check_base(*tables, _limits_that_hold(base).margins, RESAMPLES, SEED)
 
 
 def _model(base: str | None) -> Finding:
     tolerance = _limits_that_hold(base).tolerance
-    found, recorded = lock.md5_of(MODEL), lock.read_lock().get(MODEL)
+    if not Path(MODEL).is_file():
+        raise FacegenderError(MODEL, "no such file", f"run: dvc pull {MODEL}")
+    found, recorded = md5_of(MODEL), lock.read_lock().get(MODEL)
     if found != recorded:
         raise FacegenderError(
             MODEL,
@@ -107,7 +112,7 @@ def _model(base: str | None) -> Finding:
             "compare the remote's with a copy that is known to be good, and push that; or run: dvc repro --force "
             "calibrate",
         )
-    committed, metrics = revisions.read_predictions(), _metrics(METRICS)
+    committed, metrics = read_predictions(revisions.PREDICTIONS), _metrics(METRICS)
     fresh, sidecar = _predict()
     return gate.check_model(fresh, committed, metrics, sidecar, tolerance)
 
@@ -123,16 +128,17 @@ def _predict() -> "tuple[pd.DataFrame, Sidecar]":
     from facegender.network.model_file import load_calibrated
     from facegender.network.prediction import predict_images
 
-    names = [record.image_id for record in read_records(TEST_IMAGES)]
-    labels = [record.label for record in read_records(TEST_IMAGES)]
-    if not names:
+    rows = pd.DataFrame(
+        [(record.image_id, record.label) for record in read_records(TEST_IMAGES)], columns=["image_id", "label"]
+    )
+    if rows.empty:
         raise FacegenderError(TEST_IMAGES, "contains no images", f"run: dvc pull {TEST_IMAGES}")
     # As the stage evaluate does: GPUs round float32 to TensorFloat-32.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     model, sidecar = load_calibrated(MODEL)
     images = (decode_image(record.jpeg, record.image_id) for record in read_records(TEST_IMAGES))
-    rows, probabilities = pd.DataFrame({"image_id": names, "label": labels}), predict_images(model, images)
-    return predictions_table(rows, names, labels, probabilities, sidecar["threshold"], TEST_IMAGES), sidecar
+    ids, labels, probabilities = rows["image_id"].tolist(), rows["label"], predict_images(model, images)
+    return predictions_table(rows, ids, labels, probabilities, sidecar["threshold"], TEST_IMAGES), sidecar
 
 
 def _remote(without_remote: bool) -> Finding:

@@ -1,10 +1,9 @@
-"""The MD5 sums that dvc.lock records, and those of the files themselves."""
+"""The MD5 sums that dvc.lock records."""
 
 from pathlib import Path
 
 import yaml
 
-from facegender import files
 from facegender.errors import FacegenderError
 
 
@@ -42,16 +41,6 @@ def read_lock() -> dict[str, str]:
         text = Path("dvc.lock").read_text(encoding="utf-8")
     except OSError as error:
         raise FacegenderError("dvc.lock", error.strerror or str(error), "run: dvc repro, and commit it") from error
+    except UnicodeDecodeError as error:
+        raise FacegenderError("dvc.lock", "not UTF-8 text", "run: git restore dvc.lock") from error
     return locked_files(text, "dvc.lock")
-
-
-def md5_of(path: str | Path) -> str:
-    """Return a file's MD5 sum.
-
-    Raises:
-        FacegenderError: it cannot be read.
-    """
-    try:
-        return files.md5_of(path)
-    except OSError as error:
-        raise FacegenderError(path, error.strerror or str(error), f"run: dvc pull {path}") from error

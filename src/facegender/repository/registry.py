@@ -11,7 +11,7 @@ import yaml
 from platformdirs import user_cache_path
 
 from facegender.errors import FacegenderError
-from facegender.repository.lock import md5_of
+from facegender.files import md5_of
 
 ARTIFACT = "gender"
 """The model's name under `artifacts:` in dvc.yaml."""

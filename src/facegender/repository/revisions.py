@@ -88,33 +88,20 @@ def current_predictions() -> pd.DataFrame:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    from facegender.evaluation.predictions import read_predictions
+
     try:
         repository = Repo()
         outs = repository.find_outs_by_path(str(Path(repository.root_dir, PREDICTIONS)))
     except DvcException as error:
         raise FacegenderError(Path.cwd(), str(error), "run this in the project's folder") from error
-    predictions = read_predictions(Path(repository.root_dir))
+    predictions = read_predictions(Path(repository.root_dir, PREDICTIONS))
     status = repository.status(targets=[out.stage.addressing for out in outs], with_deps=True)
     for place in changed_places(status):
         raise FacegenderError(
             PREDICTIONS, f"{place} has changed since it was made", "run: dvc repro, or compare revisions"
         )
     return predictions
-
-
-def read_predictions(folder: Path = Path()) -> pd.DataFrame:
-    """Read a project's predictions, whatever changed since.
-
-    Raises:
-        FacegenderError: there are none, or they are something else.
-    """
-    from facegender.evaluation.predictions import parse_predictions
-
-    try:
-        content = (folder / PREDICTIONS).read_text(encoding="utf-8")
-    except OSError as error:
-        raise FacegenderError(PREDICTIONS, error.strerror or str(error), "run: dvc repro, or: dvc pull") from error
-    return parse_predictions(content, f"this folder: {PREDICTIONS}")
 
 
 def _check_commit(revision: str) -> None:

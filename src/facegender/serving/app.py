@@ -23,6 +23,7 @@ from PIL import Image
 
 from facegender.data.celeba import CLASSES
 from facegender.data.images import Pixels, decode_image, encode_jpeg
+from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
 from facegender.evaluation.calibration import UNSURE_WITHIN
 from facegender.network.quiet import load_tensorflow
@@ -143,7 +144,7 @@ def predict_picture(data: bytes, model: LoadedModel) -> dict[str, Any]:
         predictions += [
             {
                 "box": _shares(face, image),
-                "probability": round(probability, 6),
+                "probability": round(probability, DECIMALS),
                 "predicted": predicted_class(probability, model.classifier.threshold, UNSURE_WITHIN),
                 "image": _data_url(aligned),
                 "speaks_for": pair and dict(zip(CLASSES, map(_data_url, pair), strict=True)),

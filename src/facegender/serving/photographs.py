@@ -11,6 +11,7 @@ import numpy as np
 from facegender.data.folders import list_files
 from facegender.data.images import IMAGE_SUFFIXES, Pixels, decode_image
 from facegender.data.streams import batched, read_ahead
+from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
 from facegender.serving.alignment import Align, Face, aligned_faces
 from facegender.serving.classifier import Classifier
@@ -103,7 +104,7 @@ def predict_photographs(
             if isinstance(crop, Prediction):
                 yield crop
                 continue
-            probability = round(float(next(probabilities)), 6)
+            probability = round(float(next(probabilities)), DECIMALS)
             predicted = predicted_class(probability, classifier.threshold, unsure)
             yield Prediction(crop.path, crop.face, crop.box, probability, predicted)
 

@@ -10,7 +10,8 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from facegender.data.celeba import ATTRIBUTES, PARTITIONS
-from facegender.files import whole_file, write_csv
+from facegender.data.tables import write_csv
+from facegender.files import whole_file
 from facegender.synthetic.copula import sample_attributes
 from facegender.synthetic.faces import draw_face
 

@@ -85,7 +85,7 @@ def test_images_left_over_in_one_epoch_come_in_another(monkeypatch: pytest.Monke
 
 
 def test_batches_mix_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    # As in data/augmented: without mixing, a batch of 20 would be one shard.
+    # As shards and their copies: without mixing, a batch of 20 would be one shard.
     paths = fake_shards(monkeypatch, [20] * 8)
 
     batches = [batch[:, 0].astype(int) // 20 for batch, _ in shuffled_batches(paths, 20, seed=1, epoch=0)]

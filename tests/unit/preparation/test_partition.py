@@ -126,9 +126,17 @@ def test_all_rows_are_sorted_with_their_label_and_identity() -> None:
     ).astype({"Male": "int8"})
 
     expected = pd.DataFrame({"image_id": ["B.jpg", "a.jpg", "c.jpg"], "label": [0, 0, 1], "identity": [7, 2**40, 7]})
-    pd.testing.assert_frame_equal(all_rows(annotations), expected)
-    without = all_rows(annotations.drop(columns="identity"))
+    pd.testing.assert_frame_equal(all_rows(annotations, "more"), expected)
+    without = all_rows(annotations.drop(columns="identity"), "more")
     pd.testing.assert_frame_equal(without, expected.drop(columns="identity"))
+
+
+@pytest.mark.parametrize(("label", "missing"), [(0, "Male"), (1, "No male")])
+def test_a_further_test_set_of_one_class_is_one_line(label: int, missing: str) -> None:
+    annotations = pd.DataFrame({"Male": [label, label]}, pd.Index(["a.jpg", "b.jpg"], name="image_id"))
+
+    with pytest.raises(FacegenderError, match=f"^evaluate.datasets.more: no image is {missing}, "):
+        all_rows(annotations, "evaluate.datasets.more")
 
 
 def test_an_identity_stays_where_most_of_its_images_are_and_in_a_tie_in_the_earlier_partition() -> None:
@@ -164,8 +172,8 @@ def test_a_shortage_names_split_class_numbers_and_key() -> None:
         sample_splits(annotations.drop(some_men), {"train": 100, "val": 14, "test": 102}, seed=120)
     assert str(raised.value).splitlines() == [
         "partition.val: 7 images of class Male needed, 6 available; lower it to 12",
-        "error: partition.test: 51 images of class No male needed, 50 available; lower it to 100",
-        "error: partition.test: 51 images of class Male needed, 50 available; lower it to 100",
+        "partition.test: 51 images of class No male needed, 50 available; lower it to 100",
+        "partition.test: 51 images of class Male needed, 50 available; lower it to 100",
     ]
 
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 from facegender.data.images import decode_image
 from facegender.data.shards import Record, read_records
+from facegender.data.tables import write_csv
 from facegender.errors import FacegenderError
-from facegender.files import write_csv
 from facegender.preparation.preprocess import Outcome, good_records, preprocess
 from stages.preprocess import main
 from tests.paths import ROOT

@@ -12,6 +12,7 @@ import pytest
 
 from facegender.data.celeba import CLASSES
 from facegender.evaluation.curves import curve_tables, histogram_table, reliability_table
+from facegender.evaluation.metrics import metrics_of
 from facegender.reporting.charts import Line, histogram_chart, line_chart
 from facegender.reporting.pictures import bar_chart
 from facegender.reporting.report import (
@@ -212,3 +213,9 @@ def test_a_chart_is_repeatable_and_has_the_colour_of_the_text(drawing: str) -> N
     assert chart.startswith('<svg viewBox="')
     for word in ("epoch", "loss", "one", "two") if drawing == "line" else ("P(Male)", *CLASSES):
         assert word in chart
+
+
+def test_the_report_has_every_metric() -> None:
+    predictions = pd.DataFrame({"label": [0, 1], "probability": [0.2, 0.8], "predicted": [0, 1]})
+
+    assert metrics_of(predictions).keys() - {"images"} == METRIC_NAMES.keys()

@@ -148,6 +148,17 @@ def test_test_sets_without_common_images_are_compared_unpaired(other: pd.DataFra
     assert finding.found.endswith("On different images, 200 of the base and 200 here, so the comparison is not paired")
 
 
+@pytest.mark.parametrize(("shared", "paired"), [(30, True), (29, False)])
+def test_test_sets_are_paired_if_they_share_30_images_of_each_class(shared: int, paired: bool) -> None:
+    # `predictions` alternates the classes, so that these share so many images of each.
+    base, here = predictions([True] * 2 * shared), predictions([True] * 2 * (shared + 10))
+
+    finding = gate.check_base(base, here, {"accuracy": 0.01}, 100, 0)
+
+    assert ("images that are in both test sets" in finding.found) is paired
+    assert ("the comparison is not paired" in finding.found) is not paired
+
+
 def test_a_margin_for_an_unknown_metric_is_an_error() -> None:
     with pytest.raises(FacegenderError, match=r"^gate\.margins\.worst_recall: no such metric of predictions; known"):
         gate.check_base(GOOD, BAD, {"worst_recall": 0.1}, 100, 0)

@@ -45,8 +45,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     fresh = BAD.assign(probability=BAD["probability"] + 0.02)
     monkeypatch.setattr(revisions, "has_file", lambda *_: True)
     monkeypatch.setattr(revisions, "predictions_of", lambda _: GOOD)
-    monkeypatch.setattr(revisions, "read_predictions", lambda: BAD)
-    monkeypatch.setattr(lock, "md5_of", lambda _: "same")
+    monkeypatch.setattr(gate_checks, "read_predictions", lambda _: BAD)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "gender.keras").touch()
+    monkeypatch.setattr(gate_checks, "md5_of", lambda _: "same")
     monkeypatch.setattr(lock, "read_lock", lambda: {"models/gender.keras": "same"})
     monkeypatch.setattr(gate_checks, "_predict", lambda: (fresh, {"threshold": 0.5, "temperature": 1.0}))
     return tmp_path

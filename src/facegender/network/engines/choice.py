@@ -44,6 +44,11 @@ def make_engine(name: str, weights: Path, trainable_from: str, networks: Path) -
     return TensorFlowEngine(weights, trainable_from, name.removeprefix(_TENSORFLOW))
 
 
+def engine_file(name: str) -> Path:
+    """Return the module of the engine that `choose_engine` named."""
+    return Path(__file__).with_name("openvino.py" if name == OPENVINO else "tensorflow.py")
+
+
 def _has_nvidia_driver() -> bool:
     # Linux inside Windows has no device file, but the program.
     return any(Path("/dev").glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None

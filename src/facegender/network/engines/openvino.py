@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 
+from facegender.cache import one_at_a_time
 from facegender.data.images import Pixels
 from facegender.data.streams import batched
 from facegender.files import whole_folder
-from facegender.network.cache import one_at_a_time
 
 _CHECKSUM = "sha256"
 """The file with the digests of a translated network's files: a damaged network may still give features, wrong ones."""

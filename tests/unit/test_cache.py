@@ -16,9 +16,9 @@ import yaml
 
 import stages.features
 from facegender import cli
+from facegender.cache import clear, describe, list_entries, prune, sole_run
 from facegender.data.shards import write_shards
 from facegender.errors import FacegenderError
-from facegender.network.cache import clear, describe, list_entries, prune, sole_run
 from facegender.network.features import write_features
 from facegender.params import load_params
 from tests.paths import ROOT
@@ -245,7 +245,7 @@ def test_what_cannot_be_deleted_is_one_line(cache: Path, monkeypatch: pytest.Mon
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", "file")
 
-    monkeypatch.setattr("facegender.network.cache.shutil.rmtree", refuse)
+    monkeypatch.setattr("facegender.cache.shutil.rmtree", refuse)
 
     for drop in (lambda: prune(cache, 0), lambda: clear(cache)):
         with pytest.raises(FacegenderError) as caught:
@@ -400,7 +400,7 @@ def test_the_command_line_loads_no_network_library(cache: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from facegender.network.cache import sole_run
+from facegender.cache import sole_run
 with sole_run(Path(sys.argv[1]), "train"):
     print("at work", flush=True)
     sys.stdin.read()
