@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def revision() -> str:
-    """Ask Git for the commit, and whether code or parameters differ from it."""
+    """Return the commit, and whether code or parameters differ from it."""
     try:
         commit = _git("describe", "--always", "--abbrev=12")
         changed = _git("status", "--porcelain", "--", "dvc.yaml", "params.yaml", "src", "stages")

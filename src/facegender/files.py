@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DECIMALS = 6
-"""Of written metrics and probabilities: the last digits of a float differ between machines."""
+"""Decimals of written metrics and probabilities: the last digits of a float differ between machines."""
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that becomes `path` only if the block ends without an error."""
+    """Yield a temporary path beside `path` that becomes `path` only if the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{path.name}")
@@ -31,7 +31,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """Give a temporary empty folder beside `path` that replaces `path` only if the block ends without an error."""
+    """Yield a temporary empty folder beside `path` that replaces `path` only if the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{path.name}")
@@ -57,18 +57,18 @@ def write_json(path: str | Path, content: dict[str, Any]) -> None:
 
 
 def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
-    """Write `table` without its index, lines ended by a line feed on every system."""
+    """Write `table` without its index, with line feeds on every system."""
     with whole_file(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
 
 
 def md5_of(path: str | Path) -> str:
-    """Return a file's MD5 sum, by which DVC knows it."""
+    """Return a file's MD5 sum, by which DVC identifies it."""
     return hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def read_table(source: str | Path | TextIO) -> "pd.DataFrame":
     """Read a table that `write_csv` wrote, with `image_id` as str: "NA" and "007" are ids like any other."""
-    import pandas as pd  # It takes half a second to load, and the command line need not.
+    import pandas as pd  # It takes half a second to load, and the command line does not need it.
 
     return pd.read_csv(source, dtype={"image_id": str}, keep_default_na=False)

@@ -32,12 +32,12 @@ def _threshold(rule: Any) -> Any:
 
 def _test_set_name(name: str) -> str:
     if name in RESERVED_NAMES or name.endswith(("_low", "_high")):
-        raise ValueError(f"taken: {', '.join(RESERVED_NAMES)} and names that end in _low or _high are other files")
+        raise ValueError(f"reserved: {', '.join(RESERVED_NAMES)} and names that end in _low or _high are other files")
     return name
 
 
 RESERVED_NAMES = ("train", "train_copies", "val", "test")
-"""What lies in data/preprocessed and data/features beside further test sets."""
+"""The other names in data/preprocessed and data/features, which a further test set must not have."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=2), AfterValidator(_even)]
@@ -49,7 +49,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class _Group(BaseModel):
-    # Strict: "12" and true are no integers; an integer where a float is due is fine.
+    # Strict: "12" and true are not integers, but an integer is accepted as a float.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
@@ -85,7 +85,7 @@ class Partition(_Group):
 
 
 class Preprocess(_Group):
-    """Pixels of the images that everything after sees."""
+    """The size of the images in pixels, for all later stages."""
 
     height: Annotated[int, Field(ge=75, le=1024)]
     width: Annotated[int, Field(ge=75, le=1024)]
@@ -141,7 +141,7 @@ class Calibrate(_Group):
 
 
 class TestSet(_Group):
-    """A further data set, all of whose images the model is evaluated on."""
+    """A further data set; the model is evaluated on all of its images."""
 
     images: PathText
     attributes: PathText
@@ -169,7 +169,7 @@ class Cache(_Group):
 
 
 class Gate(_Group):
-    """What `facegender gate` demands of a model; no stage reads it."""
+    """What `facegender gate` requires of a model; no stage reads it."""
 
     floors: dict[MetricName, float]
     ceilings: dict[MetricName, NotNegative]
@@ -203,7 +203,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
     Raises:
         FacegenderError: the file is missing or not YAML, or a key is unknown, missing, duplicated, of the wrong type or
-            out of range. Each mistake is an error of its own that names the file and the key.
+            out of range. Each mistake is a separate error that names the file and the key.
     """
     try:
         content = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
@@ -222,7 +222,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
 
 def _problem(error: YAMLError) -> str:
-    """Say what the parser found, and in which line, without its advice."""
+    """Return the parser's message with the line number, without its advice."""
     problem = getattr(error, "problem", None) or str(error).split("\n")[0]
     mark = getattr(error, "problem_mark", None)
     return f"line {mark.line + 1}: {problem}" if mark else problem

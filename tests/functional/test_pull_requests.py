@@ -187,7 +187,7 @@ def test_a_worse_model_fails_by_floor_and_base_though_it_lowers_the_limits(branc
         "gate.floors.accuracy: 0.7 at origin/main, 0.3 here, "
         "gate.floors.worst_recall: 0.3 at origin/main, none here, "
         "gate.margins.accuracy: 0.02 at origin/main, 0.9 here, "
-        "gate.tolerance: 0.02 at origin/main, 0.5 here; those of origin/main hold"
+        "gate.tolerance: 0.02 at origin/main, 0.5 here; those of origin/main apply"
     )
     assert "is below 0.7" in table["floors"][1]
     assert "worse by more than 0.02" in table["base"][1]

@@ -171,5 +171,5 @@ def test_predict_uses_the_model_of_a_revision(repository: Path, monkeypatch: pyt
 
     with pytest.raises(FacegenderError, match=r"^loaded: model v1\.0\.0;"):
         predict_command(["face.jpg"], rev="gender#prod")
-    with pytest.raises(FacegenderError, match="--model and --rev: exclude each other"):
+    with pytest.raises(FacegenderError, match="--model and --rev: cannot be used together"):
         predict_command(["face.jpg"], rev="main", model=Path("other.keras"))

@@ -15,7 +15,7 @@ from facegender.data.images import IMAGE_SUFFIXES
 from facegender.errors import FacegenderError
 
 _FOLDER_DEPTH = 4
-# RuntimeError: encrypted. NotImplementedError: a compression that Python lacks. UnicodeDecodeError: garbled names.
+# RuntimeError: encrypted. NotImplementedError: unsupported compression. UnicodeDecodeError: garbled names.
 DAMAGED_ZIP = (
     zipfile.BadZipFile,
     zlib.error,

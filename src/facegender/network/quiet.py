@@ -5,9 +5,9 @@ import sys
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and Keras without what their libraries write to standard error about missing hardware.
+    """Import TensorFlow and Keras, and discard what their libraries write to standard error about missing hardware.
 
-    They bypass Python's streams and write before any setting takes effect. Errors are raised as usual.
+    The libraries bypass Python's streams and write before any setting takes effect. Errors are raised as usual.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

@@ -17,7 +17,7 @@ def random_backbone() -> keras.Model:
     """Build InceptionV3 without its top, with random weights that are always the same.
 
     The statistics of batch normalisation come from RANDOM_STATISTICS: with Keras's initial ones (mean 0, variance 1)
-    activations fade by a factor of about 2,000 down to mixed7, and with those of noise they grow up to tenfold.
+    activations shrink by a factor of about 2,000 on the way to mixed7, and with those of noise they grow up to tenfold.
     """
     backbone = initial_backbone()
     with np.load(RANDOM_STATISTICS) as statistics:

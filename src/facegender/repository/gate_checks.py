@@ -1,4 +1,4 @@
-"""The checks of `facegender gate` on this folder: what each needs is read here, and gate.py judges it."""
+"""The checks of `facegender gate` on this folder: this module reads what they need, and gate.py evaluates it."""
 
 import json
 import math
@@ -30,7 +30,7 @@ def run_checks(asked: Sequence[str], base: str | None, without_remote: bool) -> 
 
     Args:
         asked: of CHECKS.
-        base: Git revision to compare with, whose limits hold; None to compare with none, under this folder's limits.
+        base: Git revision to compare with, whose limits apply; None for no comparison, with this folder's limits.
         without_remote: skip the check of the remote.
     """
     checks: dict[str, Callable[[], Finding]] = {
@@ -47,7 +47,7 @@ def run_checks(asked: Sequence[str], base: str | None, without_remote: bool) -> 
 
 
 def show(page: str) -> None:
-    """Print a page of Markdown, and add it to the summary of a GitHub job where this is one."""
+    """Print a page of Markdown, and add it to the summary of the GitHub job if this is one."""
     print(page, end="")
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
@@ -55,7 +55,7 @@ def show(page: str) -> None:
             file.write(page + "\n")
 
 
-def _limits_that_hold(base: str | None) -> Gate:
+def _limits_that_apply(base: str | None) -> Gate:
     own = load_params().gate
     return own if base is None else revisions.gate_of(base) or own
 
@@ -76,14 +76,14 @@ def _limits(base: str) -> Finding:
 
 
 def _floors(base: str | None) -> Finding:
-    limits = _limits_that_hold(base)
+    limits = _limits_that_apply(base)
     metrics = _metrics(METRICS) | _metrics(SLICES)
     return gate.check_floors(metrics, limits.floors, limits.ceilings, (METRICS, SLICES))
 
 
 def _base(base: str | None, asked: Sequence[str]) -> Finding:
     if base is None and list(asked) == ["base"]:
-        raise FacegenderError("--base", "no revision to compare with", "give --base REV")
+        raise FacegenderError("--base", "no revision to compare with", "use --base REV")
     if base is None:
         return Finding("base", "skipped", "no base to compare with: --base was not given")
     evaluate = load_params().evaluate
@@ -94,11 +94,11 @@ def _base(base: str | None, asked: Sequence[str]) -> Finding:
             f"the dvc.lock of {base} has no {revisions.PREDICTIONS}: there is no model to compare with yet",
         )
     tables = (revisions.predictions_of(base), revisions.read_predictions())
-    return gate.check_base(*tables, _limits_that_hold(base).margins, evaluate.resamples, evaluate.seed)
+    return gate.check_base(*tables, _limits_that_apply(base).margins, evaluate.resamples, evaluate.seed)
 
 
 def _model(base: str | None) -> Finding:
-    tolerance = _limits_that_hold(base).tolerance
+    tolerance = _limits_that_apply(base).tolerance
     found, recorded = lock.md5_of(MODEL), lock.read_lock().get(MODEL)
     if found != recorded:
         raise FacegenderError(
@@ -113,7 +113,7 @@ def _model(base: str | None) -> Finding:
 
 
 def _predict() -> "tuple[pd.DataFrame, Sidecar]":
-    """Return what the model predicts here for the test images, and its threshold and temperature."""
+    """Return the model's predictions for the test images on this machine, and its threshold and temperature."""
     load_tensorflow()
     import tensorflow as tf
 

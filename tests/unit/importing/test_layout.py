@@ -150,7 +150,7 @@ def test_a_destination_may_be_a_link_to_another_disk(tmp_path: Path) -> None:
     [
         ("faces", {}, "inside the data to import"),
         ("faces/male/out", {}, "inside the data to import"),
-        ("out", {"shares": (0.5, 0.5, 0.5)}, "--shares 0.5 0.5 0.5: shares must be 0 or more and sum to 1; give"),
+        ("out", {"shares": (0.5, 0.5, 0.5)}, "--shares 0.5 0.5 0.5: shares must be 0 or more and sum to 1; use"),
         ("out", {"shares": (1.5, -0.5, 0.0)}, "shares must be 0 or more and sum to 1"),
         ("out", {"columns": {"path": "x"}}, "without columns or paths to name"),
         ("out", {"kind": "utkface", "male": "x"}, "leave --male out"),

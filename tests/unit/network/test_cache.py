@@ -267,7 +267,7 @@ def test_the_bound_is_a_positive_number(tmp_path: Path, value: Any) -> None:
     ("gigabytes", "told"),
     [
         (1, []),
-        (1e-9, ["features val: dropped 4 entries, 0.000 GB from .cache, least recently used, to keep cache.gigabytes"]),
+        (1e-9, ["features val: dropped 4 entries, 0.000 GB from .cache, least recently used, to fit cache.gigabytes"]),
     ],
 )
 def test_the_stage_prunes_when_its_out_is_written(
@@ -413,7 +413,7 @@ def test_a_stage_that_still_runs_is_not_run_beside_itself(cache: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "at work\n"
         with (
-            pytest.raises(FacegenderError, match="stage train: an earlier run of it still works"),
+            pytest.raises(FacegenderError, match="stage train: an earlier run of it is still active"),
             sole_run(cache, "train"),
         ):
             raise AssertionError("ran")

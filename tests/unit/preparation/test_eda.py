@@ -41,7 +41,7 @@ def test_only_training_rows_and_attributes_stay_sorted_by_id() -> None:
 
 
 def test_no_training_rows_is_one_clear_line() -> None:
-    with pytest.raises(FacegenderError, match=r"^dataset\.partitions: no image is in partition 0 \(train\); give"):
+    with pytest.raises(FacegenderError, match=r"^dataset\.partitions: no image is in partition 0 \(train\); use"):
         eda.training_rows(ANNOTATIONS.assign(partition=2))
 
 

@@ -122,7 +122,7 @@ def test_the_limit_itself_is_allowed() -> None:
 
 def test_a_file_that_is_not_a_picture_is_one_line() -> None:
     for data in (b"", b"not a picture", b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>"):
-        assert refusal(data).startswith("not a picture; give one of JPEG, ")
+        assert refusal(data).startswith("not a picture; use one of JPEG, ")
     assert "cut short" in refusal(picture(90)[:-600])
     assert "no face found" in refusal(png(300, 200))
 
