@@ -60,7 +60,7 @@ def address(folder: Path) -> Iterator[str]:
     yield line.split()[0]
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0
-    # Nothing that was uploaded has been stored.
+    # No upload was stored.
     assert list((folder / "temporary").iterdir()) == []
 
 
@@ -129,7 +129,7 @@ def test_a_group_photograph_shows_every_face_in_light_and_dark_wide_and_narrow(p
     })""")
     assert [round((centre - 147) / 295) for centre, _ in boxes] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert all(60 < width < 214 for _, width in boxes)
-    # The photograph, and for each face itself and an overlay for each class.
+    # The photograph, and for each face its picture and an overlay for each class.
     assert page.run("[...document.images].filter(image => image.naturalWidth && image.alt).length") == 1 + 3 * 8
     paints = []
     for scheme in ("light", "dark"):

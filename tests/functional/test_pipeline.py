@@ -1,4 +1,4 @@
-"""The whole pipeline by `dvc repro`, TensorFlow and all."""
+"""The whole pipeline, run by `dvc repro`, including TensorFlow."""
 
 import json
 import math
@@ -45,7 +45,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def numbers(content: Any) -> Iterator[Any]:
-    """Walk over all leaves."""
+    """Yield all leaves."""
     if isinstance(content, dict):
         for value in content.values():
             yield from numbers(value)
@@ -63,7 +63,7 @@ def test_every_metric_is_a_finite_number(project: Path) -> None:
             assert math.isfinite(number), file
 
 
-def test_predictions_are_of_the_test_rows_each_with_its_label(project: Path) -> None:
+def test_predictions_are_those_of_the_test_rows_with_their_labels(project: Path) -> None:
     partition = pd.read_csv(project / "data" / "partition" / "test.csv").set_index("image_id")["label"]
     predictions = pd.read_csv(project / "data" / "predictions.csv").set_index("image_id")
 
@@ -74,20 +74,20 @@ def test_predictions_are_of_the_test_rows_each_with_its_label(project: Path) -> 
     assert metrics(project, "evaluate").keys() == metrics(project, "baseline").keys()
 
 
-def test_persons_are_known_where_they_are_drawn(project: Path) -> None:
+def test_predictions_have_identities_and_the_report_resamples_them(project: Path) -> None:
     predictions = pd.read_csv(project / "data" / "predictions.csv")
 
     assert (predictions["identity"] == (predictions["image_id"].str[:6].astype(int) - 1) // 2).all()
     assert "on other identities of the same kind" in (project / "metrics" / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_further_data_set_is_judged_by_the_same_model(project: Path) -> None:
+def test_a_further_data_set_is_evaluated_with_the_same_model(project: Path) -> None:
     further = pd.read_csv(project / "data" / "datasets" / "all.csv").set_index("image_id")
     predictions = pd.read_csv(project / "data" / "predictions.csv").set_index("image_id")
 
     assert len(further) == 120
     assert metrics(project, "datasets/all")["images"] == 120
-    # The raw images are larger than what the network takes, and are made smaller in the same way. Features are float16.
+    # The raw images are larger than the network's input, and are scaled down in the same way. Features are float16.
     joined = further.loc[predictions.index]
     assert joined["probability"].to_numpy() == pytest.approx(predictions["probability"].to_numpy(), abs=0.05)
     assert (joined["label"] == predictions["label"]).all()
@@ -110,7 +110,7 @@ def test_a_further_data_set_of_one_class_is_named_in_one_line(project: Path, tmp
     assert "Traceback" not in printed
 
 
-def test_the_model_takes_bytes_and_gives_two_probabilities_in_a_fresh_process(project: Path) -> None:
+def test_the_model_takes_uint8_and_returns_two_probabilities_in_a_new_process(project: Path) -> None:
     program = (
         "import keras, numpy as np\n"
         "model = keras.saving.load_model('models/gender.keras', safe_mode=True)\n"
@@ -122,7 +122,7 @@ def test_the_model_takes_bytes_and_gives_two_probabilities_in_a_fresh_process(pr
     run(project, "python", "-c", program)
 
 
-def test_the_gate_finds_the_model_to_say_what_the_figures_say(project: Path) -> None:
+def test_the_gate_confirms_that_the_metrics_are_those_of_the_model(project: Path) -> None:
     printed = run(project, "facegender", "gate", "lock", "model")
 
     assert "| lock | pass |" in printed
@@ -151,7 +151,7 @@ def test_a_second_cold_run_gives_the_same_lock_file(project: Path, tmp_path: Pat
     locks = [
         yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"] for folder in (project, second)
     ]
-    # The page says which commit it is of, and what each stage cost.
+    # The page contains the commit and the cost of each stage.
     assert all(lock.pop("report") for lock in locks)
     assert locks[0] == locks[1]
 
@@ -182,7 +182,7 @@ def test_only_the_affected_stages_run(project: Path, key: str, value: Any, affec
 
 
 def test_growing_the_training_set_computes_features_of_the_new_images_only(project: Path) -> None:
-    # 40 images are one shard that is not full; a second one comes with image 101, of 132 that the sample can give.
+    # A shard has 100 images, so 200 images fill two, and 240 start a third.
     before = (project / "params.yaml").read_text(encoding="utf-8")
     change_params(project, {"synthetic_data.images": 500, "partition.train": 200, "augment.copies": 0})
     assert "features train: 2 shards computed" in run(project, "dvc", "repro", "features@train")

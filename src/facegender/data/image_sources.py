@@ -32,7 +32,7 @@ class ImageSource(Protocol):
     """Images by their id, wherever they are stored."""
 
     def __contains__(self, image_id: str) -> bool:
-        """Whether there is an image with this id."""
+        """Return whether there is an image with this id."""
 
     def read(self, image_id: str) -> bytes:
         """Return the image file's content.

@@ -334,7 +334,7 @@ QUOTED_IDS = {
 
 @pytest.mark.parametrize("case", QUOTED_IDS)
 @pytest.mark.parametrize("other", ["b.jpg,0", '"b,2.jpg",0'])
-def test_quotes_around_a_field_go_and_other_quotes_stay(case: str, other: str, write: Callable[..., Path]) -> None:
+def test_only_quotes_around_a_field_are_removed(case: str, other: str, write: Callable[..., Path]) -> None:
     row, image_id = QUOTED_IDS[case]
     table = read_attributes(write(f"image_id,Male\n{row}\n{other}\n".encode()))
 
@@ -382,7 +382,7 @@ BAD_QUOTED = {
 
 @pytest.mark.parametrize("case", BAD_QUOTED)
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_lines_are_counted_right_among_quotes(case: str, ending: str, write: Callable[..., Path]) -> None:
+def test_lines_are_counted_correctly_with_quotes(case: str, ending: str, write: Callable[..., Path]) -> None:
     row, message = BAD_QUOTED[case]
     rows = ["3", '"image_id",Smiling,Male', '"a,""b"".jpg",1,1', "b.jpg,1,1", row, '"z,z.jpg",1,1']
     path = write(ending.join(rows).encode())
@@ -452,7 +452,7 @@ def test_identities_are_joined_without_a_partition_list(write: Callable[..., Pat
     assert list(read_annotations(attributes).columns) == ["Male"]
 
 
-def test_a_surplus_id_with_quotes_and_spaces_names_its_line(write: Callable[..., Path]) -> None:
+def test_an_unmatched_id_with_quotes_and_spaces_names_its_line(write: Callable[..., Path]) -> None:
     attributes = write(b'image_id,Male\na.jpg,1\n" b, ""c"".jpg",1\n', "attributes")
 
     with pytest.raises(FacegenderError, match=r'first: +b, "c".jpg, line 3'):

@@ -1,4 +1,4 @@
-"""The page as readers get it; tests/functional looks at the page that the pipeline makes."""
+"""The page as readers see it; tests/functional looks at the page that the pipeline makes."""
 
 import json
 import re

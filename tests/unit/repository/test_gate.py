@@ -83,7 +83,7 @@ def test_limits_on_unknown_metrics_fail_before_they_are_merged_and_apply() -> No
     [
         ({"accuracy": 0.9}, {"gap": 0.2}, "pass", "accuracy 0.9000, gap -0.2000"),
         ({"accuracy": 0.901}, {}, "fail", "accuracy 0.9000 is below 0.901"),
-        # Whatever its sign.
+        # Its absolute value counts.
         ({"accuracy": 0.5}, {"gap": 0.1}, "fail", "gap -0.2000 is above 0.1"),
         (
             {"acuracy": 0.5},

@@ -34,7 +34,7 @@ def commit(folder: Path) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a committed project that fails each limit of GATE: here its predictions are BAD, and at the base GOOD."""
+    """Return a committed project that fails each limit of GATE: its predictions are BAD here and GOOD at the base."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "evaluate.json").write_text(json.dumps(metrics_of(BAD)))

@@ -1,4 +1,4 @@
-"""The page's server without a browser; a stand-in for the classifier takes brightness for P(Male)."""
+"""The page's server without a browser; a stand-in for the classifier uses brightness as P(Male)."""
 
 import asyncio
 import base64
@@ -52,7 +52,7 @@ def picture(brightness: int) -> bytes:
 
 
 def png(width: int, height: int, mode: str = "1") -> bytes:
-    """Return a picture of one colour: a few kilobytes, whatever its size."""
+    """Return a picture of one colour: a few kilobytes for any size."""
     buffer = io.BytesIO()
     Image.new(mode, (width, height)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -231,7 +231,7 @@ def test_pictures_are_processed_one_at_a_time_and_the_page_answers_meanwhile() -
         assert (await client.get("/")).status == 200
         assert not all(task.done() for task in asked)
         statuses = sorted([(await task).status for task in asked])
-        # Eight may wait; the others are told to try again.
+        # Eight may wait; the others must try again.
         assert statuses == [200] * 8 + [503] * 4
         assert (await client.post("/predict", data=picture(255))).status == 200
 

@@ -1,4 +1,4 @@
-"""Which files are taken and what is printed for each; a stand-in for the classifier takes brightness for P(Male)."""
+"""Which files are read and what is printed for each; a stand-in for the classifier uses brightness as P(Male)."""
 
 import csv
 import io
