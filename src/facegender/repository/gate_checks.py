@@ -55,7 +55,7 @@ def show(page: str) -> None:
             file.write(page + "\n")
 
 
-def _limits_that_apply(base: str | None) -> Gate:
+def _limits_that_hold(base: str | None) -> Gate:
     own = load_params().gate
     return own if base is None else revisions.gate_of(base) or own
 
@@ -76,7 +76,7 @@ def _limits(base: str) -> Finding:
 
 
 def _floors(base: str | None) -> Finding:
-    limits = _limits_that_apply(base)
+    limits = _limits_that_hold(base)
     metrics = _metrics(METRICS) | _metrics(SLICES)
     return gate.check_floors(metrics, limits.floors, limits.ceilings, (METRICS, SLICES))
 
@@ -94,11 +94,11 @@ def _base(base: str | None, asked: Sequence[str]) -> Finding:
             f"the dvc.lock of {base} has no {revisions.PREDICTIONS}: there is no model to compare with yet",
         )
     tables = (revisions.predictions_of(base), revisions.read_predictions())
-    return gate.check_base(*tables, _limits_that_apply(base).margins, evaluate.resamples, evaluate.seed)
+    return gate.check_base(*tables, _limits_that_hold(base).margins, evaluate.resamples, evaluate.seed)
 
 
 def _model(base: str | None) -> Finding:
-    tolerance = _limits_that_apply(base).tolerance
+    tolerance = _limits_that_hold(base).tolerance
     found, recorded = lock.md5_of(MODEL), lock.read_lock().get(MODEL)
     if found != recorded:
         raise FacegenderError(
