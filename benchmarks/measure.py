@@ -118,7 +118,7 @@ def measured_repro(folder: Path, *arguments: str) -> Run:
 def measured(command: Sequence[str], folder: Path) -> Run:
     """Run a command in `folder` and measure it.
 
-    The time of a stage is accurate to 0.1 s. Its memory misses what it gains in its last 0.05 s.
+    The time of a stage is accurate to 0.1 s. Its memory does not include growth in its last 0.05 s.
 
     Raises:
         SystemExit: the command failed; the message holds everything that it printed.
@@ -201,7 +201,7 @@ def timed(function: Callable[[], object]) -> float:
 
 
 def take_turns(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Run each way once in every round, so that other load on the machine affects all of them alike.
+    """Run each way once in every round, so that other load on the machine affects all of them equally.
 
     Args:
         ways: functions that return the seconds they took, by name.

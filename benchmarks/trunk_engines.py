@@ -3,7 +3,7 @@
 Each engine computes the features of the same real images, decoded beforehand, and is compared with Keras's
 `model.predict`. The features stage reads image shards, decodes, computes, compresses and writes, with an empty memo:
 once for the images themselves and once for transformed copies of them. All ways take turns, round by round, so that
-other load on the machine affects all of them alike. Before that, networks are translated, compiled and used once.
+other load on the machine affects all of them equally. Before that, networks are translated, compiled and used once.
 Prints a Markdown table; bfloat16 is in it to show how much its features differ.
 
     python -m benchmarks.trunk_engines --celeba FOLDER --weights inception_v3_notop.h5
@@ -41,7 +41,7 @@ Engine = Callable[[Pixels], Features]
 BATCH = 32
 
 SAME = 0.9999
-"""From this cosine on, features count as the same."""
+"""Features with at least this cosine count as the same."""
 
 RANGES = Ranges(
     rotation=10, zoom=0.2, horizontal_flip=True, vertical_flip=False, width_shift=0, height_shift=0, shear=0

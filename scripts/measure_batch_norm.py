@@ -23,12 +23,12 @@ def main() -> None:
     """Measure and write."""
     images = draw_faces(IMAGES, SEED)
     backbone = initial_backbone()
-    # The statistics are sums, whose last digits depend on the order.
+    # The statistics are sums, and the order of addition affects their last digits.
     tf.config.experimental.enable_op_determinism()
     layers = normalisation_layers(backbone)
     for layer in layers:
         layer.momentum = 0.0
-    # As a graph, which frees what is no longer needed: eagerly it takes 4 GB, for the same bytes.
+    # As a graph, which frees memory that is no longer needed: eager execution takes 4 GB, for the same bytes.
     tf.function(lambda scaled: backbone(scaled, training=True))(tf.constant(images.astype(np.float32) / 127.5 - 1))
     statistics = {
         name: np.concatenate([keras.ops.convert_to_numpy(getattr(layer, f"moving_{name}")) for layer in layers])

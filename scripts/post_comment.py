@@ -56,7 +56,7 @@ def main(page: Path) -> None:
     """
     target = target_of(os.environ)
     if target is None:
-        print("not posted: this job is not of a pull request, or it has no GITHUB_TOKEN or GITLAB_TOKEN")
+        print("not posted: this job does not belong to a pull request, or has no GITHUB_TOKEN or GITLAB_TOKEN")
         return
     body = page.read_text(encoding="utf-8")
     if len(body) > LONGEST:

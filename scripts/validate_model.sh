@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks a pull request as CI does and writes the results to the folder pull_request. Usage: scripts/validate_model.sh BASE
-# Exits with the status of `facegender gate`. Other commands may fail, as `dvc pull` without a remote: the gate's table
-# then says what is missing.
+# Exits with the status of `facegender gate`. Other commands may fail, such as `dvc pull` without a remote: the gate's
+# table then says what is missing.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 base=$1 page=pull_request/page.md
@@ -11,9 +11,9 @@ dvc pull models/gender.keras data/predictions.csv data/preprocessed/test
 facegender gate --base "$base" | tee "$page"
 verdict=${PIPESTATUS[0]}
 
-# Runs nothing if dvc.lock is fresh; otherwise computes what the change gives. The second command also makes what is not
-# pushed.
-dvc repro --pull --allow-missing || dvc repro --pull || printf '\n%s\n' "dvc repro failed; see the log of the job." >> "$page"
+# Runs nothing if dvc.lock is fresh; otherwise computes the results of the change. The second command also recomputes
+# what is not pushed.
+dvc repro --pull --allow-missing || dvc repro --pull || printf '\n%s\n' "dvc repro failed; see the job's log." >> "$page"
 {
   printf '\n### Parameters\n\n' && dvc params diff --md "$base"
   printf '\n### Metrics\n\n' && dvc metrics diff --md "$base"

@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-# The library beside the stages, whichever one is installed: a copy of the repository, as `dvc queue` makes one for each
-# experiment, must run its own code.
+# Use the library beside the stages, even if another one is installed: a copy of the repository, such as those that
+# `dvc queue` makes, must run its own code.
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 sys.path.insert(0, str(SOURCE))
 
@@ -14,5 +14,5 @@ import facegender  # noqa: E402
 if SOURCE not in Path(facegender.__file__).resolve().parents:
     sys.exit(f"error: {facegender.__file__}: not the code of this folder, {SOURCE}; run: python -m stages.NAME")
 
-# So that an error's line does not follow TensorFlow's messages about missing hardware.
+# A user's mistake is one line, without TensorFlow's messages about missing hardware above it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -26,7 +26,7 @@ MODEL, PLOTS = "models/gender.keras", Path("metrics/plots")
 @one_line_errors()
 @recorded_cost
 def main(test_set: str = "test") -> None:
-    """Write predictions and metrics with their interval; of the test images also the plots."""
+    """Write predictions and metrics with their intervals, and for the test images also the plots."""
     group = load_params().evaluate
     model, sidecar = load_calibrated(MODEL)
     features, table = f"data/features/{test_set}", f"data/partition/{test_set}.csv"
@@ -44,7 +44,7 @@ def main(test_set: str = "test") -> None:
     for end, content in metrics_with_interval(predictions, group.resamples, group.seed).items():
         write_json(f"{stem}{end}.json", content)
     if is_test:
-        # From the rounded probabilities, so that predictions.csv gives the very same plots.
+        # From the rounded probabilities, so that the plots can be reproduced from predictions.csv.
         actual, scores = predictions["label"], predictions["probability"]
         roc, precision_recall = curve_tables(actual, scores)
         write_csv(PLOTS / "roc.csv", roc)

@@ -40,7 +40,7 @@ def main(split: str) -> None:
     dropped = prune(CACHE, params.cache.gigabytes * 1e9, in_use=networks)
     if dropped:
         print(
-            f"features {split}: dropped {describe(dropped)} from {CACHE}, least recently used, to keep cache.gigabytes"
+            f"features {split}: dropped {describe(dropped)} from {CACHE}, least recently used, to fit cache.gigabytes"
         )
 
 

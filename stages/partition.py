@@ -1,4 +1,4 @@
-"""Stage partition: draw the balanced train, val and test samples, or list all images of a further test set."""
+"""Stage partition: sample balanced train, val and test splits, or list all images of a further test set."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Stage pretrained: InceptionV3's weights, from wherever backbone.weights says, as a file that DVC versions."""
+"""Stage pretrained: InceptionV3's weights, as chosen by backbone.weights, in a file that DVC versions."""
 
 from facegender.errors import one_line_errors
 from facegender.files import whole_file

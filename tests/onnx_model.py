@@ -1,4 +1,4 @@
-"""An ONNX model that is as small as can be."""
+"""The smallest possible ONNX model."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 
 def save_mean_network(path: Path, height: int, width: int, threshold: float | None) -> None:
-    """Write a network whose P(Male) is the mean of an image divided by 255; with None it has no threshold."""
+    """Write a network whose P(Male) is the mean of an image divided by 255; without a threshold if it is None."""
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["float"], ["mean"], axes=[1, 2, 3], keepdims=0),

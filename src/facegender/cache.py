@@ -1,7 +1,8 @@
-"""What `.cache` keeps between runs outside DVC's outs: its size, its limit, its locks. Losing it costs only time.
+"""The folder `.cache`, which keeps results between runs outside DVC's outs: its size, its limit and its locks.
 
-Each part holds entries. An entry's modification time says when it was last used: whoever reads an entry sets it with
-`os.utime`. Access times would not do, since most file systems update them once a day or never.
+Losing it only costs time. Each part holds entries. An entry's modification time is the time of its last use: the code
+that reads an entry sets it with `os.utime`. Access times are not reliable: most file systems update them once a day or
+never.
 """
 
 import os
@@ -16,16 +17,16 @@ from filelock import FileLock, Timeout
 from facegender.errors import FacegenderError
 
 FEATURES = "features"
-"""Known feature shards, in a folder for each trunk."""
+"""Feature shards that were computed before, in a folder for each trunk."""
 TRUNKS = "trunks"
-"""Trunks translated for OpenVINO, in a folder for each."""
+"""Trunks translated for OpenVINO, each in its own folder."""
 TRAINING = "training"
-"""States of interrupted training, in a folder for each."""
+"""States of interrupted training, each in its own folder."""
 _LOCKS = "locks"
 
 
 class Entry(NamedTuple):
-    """What is dropped as a whole: a file or folder, its size in bytes, and its last use in seconds since 1970."""
+    """A file or folder that is dropped as a whole, its size in bytes, and its last use in seconds since 1970."""
 
     path: Path
     size: int
@@ -51,11 +52,11 @@ def prune(cache: Path, limit: float, in_use: Path | None = None) -> list[Entry]:
 
     Args:
         cache: the folder of all parts.
-        limit: bytes that may stay.
-        in_use: an entry that is marked as used now and never dropped, even beyond the limit; it may be missing.
+        limit: in bytes.
+        in_use: an entry that is marked as used now and never dropped, even if it exceeds the limit; it may be missing.
 
     Returns:
-        What was dropped.
+        The entries that were dropped.
 
     Raises:
         FacegenderError: an entry cannot be deleted.
@@ -77,10 +78,10 @@ def prune(cache: Path, limit: float, in_use: Path | None = None) -> list[Entry]:
 
 
 def clear(cache: Path) -> None:
-    """Delete all entries and nothing else: other programs keep things in folders named .cache.
+    """Delete all entries and nothing else: other programs also use folders named .cache.
 
     Raises:
-        FacegenderError: something cannot be deleted.
+        FacegenderError: an entry cannot be deleted.
     """
     for part in (FEATURES, TRUNKS, TRAINING):
         for path in (cache / part).glob("*"):
@@ -101,20 +102,20 @@ def _delete(path: Path) -> None:
 
 @contextmanager
 def sole_run(cache: Path, stage: str) -> Iterator[None]:
-    """Let one process at a time run a stage in this folder: when only `dvc repro` is killed, its stage keeps running.
+    """Let only one process at a time run a stage in this folder: if only `dvc repro` is killed, its stage continues.
 
     Raises:
-        FacegenderError: another process runs it.
+        FacegenderError: another process is running the stage.
     """
     lock = _lock(cache, stage)
     try:
-        # The operating system releases it when the process ends, however it ends.
+        # The operating system releases the lock when the process ends, even if it is killed.
         lock.acquire(blocking=False)
     except Timeout as error:
         raise FacegenderError(
             f"stage {stage}",
-            "an earlier run of it still works in this folder",
-            "wait for it or end it, then run: dvc repro",
+            "an earlier run of it is still active in this folder",
+            "wait for it or stop it, then run: dvc repro",
         ) from error
     try:
         yield
@@ -134,6 +135,6 @@ def _lock(cache: Path, name: str) -> FileLock:
 
 
 def describe(entries: Iterable[Entry]) -> str:
-    """Say how many entries there are, and their size in gigabytes of 10^9 bytes."""
+    """Return the number of entries and their size in gigabytes (10^9 bytes) as text."""
     sizes = [entry.size for entry in entries]
     return f"{len(sizes)} entries, {sum(sizes) / 1e9:.3f} GB"

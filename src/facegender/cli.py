@@ -46,21 +46,21 @@ def facegender(
 def cache_command(
     limit: Annotated[
         float | None,
-        typer.Option(metavar="GIGABYTES", help="Delete the least recently used entries down to this."),
+        typer.Option(metavar="GIGABYTES", help="Delete the least recently used entries until the rest fits."),
     ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Delete everything.")] = False,
 ) -> None:
     """Show, limit or clear the folder .cache of this project.
 
-    It holds computed features and the state of interrupted training. Deleting it costs time and nothing else. Do not
-    use this command while the pipeline is running.
+    It holds computed features and the state of interrupted training. Deleting it only costs time. Do not use this
+    command while the pipeline is running.
     """
     from facegender import cache
 
     if limit is not None and not limit >= 0:
-        raise FacegenderError(f"--limit {limit}", "not a size", "give the gigabytes to keep, 0 or more")
+        raise FacegenderError(f"--limit {limit}", "not a size", "use the number of gigabytes to keep, 0 or more")
     if limit is not None and clear:
-        raise FacegenderError("--limit and --clear", "exclude each other", "give one of them")
+        raise FacegenderError("--limit and --clear", "cannot be used together", "use one of them")
     if not CACHE.is_dir():
         print(f"there is no {CACHE} in this folder")
         return
@@ -101,7 +101,7 @@ def predict_command(
 ) -> None:
     """Predict Male or No male for photographs: one row per face.
 
-    A file that fails is a row with the reason, and the exit status is 1.
+    A file that fails is listed with the reason, and the exit status is 1.
     """
     from tqdm import tqdm
 
@@ -110,9 +110,9 @@ def predict_command(
     from facegender.serving.photographs import find_photographs, predict_photographs
 
     if as_csv and as_json:
-        raise FacegenderError("--csv and --json", "exclude each other", "give one of them")
+        raise FacegenderError("--csv and --json", "cannot be used together", "use one of them")
     if rev is not None and model != MODEL:
-        raise FacegenderError("--model and --rev", "exclude each other", "give one of them")
+        raise FacegenderError("--model and --rev", "cannot be used together", "use one of them")
     # A file name need not be valid text.
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
@@ -129,8 +129,8 @@ def predict_command(
     failed = (print_csv if as_csv else print_json if as_json else print_table)(predictions, sys.stdout)
     if not (as_csv or as_json):
         print(
-            f"Male from P(Male) = {classifier.threshold:g} on, unsure within {unsure:g} of it. What the model cannot "
-            "tell: docs/model-card.md",
+            f"Male if P(Male) is at least {classifier.threshold:g}, unsure within {unsure:g} of it. What this does not "
+            "mean: docs/model-card.md",
             file=sys.stderr,
         )
     if failed:
@@ -144,7 +144,7 @@ def explain_command(
     model: Annotated[Path, typer.Option(metavar="FILE", help="Model: .keras.")] = MODEL,
     align: Align = "auto",
 ) -> None:
-    """Show which regions of each face speak for Male and for No male (Grad-CAM)."""
+    """Show which regions of each face are evidence for Male and for No male (Grad-CAM)."""
     if output.suffix.lower() != ".png":
         raise FacegenderError(output, "not a name for a PNG file", "use a name that ends in .png")
     if not output.resolve().parent.is_dir():
@@ -168,8 +168,8 @@ def explain_command(
     faces = zip(images, predict(network, images), class_overlays(network, images), strict=True)
     for number, (face, probability, overlays) in enumerate(faces, start=1):
         pictures += [face, *overlays]
-        captions += [f"face {number}: P(Male) = {probability:.3f}", *(f"red: speaks for {name}" for name in CLASSES)]
-    image_grid(output, pictures, captions, "Which regions speak for each class", columns=3)
+        captions += [f"face {number}: P(Male) = {probability:.3f}", *(f"red: evidence for {name}" for name in CLASSES)]
+    image_grid(output, pictures, captions, "Evidence for each class", columns=3)
 
 
 @app.command("export")
@@ -236,7 +236,7 @@ def gate_command(
     ] = None,
     base: Annotated[
         str | None,
-        typer.Option(metavar="REV", help="Git revision to compare with, such as origin/main; its limits hold."),
+        typer.Option(metavar="REV", help="Git revision to compare with, such as origin/main; its limits apply."),
     ] = None,
     no_remote: Annotated[
         bool, typer.Option("--no-remote", help="Skip the check of the remote: the data is not shared.")
@@ -245,7 +245,7 @@ def gate_command(
     """Check whether this folder's model may be merged; the exit status is 0 only if every check passes.
 
     lock: dvc.lock matches code, parameters, data, metrics and plots. floors: the metrics are within the limits, `gate`
-    in params.yaml. base: no metric is significantly worse than the base's, by more than its margin. model: the
+    in params.yaml. base: no metric is significantly worse than the base's and by more than its margin. model: the
     committed predictions and metrics are those of the model. remote: others can get all data.
     """
     from facegender.repository.gate import findings_markdown
@@ -275,7 +275,7 @@ def import_command(
     ] = None,
     male: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Folder or label that stands for Male, if its name does not say so."),
+        typer.Option(metavar="NAME", help="Folder or label that means Male, if its name is not a usual one."),
     ] = None,
     path_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="CSV column of the images' paths, if not recognised.")
@@ -325,10 +325,10 @@ def import_command(
 
 @contextmanager
 def missing_packages_named() -> Iterator[None]:
-    """Name the extra to install where a command needs a package that the base package does not bring.
+    """Name the extra to install if a command needs a package that is not installed.
 
     Raises:
-        FacegenderError: in place of the ModuleNotFoundError of another package's module.
+        FacegenderError: instead of ModuleNotFoundError, if the module belongs to another package.
     """
     try:
         yield
@@ -346,5 +346,5 @@ def missing_packages_named() -> Iterator[None]:
 @one_line_errors()
 @missing_packages_named()
 def main() -> None:
-    """Run the command that the arguments name."""
+    """Run the command named by the arguments."""
     app()

@@ -17,17 +17,17 @@ class FacegenderError(Exception):
     """
 
     def __init__(self, where: str | Path, what: str, remedy: str, details: Sequence[str] = ()) -> None:
-        """Keep the parts."""
+        """Keep the fields."""
         super().__init__(where, what, remedy, details)
         self.where, self.what, self.remedy, self.details = str(where), what, remedy, tuple(details)
 
     @property
     def reason(self) -> str:
-        """What is wrong and what to do, without where."""
+        """What is wrong and what to do about it, without the place."""
         return "; ".join(part for part in (self.what, self.remedy) if part)
 
     def __str__(self) -> str:
-        """One line, and below it the details, indented."""
+        """Return one line, and below it the details, indented."""
         line = ": ".join(part for part in (self.where, self.reason) if part)
         return ":\n  ".join([line, "\n  ".join(self.details)]) if self.details else line
 
@@ -40,7 +40,7 @@ class FacegenderErrors(FacegenderError):
     """Several mistakes at once."""
 
     def __init__(self, errors: Sequence[FacegenderError]) -> None:
-        """Keep the errors; the first one's parts stand for all."""
+        """Keep the errors; the fields are those of the first one."""
         super().__init__(errors[0].where, errors[0].what, errors[0].remedy)
         self.errors = tuple(errors)
 
@@ -55,7 +55,7 @@ class FacegenderErrors(FacegenderError):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the process with status 1 and one line on stderr for a user's mistake, a full disk or a forbidden file."""
+    """End the process with status 1 and one line on stderr for a user's mistake or an OSError, such as a full disk."""
     try:
         yield
     except FacegenderError as error:

@@ -51,5 +51,5 @@ def write_json(path: str | Path, content: dict[str, Any]) -> None:
 
 
 def md5_of(path: str | Path) -> str:
-    """Return a file's MD5 sum, by which DVC knows it."""
+    """Return a file's MD5 sum, by which DVC identifies it."""
     return hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()

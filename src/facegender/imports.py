@@ -1,4 +1,4 @@
-"""Which files of the project a Python file imports, found from the source alone: what its results depend on."""
+"""Find the files of the project that a Python file imports, from source alone: its results depend on them."""
 
 import ast
 from collections.abc import Iterable
@@ -17,17 +17,17 @@ PLUMBING = frozenset(
     )
 )
 """Modules that cannot change what a stage writes: error messages, the validation of params.yaml (DVC compares the
-values itself), the management of .cache, and the cost meter. A change to one of them re-runs nothing."""
+values itself), the management of .cache, and the cost meter. Changing them re-runs nothing."""
 
 
 def imported_files(files: Iterable[Path]) -> set[Path]:
-    """Return files and all that they import, directly or indirectly, from this package and the folder `stages`.
+    """Return files and everything that they import from this package and from `stages`, directly or indirectly.
 
     Args:
-        files: Python files of the package, or scripts of a folder `stages`.
+        files: Python files of the package, or scripts in a folder `stages`.
 
     Returns:
-        Absolute paths, without PLUMBING and what only PLUMBING imports.
+        Absolute paths, without PLUMBING and the modules that only PLUMBING imports.
     """
     found: set[Path] = set()
     waiting = [file.resolve() for file in files]
@@ -46,8 +46,8 @@ def _imports(file: Path) -> list[Path]:
             modules += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             if node.level or node.module is None:
-                raise ValueError(f"{file}: line {node.lineno}: a relative import, which this does not follow")
-            # What is imported from a package may be a module of it.
+                raise ValueError(f"{file}: line {node.lineno}: relative imports are not supported")
+            # A name that is imported from a package may be a module.
             modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     places = {PACKAGE.name: PACKAGE.parent, "stages": file.parent.parent}
     paths = [

@@ -45,7 +45,7 @@ def _test_set_name(name: str) -> str:
 
 
 RESERVED_NAMES = ("train", "train_copies", "val", "test")
-"""What lies in data/preprocessed and data/features beside further test sets."""
+"""The other names in data/preprocessed and data/features, which a further test set must not have."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=2), AfterValidator(_even)]
@@ -93,7 +93,7 @@ class Partition(_Group):
 
 
 class Preprocess(_Group):
-    """Pixels of the images that everything after sees."""
+    """The size of the images in pixels, for all later stages."""
 
     height: Annotated[int, Field(ge=75, le=1024)]
     width: Annotated[int, Field(ge=75, le=1024)]
@@ -149,7 +149,7 @@ class Calibrate(_Group):
 
 
 class TestSet(_Group):
-    """A further data set, all of whose images the model is evaluated on."""
+    """A further data set; the model is evaluated on all of its images."""
 
     images: PathText
     attributes: PathText
@@ -177,7 +177,7 @@ class Cache(_Group):
 
 
 class Gate(_Group):
-    """What `facegender gate` demands of a model; no stage reads it."""
+    """What `facegender gate` requires of a model; no stage reads it."""
 
     floors: dict[MetricName, float]
     ceilings: dict[MetricName, NotNegative]
@@ -211,7 +211,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
     Raises:
         FacegenderError: the file is missing or not YAML, or a key is unknown, missing, duplicated, of the wrong type or
-            out of range. Each mistake is an error of its own that names the file and the key.
+            out of range. Each mistake is a separate error that names the file and the key.
     """
     try:
         content = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))

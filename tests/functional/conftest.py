@@ -1,4 +1,4 @@
-"""What several files of tests share."""
+"""Fixtures that several test files share."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ STAGES = (
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the pipeline as far as evaluate, of stand-ins, finished and committed. Copy or clone it to change it."""
+    """Return a committed project in which stand-ins ran up to the stage evaluate. Copy or clone it to change it."""
     folder = make_project(tmp_path_factory.mktemp("finished") / "project", {})
     keep_stages(folder, STAGES)
     put_stand_ins(folder, STAGES)

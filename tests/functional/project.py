@@ -1,4 +1,4 @@
-"""A copy of this repository, of its own Git and DVC, to run the pipeline in."""
+"""A copy of this repository, with its own Git and DVC repositories, to run the pipeline in."""
 
 import json
 import os
@@ -31,7 +31,7 @@ TINY = {
     "evaluate.resamples": 100,
     "mistakes.images": 4,
 }
-"""The default pipeline in as little time as it takes."""
+"""Changes of params.yaml that make the default pipeline as fast as possible."""
 
 
 def make_project(folder: Path, changes: dict[str, Any]) -> Path:
@@ -52,13 +52,13 @@ def make_project(folder: Path, changes: dict[str, Any]) -> Path:
 
 
 def put_stand_ins(folder: Path, stages: Iterable[str]) -> None:
-    """Replace the scripts of stages by stand_in.py."""
+    """Replace the scripts of stages with stand_in.py."""
     for stage in stages:
         shutil.copy(Path(__file__).with_name("stand_in.py"), folder / "stages" / f"{stage}.py")
 
 
 def keep_stages(folder: Path, stages: Iterable[str]) -> None:
-    """Take all other stages, and the plots of all, out of dvc.yaml."""
+    """Remove all other stages, and the top-level plots, from dvc.yaml."""
     path = folder / "dvc.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     content["stages"] = {stage: content["stages"][stage] for stage in stages}
@@ -73,7 +73,7 @@ def commit_all(folder: Path, message: str) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Give the environment variables that commands in a project need."""
+    """Return the environment variables that commands in a project need."""
     return os.environ | {
         # The copy's own library, or this repository's, and not the installed one.
         "PYTHONPATH": str(folder / "src" if (folder / "src").is_dir() else ROOT / "src"),
@@ -84,7 +84,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def run(folder: Path, *command: str, status: int = 0) -> str:
-    """Run a command in a project and give what it printed; it must end with `status`."""
+    """Run a command in a project, check that it exits with `status`, and return its output."""
     done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
     printed = done.stdout + done.stderr
     assert done.returncode == status, printed
@@ -92,7 +92,7 @@ def run(folder: Path, *command: str, status: int = 0) -> str:
 
 
 def repro(folder: Path) -> set[str]:
-    """Run `dvc repro` and give the names of the stages that ran."""
+    """Run `dvc repro` and return the names of the stages that ran."""
     return set(re.findall(r"^Running stage '(.+)':", run(folder, "dvc", "repro"), flags=re.MULTILINE))
 
 

@@ -1,7 +1,7 @@
-"""Stages that take the place of train, calibrate and evaluate where InceptionV3 would take too long.
+"""Replacements for the stages train, calibrate and evaluate, for tests in which InceptionV3 would take too long.
 
-The network is logistic regression on mean pixels; `train.batch_size` is how many images it learns from, half of each
-class, so that a small number gives a bad model.
+The network is logistic regression on mean pixels. It learns from `train.batch_size` images, half of each class, so a
+small number makes a bad model.
 """
 
 import sys
@@ -19,7 +19,7 @@ TRUNK = {"trainable_from": "none", "weights_md5": "none", "height": 0, "width": 
 
 
 def train() -> None:
-    """Write models/uncalibrated.keras and what else dvc.yaml says of train."""
+    """Write models/uncalibrated.keras and the other outs of train in dvc.yaml."""
     import keras
     from sklearn.linear_model import LogisticRegression
 
@@ -49,7 +49,7 @@ def train() -> None:
 
 
 def blocks(images: Pixels) -> np.ndarray:
-    """Give the mean of each colour in each block, (images, blocks * 3), from 0 to 1."""
+    """Return the mean of each colour in each block, (images, blocks * 3), from 0 to 1."""
     count, height, width, _ = images.shape
     cut = images[:, : height // BLOCK * BLOCK, : width // BLOCK * BLOCK] / 255
     return np.asarray(
@@ -68,7 +68,7 @@ def calibrate() -> None:
 
 
 def evaluate() -> None:
-    """Run the real stage, which lies in stages/real_evaluate.py, by way of the whole network in place of features."""
+    """Run the real stage, stages/real_evaluate.py, with the whole network on images instead of a tail on features."""
     import keras
 
     from facegender.network.prediction import predict_images

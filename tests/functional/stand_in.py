@@ -1,6 +1,6 @@
-"""A stage that takes no time: it writes outs that depend on all that dvc.yaml says the stage depends on.
+"""A stage that takes no time: it writes outs that depend on everything that the stage depends on in dvc.yaml.
 
-Copied over the scripts of stages that need TensorFlow, it leaves DVC's decisions as they are.
+It replaces the scripts of stages that need TensorFlow, and does not change DVC's decisions.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ COMMAND = " ".join(["python", "-m", f"stages.{Path(__file__).stem}", *sys.argv[1
 
 
 def find(stages: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition of the stage whose command this is, with everything filled in."""
+    """Return the definition of the stage with this command, with all `${…}` filled in."""
     for definition in stages.values():
         items = definition.get("foreach", {"": {}})
         if isinstance(items, str):
@@ -28,7 +28,7 @@ def find(stages: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
 
 
 def fill(content: Any, values: dict[str, Any]) -> Any:
-    """Put in what DVC puts in for `${…}`."""
+    """Replace `${…}` as DVC does."""
     if isinstance(content, dict):
         return {fill(key, values): fill(entry, values) for key, entry in content.items()}
     if isinstance(content, list):
@@ -39,14 +39,14 @@ def fill(content: Any, values: dict[str, Any]) -> Any:
 
 
 def value(content: Any, key: str) -> Any:
-    """Look a dotted key up."""
+    """Look up a dotted key."""
     for part in key.split("."):
         content = content[part]
     return content
 
 
 def read(path: Path) -> bytes:
-    """Return the bytes of a file or of all files of a folder."""
+    """Return the bytes of a file or of all files in a folder."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return b"".join(file.read_bytes() for file in files if file.is_file())
 

@@ -1,4 +1,4 @@
-"""Which stages a change of each parameter re-runs, as DVC sees it."""
+"""The stages that DVC re-runs when each parameter changes."""
 
 import shutil
 from pathlib import Path
@@ -27,11 +27,11 @@ PARTITION = {"partition"} | IMAGES
 AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "synthetic_data.images": (126, {"synthetic_data", "eda"} | PARTITION),
     "synthetic_data.seed": (8, {"synthetic_data", "eda"} | PARTITION),
-    # The very same lists and images under another path: what is made of them stays.
+    # The same lists and images under another path: the results stay the same.
     "dataset.images": ("copy/img_align_celeba.zip", {"eda"} | PREPROCESS | REPORT),
     "dataset.attributes": ("copy/list_attr_celeba.csv", {"eda", "partition", "slices"} | REPORT),
     "dataset.partitions": ("copy/list_eval_partition.csv", {"eda", "partition"} | REPORT),
-    # Identities are a column of the partition tables, and an image's bytes and label are the same with it.
+    # Identities are a column of the partition tables; they do not change an image's bytes and label.
     "dataset.identities": ("copy/identity_CelebA.txt", {"partition"} | PREPROCESS | END),
     "eda.examples": (5, {"eda"} | REPORT),
     "partition.train": (42, {"partition", "preprocess@train", "features@train", "baseline"} | AUGMENT),
@@ -40,7 +40,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "partition.seed": (121, PARTITION),
     "preprocess.height": (98, IMAGES),
     "preprocess.width": (82, IMAGES),
-    # No image is bad here, so that nothing changes.
+    # No image is bad here, so nothing changes.
     "preprocess.on_bad_image": ("skip", PREPROCESS | REPORT),
     "augment.copies": (2, AUGMENT),
     "augment.rotation": (11, AUGMENT),
@@ -52,7 +52,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "augment.shear": (5, AUGMENT),
     "augment.seed": (121, AUGMENT),
     "backbone.weights": ("imagenet", {"pretrained"} | FEATURES),
-    # A path alone changes what is not read unless the weights are of a file.
+    # The path alone re-runs these stages, although the file is read only if backbone.weights is `file`.
     "backbone.weights_file": ("copy/weights.h5", {"pretrained"} | FEATURES),
     "backbone.trainable_from": ("head", FEATURES),
     "train.epochs": (3, TRAIN),
@@ -78,16 +78,16 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
         {f"{stage}_dataset@copy" for stage in ("partition", "preprocess", "features", "evaluate")} | REPORT,
     ),
     "mistakes.images": (3, {"mistakes"} | REPORT),
-    # Not even the stage that reads it: it decides what is kept, and not what comes out.
+    # Not even the stage that reads it: it affects what is kept in .cache, not the outs.
     "cache.gigabytes": (0.5, set()),
-    # What a model must be, and not what it is.
+    # Requirements for the model, which do not change it.
     "gate.floors": ({"accuracy": 0.9}, set()),
     "gate.ceilings": ({}, set()),
     "gate.margins": ({"roc_auc": 0.001}, set()),
     "gate.tolerance": (0.01, set()),
 }
 
-# Stand-ins for what needs TensorFlow, or reads what stand-ins wrote: all else really runs.
+# Stand-ins replace the stages that need TensorFlow or read what stand-ins wrote; all others really run.
 STOOD_IN = (
     *("pretrained", "features", "train", "calibrate"),
     *("evaluate", "slices", "mistakes", "report"),
@@ -120,11 +120,11 @@ def test_a_change_re_runs_exactly_the_affected_stages(project: Path, key: str) -
     before = (project / "params.yaml").read_text(encoding="utf-8")
     change_params(project, {key: value})
 
-    # What another key's change left behind comes back from DVC's cache of runs, which is not running.
+    # The results that another key's change replaced are restored from DVC's run cache, so those stages do not run.
     ran = repro(project)
 
     (project / "params.yaml").write_text(before, encoding="utf-8")
-    # DVC leaves the files of a data set that is no longer named.
+    # DVC does not delete the files of a data set that was removed.
     for file in (project / "metrics" / "datasets").glob("copy*"):
         file.unlink()
     assert ran == affected

@@ -60,7 +60,7 @@ def address(folder: Path) -> Iterator[str]:
     yield line.split()[0]
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0
-    # Nothing that was uploaded has been stored.
+    # No upload was stored.
     assert list((folder / "temporary").iterdir()) == []
 
 
@@ -129,7 +129,7 @@ def test_a_group_photograph_shows_every_face_in_light_and_dark_wide_and_narrow(p
     })""")
     assert [round((centre - 147) / 295) for centre, _ in boxes] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert all(60 < width < 214 for _, width in boxes)
-    # The photograph, and for each face itself and an overlay for each class.
+    # The photograph, and for each face its picture and an overlay for each class.
     assert page.run("[...document.images].filter(image => image.naturalWidth && image.alt).length") == 1 + 3 * 8
     paints = []
     for scheme in ("light", "dark"):
@@ -153,7 +153,7 @@ def test_bad_files_are_one_line_each_and_the_others_are_predicted(page: Page, fo
     notes, bombed, face = predict(page, files)
 
     assert notes.split("\n", 1)[0] == "notes <b>.txt"
-    assert "not a picture; give one of JPEG" in notes
+    assert "not a picture; use one of JPEG" in notes
     assert bombed.split("\n\n") == ["bomb.png", "10000 x 10000 pixels are more than 50 megapixels; scale it down"]
     assert "1 face" in face
     assert page.run(STATUS) == "All done: 3 pictures, 1 face; 2 failed, see below."
@@ -223,8 +223,8 @@ def test_a_screen_reader_finds_names_and_hears_results(page: Page, folder: Path)
     pictures = [name for role, name in seen if role in ("image", "img")]
     assert pictures == [
         "Face 1, aligned",
-        "Face 1, red where it speaks most for No male",
-        "Face 1, red where it speaks most for Male",
+        "Face 1, red where the evidence for No male is strongest",
+        "Face 1, red where the evidence for Male is strongest",
     ]
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def experiments(project: Path) -> list[dict[str, str]]:
-    """Give name, parameters and metrics of each experiment."""
+    """Return name, parameters and metrics of each experiment."""
     rows = csv.DictReader(io.StringIO(run(project, "dvc", "exp", "show", "--csv", "--hide-workspace")))
     return [row for row in rows if row["typ"] != "baseline"]
 

@@ -1,4 +1,4 @@
-"""`make lock-fresh`, the check of CI, on a clone that has no data."""
+"""`make lock-fresh`, as CI runs it, on a clone that has no data."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """Give a copy of all files that Git tracks, with the virtual environment that runs this test."""
+    """Return a copy of all files that Git tracks, with the virtual environment that runs this test."""
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, files.split("\0")):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def test_the_lock_file_of_this_commit_is_fresh(clone: Path) -> None:
     assert "| lock | pass |" in printed
 
 
-def test_an_unknown_key_fails_though_nothing_is_stale(clone: Path) -> None:
+def test_an_unknown_key_fails_even_if_nothing_is_stale(clone: Path) -> None:
     with (clone / "params.yaml").open("a", encoding="utf-8") as file:
         file.write("trian: {epochs: 3}\n")
 
@@ -81,7 +81,7 @@ def test_a_stale_lock_file_fails(clone: Path, name: str, old: str, new: str) -> 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the whole pipeline, of stand-ins, finished and committed."""
+    """Return a committed project in which stand-ins ran for the whole pipeline."""
     folder = make_project(tmp_path_factory.mktemp("recorded") / "project", TINY)
     put_stand_ins(folder, yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
     repro(folder)
@@ -106,7 +106,7 @@ def test_each_metric_and_plot_that_git_keeps_must_be_there(recorded: Path, monke
 
     for name in sorted(files):
         (recorded / name).rename(recorded / "kept")
-        # A file that is missing in a folder is a change of the folder.
+        # A missing file in a folder counts as a change of the folder.
         named = missing_files() or [place for places in stale_stages().values() for place in places]
         (recorded / "kept").rename(recorded / name)
         assert any(name == place or name.startswith(f"{place}/") for place in named), (name, named)

@@ -19,7 +19,7 @@ TINY = {"synthetic_data.images": 120, "partition.train": 40, "partition.val": 12
 
 
 def without_pythonpath(folder: Path, *command: str) -> str:
-    """Run a command as a user does, whose environment has one installed package, and return what it printed."""
+    """Run a command as a user with an installed package does, and return what it printed."""
     variables = {name: text for name, text in environment(folder).items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -54,7 +54,7 @@ def recorded(folder: Path) -> list[str]:
     return [row[place] for row in rows if "baseline" not in row]
 
 
-def test_an_edit_that_was_queued_runs_though_it_is_checked_out_again(project: Path) -> None:
+def test_a_queued_edit_runs_even_if_it_is_reverted_in_the_folder(project: Path) -> None:
     predict_a_half(project)
     without_pythonpath(project, "dvc", "exp", "run", "--queue", "--name", "half")
     run(project, "git", "checkout", "--quiet", BASELINE)
@@ -92,7 +92,7 @@ def test_another_package_s_code_is_refused_in_one_line(tmp_path: Path) -> None:
     shutil.copy(ROOT / "stages" / "__init__.py", tmp_path / "stages")
     (tmp_path / "stages" / "thing.py").write_text("print('ran')", encoding="utf-8")
 
-    # There is no src/ beside these stages, so that the installed package is found.
+    # There is no src/ beside these stages, so the installed package is found.
     done = subprocess.run(
         [shutil.which("python") or "python", "-m", "stages.thing"],
         cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""The whole pipeline by `dvc repro`, TensorFlow and all."""
+"""The whole pipeline, run by `dvc repro`, including TensorFlow."""
 
 import json
 import math
@@ -49,7 +49,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def numbers(content: Any) -> Iterator[Any]:
-    """Walk over all leaves."""
+    """Yield all leaves."""
     if isinstance(content, dict):
         for value in content.values():
             yield from numbers(value)
@@ -67,7 +67,7 @@ def test_every_metric_is_a_finite_number(project: Path) -> None:
             assert math.isfinite(number), file
 
 
-def test_predictions_are_of_the_test_rows_each_with_its_label(project: Path) -> None:
+def test_predictions_are_those_of_the_test_rows_with_their_labels(project: Path) -> None:
     partition = pd.read_csv(project / "data" / "partition" / "test.csv").set_index("image_id")["label"]
     predictions = pd.read_csv(project / "data" / "predictions.csv").set_index("image_id")
 
@@ -112,7 +112,7 @@ def test_a_further_test_set_of_one_class_is_one_line_before_any_work(project: Pa
     assert printed.count("\n") == 1
 
 
-def test_the_model_takes_bytes_and_gives_two_probabilities_in_a_fresh_process(project: Path) -> None:
+def test_the_model_takes_uint8_and_returns_two_probabilities_in_a_new_process(project: Path) -> None:
     program = (
         "import keras, numpy as np\n"
         "model = keras.saving.load_model('models/gender.keras', safe_mode=True)\n"
@@ -153,7 +153,7 @@ def test_a_second_cold_run_gives_the_same_lock_file(project: Path, tmp_path: Pat
     locks = [
         yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"] for folder in (project, second)
     ]
-    # The page says which commit it is of, and what each stage cost.
+    # The page contains the commit and the cost of each stage.
     assert all(lock.pop("report") for lock in locks)
     assert locks[0] == locks[1]
 

@@ -1,4 +1,4 @@
-"""Pull requests, judged as CI does, in clones of a repository that has a remote.
+"""Pull requests, checked as in CI, in clones of a repository that has a remote.
 
 The pipeline is the real one, except for the network, which is a small one.
 """
@@ -39,7 +39,7 @@ NEEDED = ("models/gender.keras", "data/predictions.csv", "data/preprocessed/test
 
 @pytest.fixture(scope="module")
 def author(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the author's folder: the revision `empty` has no model, `main` has one, and all of it is pushed."""
+    """Return the author's folder: the revision `empty` has no model, `main` has one, and everything is pushed."""
     folder = make_author(tmp_path_factory.mktemp("pull_requests"))
     repro(folder)
     publish(folder, "first model")
@@ -77,7 +77,7 @@ def publish(folder: Path, message: str) -> None:
 
 @pytest.fixture
 def branch(author: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """Give the author's folder on a new branch from main, and switch back afterwards."""
+    """Yield the author's folder on a new branch from main, and switch back afterwards."""
     run(author, "git", "switch", "--quiet", "--create", re.sub(r"\W", "-", request.node.name), "main")
     yield author
     run(author, "git", "switch", "--quiet", "--force", "main")
@@ -93,7 +93,7 @@ def clone(author: Path, folder: Path) -> Path:
 
 
 def review(folder: Path, *checks: str, status: int, base: str = "origin/main") -> dict[str, tuple[str, str, str]]:
-    """Run the gate, and give by check the verdict, what was found and what to do."""
+    """Run the gate and return, for each check, the verdict, what was found and what to do."""
     printed = run(folder, "facegender", "gate", *checks, "--base", base, status=status)
     rows = re.findall(r"^\| (\w+) \| (pass|fail|skipped) \| (.*) \| (.*) \|$", printed, flags=re.MULTILINE)
     return {check: (verdict, found, remedy) for check, verdict, found, remedy in rows}
@@ -103,7 +103,7 @@ def verdicts(table: dict[str, tuple[str, str, str]]) -> dict[str, str]:
     return {check: row[0] for check, row in table.items()}
 
 
-def test_the_first_pull_request_is_judged_and_commented_on(
+def test_the_first_pull_request_is_checked_and_commented_on(
     author: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     received = []
@@ -158,7 +158,7 @@ def test_the_first_pull_request_is_judged_and_commented_on(
     assert not (folder / "data" / "preprocessed" / "train").exists()
 
 
-def test_a_better_model_passes_and_says_what_changed(branch: Path, tmp_path: Path) -> None:
+def test_a_better_model_passes_and_the_table_shows_what_changed(branch: Path, tmp_path: Path) -> None:
     change_params(branch, {"train.batch_size": 400})
     repro(branch)
     publish(branch, "more images")
@@ -171,7 +171,7 @@ def test_a_better_model_passes_and_says_what_changed(branch: Path, tmp_path: Pat
     assert "On the same 100 images" in table["base"][1]
 
 
-def test_a_worse_model_fails_by_floor_and_base_though_it_lowers_the_limits(branch: Path, tmp_path: Path) -> None:
+def test_a_worse_model_fails_at_floors_and_base_even_if_it_lowers_the_limits(branch: Path, tmp_path: Path) -> None:
     lowered = {"gate.floors": {"accuracy": 0.3}, "gate.margins": {"accuracy": 0.9}, "gate.tolerance": 0.5}
     change_params(branch, {"train.batch_size": 6} | lowered)
     repro(branch)
@@ -187,7 +187,7 @@ def test_a_worse_model_fails_by_floor_and_base_though_it_lowers_the_limits(branc
         "gate.floors.accuracy: 0.7 at origin/main, 0.3 here, "
         "gate.floors.worst_recall: 0.3 at origin/main, none here, "
         "gate.margins.accuracy: 0.02 at origin/main, 0.9 here, "
-        "gate.tolerance: 0.02 at origin/main, 0.5 here; those of origin/main hold"
+        "gate.tolerance: 0.02 at origin/main, 0.5 here; those of origin/main apply"
     )
     assert "is below 0.7" in table["floors"][1]
     assert "worse by more than 0.02" in table["base"][1]
@@ -214,7 +214,7 @@ def test_limits_are_lowered_in_a_pull_request_of_their_own(branch: Path, tmp_pat
     assert verdicts(table) == dict.fromkeys(("limits", "floors", "base"), "pass")
 
 
-def test_a_misspelt_limit_fails_before_it_holds_for_others(branch: Path, tmp_path: Path) -> None:
+def test_a_misspelt_limit_fails_before_it_applies_to_others(branch: Path, tmp_path: Path) -> None:
     change_params(branch, {"gate.floors": {"acuracy": 0.7}})
     repro(branch)
     commit(branch, "misspelt")
@@ -287,7 +287,7 @@ def test_a_model_that_was_replaced_in_the_remote_fails(author: Path, tmp_path: P
     stored = tmp_path / "storage" / "files" / "md5" / found[1][:2] / found[1][2:]
     stored.unlink()
     shutil.copyfile(author / "models" / "uncalibrated.keras", stored)
-    # DVC trusts what is read-only, and what an object store sends.
+    # DVC trusts read-only files and everything that an object store sends.
     stored.chmod(0o444)
     run(folder, "dvc", "pull", "--quiet", *NEEDED)
 
@@ -318,7 +318,7 @@ def test_a_model_that_was_swapped_under_its_metrics_fails(branch: Path, tmp_path
     assert "trust neither" in table["model"][2]
 
 
-def test_a_missing_remote_or_base_fails_and_a_remote_that_is_declined_is_skipped(author: Path, tmp_path: Path) -> None:
+def test_a_missing_remote_or_base_fails_and_an_unwanted_remote_is_skipped(author: Path, tmp_path: Path) -> None:
     folder = clone(author, tmp_path / "clone")
     run(folder, "dvc", "remote", "remove", "storage")
 

@@ -16,7 +16,7 @@ pytestmark = [
 
 
 def changes(name: str, train: int, val: int, test: int) -> dict[str, Any]:
-    """Give the parameters for one of the sets of portraits."""
+    """Return the parameters for one of the sets of portraits."""
     folder = SHARED / "data" / name
     return {
         "synthetic_data.images": 20,
@@ -39,7 +39,7 @@ def changes(name: str, train: int, val: int, test: int) -> dict[str, Any]:
     ("name", "counts", "floor"),
     [("congress_aligned", (200, 46, 46), 0.75), ("faker_portraits_aligned", (136, 30, 30), 0.8)],
 )
-def test_real_portraits_are_told_apart(tmp_path: Path, name: str, counts: tuple[int, int, int], floor: float) -> None:
+def test_real_portraits_are_classified(tmp_path: Path, name: str, counts: tuple[int, int, int], floor: float) -> None:
     folder = make_project(tmp_path / "Gesichter für Prüfung", changes(name, *counts))
 
     repro(folder)

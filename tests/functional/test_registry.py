@@ -1,4 +1,4 @@
-"""Models by release tag, stage or Git revision, in a repository of their own with Git, DVC and GTO."""
+"""Models by release tag, stage or Git revision, in a separate repository with Git, DVC and GTO."""
 
 import shutil
 from pathlib import Path
@@ -24,14 +24,14 @@ def user_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def tag(folder: Path, name: str, revision: str, second: int) -> None:
-    """Set an annotated tag as `gto` does, each in a second of its own: GTO sorts tags by time, in seconds."""
+    """Set an annotated tag as `gto` does, each at a different second: GTO sorts tags by time, in seconds."""
     date = f"GIT_COMMITTER_DATE=2026-01-01T00:00:{second:02}Z"
     run(folder, "env", date, *GIT, "tag", "--annotate", "-m", name, name, revision)
 
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with a repository of two released models, the older one in production, and its DVC remote."""
+    """Return a folder with a repository of two released models, the older one in production, and its DVC remote."""
     folder = tmp_path_factory.mktemp("released")
     repository = folder / "repository"
     (repository / MODEL.parent).mkdir(parents=True)
@@ -55,7 +55,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def repository(released: Path, tmp_path: Path) -> Path:
-    """Give a copy of the repository, and of the remote beside it."""
+    """Return a copy of the repository, with a copy of the remote beside it."""
     shutil.copytree(released, tmp_path, dirs_exist_ok=True)
     return tmp_path / "repository"
 
@@ -122,7 +122,7 @@ def test_a_withdrawn_unknown_or_damaged_model_is_a_one_line_error(
     for stored in (tmp_path / "store").rglob("files/md5/*/*"):
         stored.chmod(0o644)
         stored.write_text("damaged")
-        # DVC trusts what is read-only.
+        # DVC trusts read-only files.
         stored.chmod(0o444)
     shutil.rmtree(user_cache)
 
@@ -171,5 +171,5 @@ def test_predict_uses_the_model_of_a_revision(repository: Path, monkeypatch: pyt
 
     with pytest.raises(FacegenderError, match=r"^loaded: model v1\.0\.0;"):
         predict_command(["face.jpg"], rev="gender#prod")
-    with pytest.raises(FacegenderError, match="--model and --rev: exclude each other"):
+    with pytest.raises(FacegenderError, match="--model and --rev: cannot be used together"):
         predict_command(["face.jpg"], rev="main", model=Path("other.keras"))

@@ -47,7 +47,7 @@ def md5_of(project: Path, path: str) -> str:
 
 
 def check_same(project: Path, clone: Path) -> None:
-    """Check that the clone has all outs that are pushed, and that Git's files are unchanged."""
+    """Check that the clone has all outs that are pushed, and that the files in Git are unchanged."""
     for name in ("data/synthetic", "data/partition", "data/preprocessed", "data/predictions.csv", "models", "metrics"):
         files = [path for path in [project / name, *(project / name).rglob("*")] if path.is_file()]
         assert files
@@ -85,7 +85,7 @@ def test_a_folder_as_remote(finished: Path, tmp_path: Path) -> None:
 
 
 def failing(folder: Path, *command: str) -> str:
-    """Run a command that must fail, with 1, or 255 for an error that DVC does not expect; give its standard error."""
+    """Run a command that must fail with 1, or 255 if DVC does not expect the error; return its standard error."""
     done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
     assert done.returncode in (1, 255), done.stderr
     assert "Traceback" not in done.stderr
@@ -93,7 +93,7 @@ def failing(folder: Path, *command: str) -> str:
 
 
 class Bucket:
-    """An S3 server that asks for credentials, has one bucket, and can stop answering half way."""
+    """An S3 server that requires credentials, has one bucket, and can stop answering halfway."""
 
     def __init__(self) -> None:
         self.application = DomainDispatcherApplication(create_backend_app)
@@ -132,7 +132,7 @@ class Bucket:
 
     @contextmanager
     def dying(self, method: str, requests: int) -> Iterator[None]:
-        """Answer so many requests with a method for objects, and none after that."""
+        """Answer only this many requests for objects with a method, and no request after that."""
         lock, left = threading.Lock(), [requests]
 
         def dies(request: dict[str, Any]) -> bool:
@@ -145,7 +145,7 @@ class Bucket:
         self.dies = lambda request: False
 
     def upload(self, project: Path, path: str) -> str:
-        """Upload an out to where `dvc push` would, and give the object's key."""
+        """Upload an out to where `dvc push` would, and return the object's key."""
         md5 = md5_of(project, path)
         key = f"store/files/md5/{md5[:2]}/{md5[2:]}"
         self.s3.put_object(Bucket="bucket", Key=key, Body=(project / path).read_bytes())
@@ -159,7 +159,7 @@ class Bucket:
 def bucket() -> Iterator[Bucket]:
     with pytest.MonkeyPatch.context() as patch:
         made = Bucket()
-        # From here on moto asks for credentials.
+        # From here on moto requires credentials.
         patch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
         yield made
         made.server.shutdown()
@@ -186,7 +186,7 @@ def project(bucket: Bucket, finished: Path, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
-def test_s3_that_fails_half_way(bucket: Bucket, project: Path, tmp_path: Path) -> None:
+def test_s3_that_fails_halfway(bucket: Bucket, project: Path, tmp_path: Path) -> None:
     with bucket.dying("PUT", 5):
         assert "ERROR: failed to " in failing(project, "dvc", "push")
     assert 0 < len(bucket.objects()) <= 5

@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"),
 ]
 
-# Written into the page's title when everything is drawn.
+# Writes its results to the page's title once everything has loaded.
 PROBE = """<script>
 addEventListener("load", () => {
   const pictures = [...document.images];

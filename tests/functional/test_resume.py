@@ -1,4 +1,4 @@
-"""`kill -9` in the midst of work, then `dvc repro`: work done is kept, and the outs are those of an undisturbed run."""
+"""`kill -9` during a run, then `dvc repro`: finished work is kept, and the outs are those of an undisturbed run."""
 
 import os
 import re
@@ -35,7 +35,7 @@ def stages_of(folder: Path) -> dict[str, Any]:
 
 
 def kill_when(project: Path, ready: Callable[[], Any], dvc_too: bool) -> str:
-    """Run `dvc repro` until `ready()`, then kill the stage's process, and DVC's; give what was printed until then."""
+    """Run `dvc repro` until `ready()`, kill the stage's process, with DVC's if `dvc_too`, and return the output."""
     log = project.parent / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -60,7 +60,7 @@ def kill_when(project: Path, ready: Callable[[], Any], dvc_too: bool) -> str:
     return log.read_text()
 
 
-def test_a_run_killed_in_features_and_in_train_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+def test_a_run_killed_in_features_and_in_train_has_the_outs_of_an_undisturbed_one(tmp_path: Path) -> None:
     undisturbed = make_project(tmp_path / "undisturbed", CHANGES)
     run(undisturbed, "dvc", "repro", "train")
     project = make_project(tmp_path / "killed" / "project", CHANGES)
@@ -70,7 +70,7 @@ def test_a_run_killed_in_features_and_in_train_ends_as_an_undisturbed_one(tmp_pa
     known = len(list(memo.glob("*/[0-9a-f]*")))
     assert 2 <= known < 8
 
-    # The curve of validation loss is there to be followed, a line an epoch below its header, while training goes on.
+    # The curve of validation loss can be watched during training: a header, then a line per epoch.
     curve = project / "metrics" / "train" / "plots" / "metrics" / "eval" / "loss.tsv"
     printed = kill_when(project, lambda: curve.exists() and len(curve.read_text().splitlines()) > 1, dvc_too=False)
     computed = re.findall(r"features train(?:_copies)?: (\d) shards computed", printed)

@@ -80,7 +80,7 @@ def test_faces_may_be_shards(folder: Path, tmp_path: Path) -> None:
     assert images == 5
 
 
-def test_what_differs_is_not_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_differs_is_not_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(export._WRITERS, "onnx", lambda model, path, calibration: lambda images: np.zeros(len(images)))
     (tmp_path / "model.onnx").write_text("an earlier one")
     with pytest.raises(FacegenderError, match="differs from Keras's"):

@@ -1,4 +1,4 @@
-"""TensorFlow's engine, tried on a CPU."""
+"""TensorFlow's engine, tested on a CPU."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from facegender.network.weights import random_backbone
 pytestmark = pytest.mark.slow
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 90, 80, 3), dtype=np.uint8)
-# Each of another brightness, so that their features differ.
+# Each has a different brightness, so that their features differ.
 IMAGES //= np.arange(1, 8, dtype=np.uint8)[:, None, None, None]
 
 
@@ -41,15 +41,15 @@ def expected(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> npt.NDA
 
 
 def cosines(some: npt.NDArray[np.float32], others: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Give the cosine of each of `some` images' features with each of `others`."""
+    """Return the cosine similarity of the features of each image in `some` to those of each in `others`."""
     rows = [array.reshape(len(array), -1).astype(np.float64) for array in (some, others)]
     one, other = (row / np.linalg.norm(row, axis=1, keepdims=True) for row in rows)
     return np.asarray(one @ other.T)
 
 
-# Random weights amplify what float16 rounds: 0.992 here, where weights that have learnt reach 0.99998.
+# Random weights amplify the rounding of float16: 0.992 here, while trained weights reach 0.99998.
 @pytest.mark.parametrize(("policy", "least"), [("float32", 0.999999), ("mixed_float16", 0.98)])
-def test_it_gives_openvino_s_features_in_order_and_with_a_last_batch_that_is_not_full(
+def test_features_match_openvino_s_in_order_and_with_an_incomplete_last_batch(
     weights: Path, expected: npt.NDArray[np.float32], policy: str, least: float
 ) -> None:
     engine = TensorFlowEngine(weights, "mixed8", policy)
@@ -61,7 +61,7 @@ def test_it_gives_openvino_s_features_in_order_and_with_a_last_batch_that_is_not
     compared = cosines(features, expected)
     assert np.diag(compared).min() > least
     assert compared.argmax(axis=1).tolist() == list(range(7))
-    # A second shard may be of another length, and what fills its only batch up is of no influence.
+    # A second shard may have another length, and the padding of its only batch has no effect.
     assert np.diag(cosines(engine(iter(IMAGES[:2])), expected[:2])).min() > least
     assert keras.config.dtype_policy().name == "float32"
 
@@ -73,7 +73,7 @@ def test_the_policy_is_restored_when_the_weights_do_not_load(tmp_path: Path) -> 
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_a_mistake_found_while_others_are_computed_reaches_the_caller(weights: Path) -> None:
+def test_an_error_raised_by_the_images_reaches_the_caller(weights: Path) -> None:
     def images() -> Iterator[Pixels]:
         yield from IMAGES[:5]
         raise FacegenderError("6.jpg", "a JPEG that is cut short", "get the file again")
@@ -94,7 +94,7 @@ def test_a_mistake_found_while_others_are_computed_reaches_the_caller(weights: P
         ([], False, None),
     ],
 )
-def test_the_first_gpu_decides_the_precision_and_all_grow_their_memory(
+def test_the_first_gpu_determines_the_precision_and_all_grow_their_memory(
     monkeypatch: pytest.MonkeyPatch,
     capabilities: list[tuple[int, int] | None],
     half_precision: bool,

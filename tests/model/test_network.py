@@ -1,4 +1,4 @@
-"""The network: its two halves, its training and its file."""
+"""The network: trunk and tail, training and the model file."""
 
 import os
 import shutil
@@ -32,14 +32,14 @@ pytestmark = pytest.mark.slow
 HEIGHT, WIDTH = 90, 80
 CUTS = ("head", *(f"mixed{number}" for number in range(10, 2, -1)))
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, HEIGHT, WIDTH, 3), dtype=np.uint8)
-# Left half dark or bright: easy to tell.
+# The left half is dark or bright, so the classes are easy to distinguish.
 LABELS = np.arange(12) % 2
 IMAGES[LABELS == 1, :, : WIDTH // 2] //= 8
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights, the same from every process."""
+    """Return random weights, which are the same in every process."""
     path = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
     program = (
         "import sys; from facegender.network.weights import random_backbone\n"
@@ -60,7 +60,7 @@ def model(weights: Path) -> keras.Model:
     return model
 
 
-def test_inceptionv3_gets_pixels_between_minus_one_and_one(model: keras.Model) -> None:
+def test_inceptionv3_receives_pixels_between_minus_one_and_one(model: keras.Model) -> None:
     scaled = keras.Model(model.input, model.get_layer("scaled").output)
     pixels = np.zeros((1, HEIGHT, WIDTH, 3), np.uint8)
     pixels[0, 0, 0] = (0, 51, 255)
@@ -70,7 +70,7 @@ def test_inceptionv3_gets_pixels_between_minus_one_and_one(model: keras.Model) -
 
 
 @pytest.mark.parametrize("cut", CUTS)
-def test_trunk_and_tail_together_are_the_whole(model: keras.Model, cut: str) -> None:
+def test_trunk_and_tail_together_are_the_whole_network(model: keras.Model, cut: str) -> None:
     whole = model.predict_on_batch(IMAGES)
 
     parts = tail_of(model, cut).predict_on_batch(trunk_of(model, cut).predict_on_batch(IMAGES))
@@ -79,7 +79,7 @@ def test_trunk_and_tail_together_are_the_whole(model: keras.Model, cut: str) -> 
 
 
 def test_the_cut_is_below_the_first_trained_block() -> None:
-    # Block mixed8 is trained, so that the trunk ends with mixed7.
+    # Block mixed8 is trained, so the trunk ends with mixed7.
     assert cut_layer("mixed8") == "mixed7"
     assert cut_layer("mixed10") == "mixed9"
     assert cut_layer("head") == "pooled"
@@ -97,7 +97,7 @@ def test_batch_normalisation_is_frozen_in_training(model: keras.Model) -> None:
 
 
 @pytest.mark.parametrize("cut", ["head", "mixed8"])
-def test_the_engine_gives_tensorflow_s_features(model: keras.Model, weights: Path, cut: str, tmp_path: Path) -> None:
+def test_the_engine_s_features_match_tensorflow_s(model: keras.Model, weights: Path, cut: str, tmp_path: Path) -> None:
     expected = trunk_of(model, cut).predict_on_batch(IMAGES)
 
     for _ in range(2):  # The second time from the translated network.
@@ -123,7 +123,7 @@ def test_an_interrupted_export_leaves_no_network(
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder that keeps the trunk to mixed9 translated, which takes seconds. Copy it to change it."""
+    """Return a folder with the translated trunk up to mixed9, which takes seconds to make. Copy it to change it."""
     return tmp_path_factory.mktemp("cache") / "trunks" / "one"
 
 
@@ -167,7 +167,7 @@ def test_two_processes_translate_one_trunk_once(weights: Path, tmp_path: Path) -
 
 @pytest.fixture
 def features(weights: Path, networks: Path, tmp_path: Path) -> Path:
-    """Features of the twelve images to block mixed9, as the stage writes them."""
+    """Return a folder with the features of the twelve images up to block mixed9, as the stage writes them."""
     records = [Record(f"{i}.jpg", int(LABELS[i]), encode_jpeg(IMAGES[i])) for i in range(len(IMAGES))]
     (tmp_path / "images").mkdir()
     (tmp_path / "features").mkdir()
@@ -187,7 +187,7 @@ def fit(
     patience: int = 1,
     on_epoch: Callable[[dict[str, float]], None] = lambda numbers: None,
 ) -> History:
-    """Fit the tail on the features of twelve images, which are validated too, with its state in `folder`."""
+    """Fit the tail on the features of twelve images, which are also used for validation, with its state in `folder`."""
     paths = feature_paths(features)
     return fit_tail(
         tail,
@@ -205,7 +205,7 @@ def fit(
     )
 
 
-def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(
+def test_fitting_memorises_a_dozen_images_and_keeps_the_best_epoch(
     weights: Path, features: Path, tmp_path: Path
 ) -> None:
     keras.utils.set_random_seed(1)
@@ -213,11 +213,11 @@ def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(
     load_backbone(model, weights)
     trunk_before = [weight.copy() for weight in trunk_of(model, "mixed10").get_weights()]
     tail = tail_of(model, "mixed10")
-    told: list[dict[str, float]] = []
+    reported: list[dict[str, float]] = []
 
-    history = fit(tail, features, tmp_path, epochs=12, learning_rate=0.001, patience=12, on_epoch=told.append)
+    history = fit(tail, features, tmp_path, epochs=12, learning_rate=0.001, patience=12, on_epoch=reported.append)
 
-    assert told == history
+    assert reported == history
     assert history[0].keys() == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
     best = min(history, key=lambda epoch: epoch["val_loss"])
     assert best["val_accuracy"] == 1
@@ -229,7 +229,7 @@ def test_fitting_learns_a_dozen_images_by_heart_and_keeps_the_best_epoch(
     assert loss == pytest.approx(best["val_loss"], abs=1e-3)
     for before, after in zip(trunk_before, trunk_of(model, "mixed10").get_weights(), strict=True):
         assert np.array_equal(before, after)
-    # The joined model has learnt it too.
+    # The whole network has learnt them too.
     images = np.stack([IMAGES[i] for i in range(12)])
     assert ((predict(model, images) > 0.5) == LABELS).mean() > 0.9
 
@@ -238,7 +238,7 @@ def test_training_stops_when_patience_is_over(weights: Path, features: Path, tmp
     model = build_model(HEIGHT, WIDTH)
     load_backbone(model, weights)
 
-    # A learning rate this small changes no weight that float32 can hold, and so no loss after the first epoch.
+    # A learning rate this small changes no float32 weight, and so the loss stays the same after the first epoch.
     history = fit(tail_of(model, "mixed10"), features, tmp_path, epochs=9, learning_rate=1e-12, patience=2)
 
     assert len(history) == 3
@@ -266,25 +266,25 @@ keras.utils.set_random_seed(1)
 tf.config.experimental.enable_op_determinism()
 model = build_model(90, 80, dropout=0.5, hidden_units=8)
 load_backbone(model, weights)
-tail, paths, told = tail_of(model, "mixed10"), feature_paths(features), []
+tail, paths, reported = tail_of(model, "mixed10"), feature_paths(features), []
 
 def on_epoch(numbers):
-    told.append(numbers)
-    # What a kill in the middle of keeping an epoch leaves.
-    if len(told) == int(killed_after):
+    reported.append(numbers)
+    # What a kill leaves behind while an epoch is being saved.
+    if len(reported) == int(killed_after):
         Path(state, ".partial-epoch-0009").mkdir()
         os.kill(os.getpid(), signal.SIGKILL)
 
 settings = {"epochs": 4, "batch_size": 5, "learning_rate": 0.01, "schedule": "cosine", "monitor": "val_loss"}
 settings |= {"patience": 4, "seed": 1}
 history = fit_tail(tail, paths, paths, Path(state), **settings, on_epoch=on_epoch)
-assert told == history, (told, history)
+assert reported == history, (reported, history)
 tail.save_weights(state + ".weights.h5")
 print(len(history), [epoch["learning_rate"] for epoch in history])
 """
 
 
-def test_training_killed_in_the_midst_or_at_the_end_goes_on_to_the_same_weights(
+def test_training_killed_halfway_or_at_the_end_resumes_to_the_same_weights(
     weights: Path, features: Path, tmp_path: Path
 ) -> None:
     def fit(state: str, killed_after: int) -> subprocess.CompletedProcess[str]:
@@ -332,7 +332,7 @@ def test_the_best_epoch_is_the_first_with_the_lowest_loss_or_the_highest_accurac
     assert best_epoch(history, "val_accuracy") == 3
 
 
-def test_a_training_state_is_of_one_set_of_files_and_settings(tmp_path: Path) -> None:
+def test_a_training_state_belongs_to_one_set_of_files_and_settings(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_bytes(b"1")
     second.write_bytes(b"2")
@@ -362,7 +362,7 @@ def test_a_model_file_has_the_same_bytes_in_every_process(model: keras.Model, we
     assert np.array_equal(loaded.predict_on_batch(IMAGES), model.predict_on_batch(IMAGES))
 
 
-def test_a_model_of_another_run_is_found_out_whatever_the_order_of_images(model: keras.Model) -> None:
+def test_a_model_from_another_run_is_detected_in_any_order_of_images(model: keras.Model) -> None:
     images = {f"{number}.jpg": image for number, image in enumerate(IMAGES)}
     probabilities = dict(zip(images, predict(model, IMAGES).tolist(), strict=True))
     backwards = dict(reversed(probabilities.items()))
@@ -377,7 +377,7 @@ def test_an_image_without_features_is_named(model: keras.Model) -> None:
         check_agreement(model, {"a.jpg": IMAGES[0], "b.jpg": IMAGES[1]}, {"a.jpg": 0.5, "c.jpg": 0.5})
 
 
-def test_weights_of_a_file_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_weights_from_a_file_are_used_unchanged(tmp_path: Path) -> None:
     backbone = keras.applications.InceptionV3(include_top=False, weights=None)
     backbone.save_weights(tmp_path / "own.weights.h5")
 
@@ -412,7 +412,7 @@ def test_imagenet_without_a_network_is_one_line(tmp_path: Path) -> None:
         "from facegender.network.weights import pretrained_backbone; from facegender.errors import one_line_errors\n"
         "with one_line_errors(): pretrained_backbone('imagenet')"
     )
-    # A proxy on loopback that nobody serves: no request leaves this machine.
+    # A proxy on loopback that does not exist: no request leaves this machine.
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     environment = os.environ | nowhere | {"KERAS_HOME": str(tmp_path), "no_proxy": "", "NO_PROXY": ""}
 
@@ -432,5 +432,5 @@ def test_random_weights_keep_the_activations_of_faces_in_range(weights: Path) ->
 
     features = trunk_of(model, "mixed8").predict_on_batch(images)
 
-    # A normalised activation after ReLU has the mean 1 / sqrt(2 pi) = 0.4; a branch of mixed7 takes maxima of such.
+    # A normalised activation after ReLU has the mean 1 / sqrt(2 pi) = 0.4; one branch of mixed7 takes maxima of these.
     assert 0.2 < features.mean() < 0.8

@@ -1,4 +1,4 @@
-"""What is done with a trained network: temperature, model file, Grad-CAM, prediction."""
+"""Uses of a trained network: temperature, model file, Grad-CAM, prediction."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ TRUNK = TrunkSpec(trainable_from="mixed9", weights_md5="0123", height=HEIGHT, wi
 def model() -> keras.Model:
     keras.utils.set_random_seed(3)
     model = build_model(HEIGHT, WIDTH)
-    # Initial activations fade on the way down; so that probabilities differ from a half.
+    # So that probabilities differ from 0.5, although activations fade with initial weights.
     last = model.get_layer("probabilities")
     kernel, bias = last.get_weights()
     last.set_weights([kernel * 300, bias])
@@ -91,7 +91,7 @@ def test_a_file_that_is_not_a_calibrated_model_is_one_line(model: keras.Model, t
 @pytest.mark.parametrize(
     ("key", "value"), [("trainable_from", "mixed8"), ("weights_md5", "4567"), ("height", 91), ("width", 81)]
 )
-def test_features_of_another_trunk_than_the_models_are_one_line(tmp_path: Path, key: str, value: object) -> None:
+def test_features_from_another_trunk_than_the_model_s_are_one_line(tmp_path: Path, key: str, value: object) -> None:
     (tmp_path / "trunk.json").write_text(json.dumps({**TRUNK, key: value}))
     other = read_trunk(tmp_path)
 
@@ -104,7 +104,7 @@ def test_features_of_another_trunk_than_the_models_are_one_line(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"\xff"])
-def test_features_that_do_not_name_their_trunk_are_one_line(tmp_path: Path, content: bytes | None) -> None:
+def test_features_without_a_description_of_their_trunk_are_one_line(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "trunk.json").write_bytes(content)
 
@@ -112,8 +112,8 @@ def test_features_that_do_not_name_their_trunk_are_one_line(tmp_path: Path, cont
         read_trunk(tmp_path)
 
 
-def test_heat_is_what_each_place_adds_to_the_class(model: keras.Model) -> None:
-    # With one layer above the average over places, a place adds its activations times the difference of weights.
+def test_heat_is_the_contribution_of_each_position_to_the_class(model: keras.Model) -> None:
+    # With one layer above the average, a position contributes its activations times the difference of the weights.
     activations = keras.Model(model.input, model.get_layer("mixed10").output).predict_on_batch(IMAGES)
     kernel = model.get_layer("probabilities").get_weights()[0]
     for label, sign in ((1, 1), (0, -1)):
@@ -132,7 +132,7 @@ def test_heat_is_what_each_place_adds_to_the_class(model: keras.Model) -> None:
             assert corners == pytest.approx(places[[0, 0, -1, -1], [0, -1, 0, -1]], abs=1e-3)
 
 
-def test_an_overlay_keeps_size_and_shows_the_hottest_place_red() -> None:
+def test_an_overlay_keeps_the_size_and_shows_the_hottest_position_red() -> None:
     grey = np.full((4, 6, 3), 128, np.uint8)
     heat = np.zeros((4, 6), np.float32)
     heat[2, 5] = 1
@@ -176,7 +176,7 @@ def test_the_overlays_show_the_evidence_for_each_class(model: keras.Model) -> No
         assert (no_male != male).any()
 
 
-def test_images_are_predicted_alike_in_any_batch(model: keras.Model) -> None:
+def test_predictions_do_not_depend_on_the_batch(model: keras.Model) -> None:
     probabilities = predict_images(model, (image for _ in range(9) for image in IMAGES))
 
     assert probabilities == pytest.approx(np.tile(predict(model, IMAGES), 9), abs=1e-5)

@@ -1,4 +1,4 @@
-"""What is kept outside DVC: measured, bounded by what was used last, cleared, and no harm when it is damaged."""
+"""The folder .cache: its size, pruning by last use, clearing, and recovery from damage."""
 
 import json
 import logging
@@ -29,14 +29,17 @@ HOUR = 3600
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
-    """Give the folder `.cache`, empty."""
+    """Return the folder `.cache`, empty."""
     (tmp_path / ".cache").mkdir()
     return tmp_path / ".cache"
 
 
 @pytest.fixture
 def features_of(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Any]:
-    """Give a function that writes features of so many images, four a shard, and says which shards it computed."""
+    """Return a function that writes features of a number of images, four per shard.
+
+    It returns which shards it computed, and the content of all.
+    """
     monkeypatch.setattr("facegender.data.shards.SHARD_SIZE", 4)
 
     def features(count: int) -> tuple[list[bool], dict[str, bytes]]:
@@ -59,14 +62,14 @@ def results(cache: Path) -> list[Path]:
 
 
 def make_older(cache: Path, seconds: int = HOUR) -> None:
-    """Let time pass: set all that `.cache` holds back."""
+    """Let time pass: set back the times of everything in `.cache`."""
     for path in cache.rglob("*"):
         status = path.stat()
         os.utime(path, (status.st_atime - seconds, status.st_mtime - seconds))
 
 
 def keep(path: Path, size: int, hours_ago: float) -> Path:
-    """Make an entry of two files, one of them deeper, that was used some hours ago."""
+    """Make an entry of two files, one of them in a subfolder, that was last used some hours ago."""
     (path / "deeper").mkdir(parents=True)
     (path / "file").write_bytes(bytes(size - 1))
     (path / "deeper" / "file").write_bytes(b"1")
@@ -93,15 +96,15 @@ def test_the_parts_are_measured(cache: Path, features_of: Features) -> None:
     assert describe(entries["trunks"]) == "2 entries, 0.000 GB"
 
 
-def test_sizes_are_told_in_gigabytes_of_ten_to_the_nine(cache: Path) -> None:
+def test_sizes_are_shown_in_gigabytes_of_10_to_the_9(cache: Path) -> None:
     keep(cache / "trunks" / "aa", 10, 0)
-    # A hole: no byte of it is written.
+    # A sparse file: no byte of it is written.
     os.truncate(cache / "trunks" / "aa" / "file", 1_234_500_000)
 
     assert describe(list_entries(cache)["trunks"]) == "1 entries, 1.235 GB"
 
 
-def test_parts_that_are_not_there_hold_nothing_and_are_not_made(cache: Path) -> None:
+def test_missing_parts_are_empty_and_are_not_created(cache: Path) -> None:
     assert list_entries(cache) == {"features": [], "trunks": [], "training": []}
     assert prune(cache, 0) == []
     clear(cache)
@@ -120,7 +123,7 @@ def test_parts_that_are_not_there_hold_nothing_and_are_not_made(cache: Path) -> 
         (0, ["oldest", "old", "young", "youngest"]),
     ],
 )
-def test_what_was_used_longest_ago_goes_first_of_whatever_part(cache: Path, limit: int, dropped: list[str]) -> None:
+def test_the_least_recently_used_entries_of_all_parts_go_first(cache: Path, limit: int, dropped: list[str]) -> None:
     keep(cache / "trunks" / "youngest", 400, 1)
     keep(cache / "training" / "old", 300, 3)
     keep(cache / "training" / "young", 200, 2)
@@ -144,20 +147,20 @@ def test_the_trunk_in_use_is_never_dropped_and_counts_as_used(cache: Path) -> No
     assert [entry.path.name for entry in prune(cache, 550)] == ["other"]
 
 
-def test_a_trunk_in_use_need_not_be_there(cache: Path) -> None:
+def test_a_trunk_in_use_may_be_missing(cache: Path) -> None:
     keep(cache / "trunks" / "other", 100, 1)
 
     assert prune(cache, 100, cache / "trunks" / "in use") == []
 
 
-def test_shards_used_last_stay_known_and_others_are_computed_with_the_same_bytes(
+def test_recently_used_shards_stay_and_others_are_computed_with_the_same_bytes(
     cache: Path, features_of: Features
 ) -> None:
     computed, first = features_of(12)
     assert computed == [True, True, True]
     make_older(cache)
     assert features_of(8)[0] == [False, False]
-    # What a backup reads was not used by a run.
+    # Reading by a backup does not count as use by a run.
     for result in results(cache):
         os.utime(result, (result.stat().st_atime + HOUR, result.stat().st_mtime))
     sizes = [entry.size for entry in list_entries(cache)["features"]]
@@ -169,14 +172,14 @@ def test_shards_used_last_stay_known_and_others_are_computed_with_the_same_bytes
     assert second == first
 
 
-def test_a_limit_below_what_a_run_needs_costs_computing_alone(cache: Path, features_of: Features) -> None:
+def test_a_limit_below_what_a_run_needs_only_costs_time(cache: Path, features_of: Features) -> None:
     first = features_of(12)
     assert len(prune(cache, 1)) == 3
 
     assert features_of(12) == first
 
 
-def test_clearing_gives_all_bytes_back_and_leaves_what_is_not_ours(cache: Path, features_of: Features) -> None:
+def test_clearing_frees_everything_and_leaves_the_files_of_others(cache: Path, features_of: Features) -> None:
     first = features_of(12)
     keep(cache / "trunks" / "aa", 700, 0)
     keep(cache / "training" / "cc", 5000, 0)
@@ -193,7 +196,7 @@ def test_clearing_gives_all_bytes_back_and_leaves_what_is_not_ours(cache: Path, 
     assert features_of(12) == first
 
 
-def test_a_part_may_lie_on_another_disk(cache: Path) -> None:
+def test_a_part_may_be_on_another_disk(cache: Path) -> None:
     (cache.parent / "large disk").mkdir()
     (cache / "trunks").symlink_to(cache.parent / "large disk")
     keep(cache / "trunks" / "aa", 700, 0)
@@ -216,7 +219,7 @@ def test_a_part_may_lie_on_another_disk(cache: Path) -> None:
     ],
     ids=["empty", "one byte", "half", "all but one byte", "zeros", "another bit"],
 )
-def test_a_damaged_result_is_computed_again_without_a_word(
+def test_a_damaged_result_is_silently_computed_again(
     cache: Path,
     features_of: Features,
     damage: Callable[[bytes], bytes],
@@ -254,7 +257,7 @@ def test_what_cannot_be_deleted_is_one_line(cache: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("value", [0, -1, "20", None, True, float("nan"), float("inf")])
-def test_the_bound_is_a_positive_number(tmp_path: Path, value: Any) -> None:
+def test_the_limit_must_be_a_positive_number(tmp_path: Path, value: Any) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["cache"]["gigabytes"] = value
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
@@ -264,18 +267,18 @@ def test_the_bound_is_a_positive_number(tmp_path: Path, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gigabytes", "told"),
+    ("gigabytes", "reported"),
     [
         (1, []),
-        (1e-9, ["features val: dropped 4 entries, 0.000 GB from .cache, least recently used, to keep cache.gigabytes"]),
+        (1e-9, ["features val: dropped 4 entries, 0.000 GB from .cache, least recently used, to fit cache.gigabytes"]),
     ],
 )
-def test_the_stage_prunes_when_its_out_is_written(
+def test_the_stage_prunes_after_writing_its_out(
     cache: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     gigabytes: float,
-    told: list[str],
+    reported: list[str],
 ) -> None:
     monkeypatch.chdir(cache.parent)
     monkeypatch.setattr("facegender.data.shards.SHARD_SIZE", 4)
@@ -303,16 +306,16 @@ def test_the_stage_prunes_when_its_out_is_written(
         "width": 178,
     }
     lines = capsys.readouterr().out.splitlines()
-    # The default's weights are random, which bear no half precision.
+    # The default weights are random, so half precision is not allowed.
     assert lines[0] == "features val: the engine is False"
-    assert lines[-1 - len(told) :] == ["features val: 3 shards computed, 0 known", *told]
+    assert lines[-1 - len(reported) :] == ["features val: 3 shards computed, 0 known", *reported]
     assert (cache / "trunks" / "in use" / "file").is_file()
-    assert (cache / "trunks" / "other").exists() is not bool(told)
+    assert (cache / "trunks" / "other").exists() is not bool(reported)
 
 
 @pytest.fixture
 def command(cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """Give a function that runs `facegender` in the folder of `.cache`, and gives its status and what it printed."""
+    """Return a function that runs `facegender` in the folder of `.cache` and returns its status and output."""
     monkeypatch.chdir(cache.parent)
 
     def run(*arguments: str) -> tuple[Any, str]:
@@ -363,7 +366,7 @@ def test_the_command_clears(cache: Path, command: Command) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--limit", "1"], ["--clear"]])
-def test_the_command_says_where_there_is_nothing(cache: Path, command: Command, arguments: list[str]) -> None:
+def test_the_command_says_if_there_is_no_cache(cache: Path, command: Command, arguments: list[str]) -> None:
     cache.rmdir()
 
     assert command("cache", *arguments) == (0, "there is no .cache in this folder\n")
@@ -407,20 +410,20 @@ with sole_run(Path(sys.argv[1]), "train"):
 """
 
 
-def test_a_stage_that_still_runs_is_not_run_beside_itself(cache: Path) -> None:
+def test_a_stage_that_is_still_running_is_not_started_again(cache: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(cache)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "at work\n"
         with (
-            pytest.raises(FacegenderError, match="stage train: an earlier run of it still works"),
+            pytest.raises(FacegenderError, match="stage train: an earlier run of it is still active"),
             sole_run(cache, "train"),
         ):
             raise AssertionError("ran")
         with sole_run(cache, "features@val"):
             pass
         other.kill()
-    # However it ended.
+    # Even if the other process was killed.
     with sole_run(cache, "train"):
         pass
     with pytest.raises(ValueError, match="failed"), sole_run(cache, "train"):

@@ -1,4 +1,4 @@
-"""dvc.yaml names every file that decides what a stage gives."""
+"""dvc.yaml names every file that affects what a stage writes."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ DATA = {
     "src/facegender/synthetic/copula.py": "src/facegender/synthetic/attribute_latent.csv",
     "src/facegender/reporting/report.py": "src/facegender/reporting/templates/report.html",
 }
-# A cheap stage names a folder in place of its modules: if it re-runs for nothing, its outs stay the same and DVC stops.
+# A cheap stage names a folder instead of modules: if it re-runs unnecessarily, its outs stay the same and DVC stops.
 FOLDERS = tuple(f"src/facegender/{name}" for name in ("data", "evaluation", "network", "synthetic"))
 EXACT = ("features", "features_dataset", "pretrained", "train")
 
@@ -31,12 +31,12 @@ def script_of(name: str) -> str:
 
 
 def collapsed(paths: set[str]) -> set[str]:
-    """Put a folder of FOLDERS in the place of the files that lie in it."""
+    """Replace the files in a folder of FOLDERS by the folder."""
     return {next((folder for folder in FOLDERS if path.startswith(f"{folder}/")), path) for path in paths}
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_depends_on_all_code_that_it_imports_and_on_no_other(name: str) -> None:
+def test_a_stage_depends_on_exactly_the_code_that_it_imports(name: str) -> None:
     stage = STAGES[name].get("do", STAGES[name])
     script = ROOT / "stages" / f"{script_of(name)}.py"
     imported = {path.relative_to(ROOT).as_posix() for path in imported_files([script])}
@@ -88,7 +88,7 @@ def test_stages_that_need_no_tensorflow_do_not_import_it() -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_metrics_and_plots_are_of_the_form_that_keeps_the_run_cache(name: str) -> None:
+def test_metrics_and_plots_are_declared_so_that_the_run_cache_works(name: str) -> None:
     stage = STAGES[name].get("do", STAGES[name])
 
     for output in stage.get("outs", []):

@@ -1,4 +1,4 @@
-"""A user's mistake is one line with what, where and what to do, and no traceback."""
+"""A user's mistake is one line that says where, what is wrong and what to do, without a traceback."""
 
 import errno
 from pathlib import Path
@@ -14,7 +14,7 @@ def ended(error: Exception) -> str:
     return str(caught.value.code)
 
 
-def test_an_error_has_its_parts_and_its_line() -> None:
+def test_an_error_has_its_fields_and_its_line() -> None:
     error = FacegenderError(Path("a.csv"), "line 3 is blank", "remove it")
 
     assert (error.where, error.what, error.remedy) == ("a.csv", "line 3 is blank", "remove it")
@@ -23,7 +23,7 @@ def test_an_error_has_its_parts_and_its_line() -> None:
     assert ended(error) == "error: a.csv: line 3 is blank; remove it"
 
 
-def test_a_larger_place_comes_first_and_the_parts_stay() -> None:
+def test_a_larger_place_comes_first_and_the_other_fields_stay() -> None:
     error = FacegenderError("1.jpg", "is empty", "fetch it again", ["one", "two"]).within("row 7")
 
     assert str(error) == "row 7: 1.jpg: is empty; fetch it again:\n  one\n  two"
@@ -44,10 +44,10 @@ def test_several_mistakes_are_a_line_each() -> None:
         (OSError("odd"), "the operating system: odd"),
     ],
 )
-def test_what_the_system_refuses_is_one_line(error: OSError, line: str) -> None:
+def test_an_error_of_the_operating_system_is_one_line(error: OSError, line: str) -> None:
     assert ended(error) == f"error: {line}; fix that and try again"
 
 
-def test_a_fault_of_the_program_keeps_its_traceback() -> None:
+def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError), one_line_errors():
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and the one-line error."""
+"""Files and folders that are written as a whole or not at all."""
 
 import json
 import math
@@ -50,7 +50,7 @@ def test_a_failing_block_leaves_the_old_file(tmp_path: Path, error: type[BaseExc
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_a_failing_block_leaves_no_file_where_none_was(tmp_path: Path) -> None:
+def test_a_failing_block_leaves_no_new_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         write_half(tmp_path / "a.txt", ValueError)
 
@@ -111,7 +111,7 @@ def test_json_does_not_depend_on_the_order_of_insertion(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("wrap", [lambda number: number, lambda number: [number], lambda number: {"deep": number}])
-def test_json_refuses_what_is_no_number(tmp_path: Path, number: float, wrap: Any) -> None:
+def test_json_rejects_numbers_that_are_not_finite(tmp_path: Path, number: float, wrap: Any) -> None:
     write_json(tmp_path / "a.json", {"accuracy": 0.5})
 
     with pytest.raises(ValueError, match="JSON"):

@@ -1,4 +1,4 @@
-"""Which package of the library may import which: every arrow goes down. docs/design.md has the picture."""
+"""Which package of the library may import which: every arrow points down. docs/design.md has the diagram."""
 
 import ast
 
@@ -45,7 +45,7 @@ def test_a_package_imports_exactly_what_is_below_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SHARED_MODULES | {"params"}))
-def test_what_all_packages_use_imports_no_package(name: str) -> None:
+def test_the_modules_that_all_packages_use_import_no_package(name: str) -> None:
     assert imported_by(name) <= SHARED_MODULES
 
 
@@ -57,7 +57,7 @@ def test_every_package_and_module_has_its_place() -> None:
     assert packages | modules == MAY_IMPORT.keys() | {"cli"}
 
 
-def test_no_arrow_goes_up() -> None:
+def test_no_arrow_points_up() -> None:
     below: set[str] = set()
     for name, allowed in MAY_IMPORT.items():
         if name in SHARED_MODULES | {"params"}:

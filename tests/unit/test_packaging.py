@@ -1,4 +1,4 @@
-"""What is installed with what: the base package, its extras, and the exact versions of a checkout."""
+"""Requirements: of the base package, of its extras, and the exact versions for a checkout."""
 
 import json
 import subprocess
@@ -63,7 +63,7 @@ def with_dependencies(packages: set[str]) -> set[str]:
 
 
 def modules_of(packages: set[str]) -> list[str]:
-    """List the modules that installed packages bring."""
+    """List the modules that installed packages contain."""
     installed = metadata.packages_distributions().items()
     return [module for module, owners in installed if packages & {canonicalize_name(owner) for owner in owners}]
 
@@ -80,7 +80,7 @@ def test_the_package_and_the_requirements_files_name_the_same_packages() -> None
 
 
 def test_the_lock_has_the_versions_of_the_requirements_files_and_suits_the_package() -> None:
-    # Lines for particular Python versions or systems are of indirect packages.
+    # Lines for particular Python versions or systems belong to indirect requirements.
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     locked = dict(line.split("==") for line in lines if ";" not in line)
     for name in ("requirements.txt", "requirements-s3.txt", "requirements-dev.txt"):
@@ -96,7 +96,7 @@ def test_the_requirements_name_what_the_project_is_built_on() -> None:
     assert built_on <= set(pins("requirements.txt"))
 
 
-# Without those that the base package brings through another one, as pydantic through typer.
+# Without those that the base package installs indirectly, such as pydantic through typer.
 OPTIONAL = {package for extra in EXTRAS.values() for package in extra} - with_dependencies(set(BASE))
 
 

@@ -111,12 +111,12 @@ def test_a_wrong_value_is_named_in_one_line(tmp_path: Path, key: str, value: Any
     assert "\n" not in message
 
 
-def test_an_odd_count_says_which_is_even(tmp_path: Path) -> None:
+def test_an_odd_count_suggests_an_even_one(tmp_path: Path) -> None:
     with pytest.raises(FacegenderError, match="half No male; use 602"):
         load_params(write(tmp_path, partition__train=601))
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, train__epochs=0, augment__copies=-1)
 
     with pytest.raises(FacegenderError) as caught:
@@ -183,7 +183,7 @@ def test_a_number_is_one_however_it_is_written(tmp_path: Path, text: str) -> Non
         (b"train:\n  seed: 1\n  seed: 2", 'line 3: found duplicate key "seed"'),
     ],
 )
-def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_file_that_is_not_a_mapping_is_one_line(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(content)
 
@@ -235,7 +235,7 @@ def test_a_mistake_in_a_further_test_set_is_named(tmp_path: Path, dataset: dict[
         ("gate__margins", {"roc auc": 0.1}, "gate.margins.roc auc.* is 'roc auc': "),
     ],
 )
-def test_a_mistake_in_what_the_gate_demands_is_named(tmp_path: Path, key: str, value: Any, words: str) -> None:
+def test_a_mistake_in_the_limits_of_the_gate_is_named(tmp_path: Path, key: str, value: Any, words: str) -> None:
     with pytest.raises(FacegenderError, match=words) as caught:
         load_params(write(tmp_path, **{key: value}))
 

@@ -71,7 +71,7 @@ def test_a_page_is_posted_and_a_long_one_truncated(page: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
-def test_a_token_that_may_not_comment_is_no_error_but_another_failure_is(
+def test_a_token_that_may_not_comment_is_not_an_error_but_another_failure_is(
     status: int, page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(request: urllib.request.Request, timeout: int) -> BytesIO:

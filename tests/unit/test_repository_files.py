@@ -1,4 +1,4 @@
-"""Files that Git, DVC, make and pre-commit read, and that must not disagree."""
+"""Files that Git, DVC, make and pre-commit read, and that must agree with each other."""
 
 import re
 import subprocess

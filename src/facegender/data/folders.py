@@ -34,10 +34,10 @@ def list_files(source: Path) -> list[str]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name (without its path) is one that people do not see in a folder or zip."""
+    """Return whether a file or folder with this name (without its path) is hidden in a folder or zip."""
     # A zip's members may be named from "." on. macOS packs its metadata in __MACOSX.
     return name == "__MACOSX" or (name.startswith(".") and name != ".")
 
 
 def _raise_unreadable(error: OSError) -> None:
-    raise FacegenderError(error.filename, error.strerror or str(error), "give a folder that can be read") from error
+    raise FacegenderError(error.filename, error.strerror or str(error), "use a folder that can be read") from error

@@ -15,7 +15,7 @@ from facegender.data.images import IMAGE_SUFFIXES
 from facegender.errors import FacegenderError
 
 _FOLDER_DEPTH = 4
-# RuntimeError: encrypted. NotImplementedError: a compression that Python lacks. UnicodeDecodeError: garbled names.
+# RuntimeError: encrypted. NotImplementedError: unsupported compression. UnicodeDecodeError: garbled names.
 DAMAGED_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
@@ -32,7 +32,7 @@ class ImageSource(Protocol):
     """Images by their id, wherever they are stored."""
 
     def __contains__(self, image_id: str) -> bool:
-        """Whether there is an image with this id."""
+        """Return whether there is an image with this id."""
 
     def read(self, image_id: str) -> bytes:
         """Return the image file's content.

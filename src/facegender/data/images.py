@@ -1,4 +1,4 @@
-"""The only place where an image's bytes become pixels, and pixels bytes."""
+"""The only place where an image's bytes are decoded to pixels, and pixels encoded to bytes."""
 
 import re
 import struct
@@ -32,7 +32,7 @@ def decode_image(data: bytes, name: str) -> Pixels:
 
     Args:
         data: the file's bytes.
-        name: what an error calls the image.
+        name: the image's name in errors.
 
     Returns:
         uint8 RGB, shape (height, width, 3).
@@ -80,7 +80,7 @@ def _reaches_its_end(jpeg: bytes) -> bool:
 def _imdecode(buffer: Pixels, flags: int) -> npt.NDArray[Any] | None:
     try:
         return cv2.imdecode(buffer, flags)
-    except cv2.error:  # A header that claims more than 2^30 pixels, for one.
+    except cv2.error:  # For example, a header that claims more than 2^30 pixels.
         return None
 
 
@@ -115,7 +115,7 @@ def encode_jpeg(image: Pixels) -> bytes:
 
 
 def fit_image(image: Pixels, height: int, width: int) -> Pixels:
-    """Crop the largest centred part of the wanted proportions and scale it, so that no face is stretched.
+    """Crop the largest centred part with the wanted aspect ratio and scale it, so that no face is stretched.
 
     Args:
         image: uint8 RGB (any height, any width, 3).
@@ -137,11 +137,11 @@ def fit_image(image: Pixels, height: int, width: int) -> Pixels:
 
 
 def standard_jpeg(data: bytes, name: str, height: int, width: int) -> tuple[bytes, bool]:
-    """Return an image as an RGB JPEG of the wanted size, with its bytes unchanged when they already are one.
+    """Return an image as an RGB JPEG of the wanted size, with its bytes unchanged if it already is one.
 
     Args:
         data: the file's bytes.
-        name: what an error calls the image.
+        name: the image's name in errors.
         height: of the result, pixels.
         width: of the result, pixels.
 
@@ -158,7 +158,7 @@ def standard_jpeg(data: bytes, name: str, height: int, width: int) -> tuple[byte
 
 
 def _is_rgb_jpeg(data: bytes, image: Pixels) -> bool:
-    """Whether bytes that decode to `image` are a JPEG that stores it in three components and not rotated."""
+    """Return whether bytes that decode to `image` are a JPEG that stores it in three components and not rotated."""
     if not data.startswith(_JPEG_START):
         return False
     segments = list(_jpeg_segments(data))

@@ -122,7 +122,7 @@ def read_annotations(
 
 
 def _check_same_images(path: str | Path, ids: pd.Index, other_path: str | Path, other_ids: pd.Index) -> None:
-    surplus = [
+    unmatched = [
         f"{len(only)} only in {place} (first: {only[0]}, line {_line_of(place, only[0])})"
         for place, only in (
             (path, ids.difference(other_ids, sort=False)),
@@ -130,10 +130,10 @@ def _check_same_images(path: str | Path, ids: pd.Index, other_path: str | Path, 
         )
         if len(only)
     ]
-    if surplus:
+    if unmatched:
         raise FacegenderError(
             f"{path} and {other_path}",
-            f"they do not list the same images: {' and '.join(surplus)}",
+            f"they do not list the same images: {' and '.join(unmatched)}",
             "take both from one copy of the data set, or remove these rows",
         )
 
@@ -153,7 +153,7 @@ def _read_rows(path: str | Path) -> tuple[list[str], int]:
             raise FacegenderError(path, "it has a count line but no rows", "get the whole file")
         text, number = rest, 2
     where = f"{path}: line {number}"
-    # What is in quotes does not tell what separates the columns.
+    # Text in quotes does not show what separates the columns.
     head = re.sub('"[^"]*"', '""', text.partition("\n")[0])
     if not head.strip():
         raise FacegenderError(where, "the line is blank", "remove it")
@@ -174,11 +174,11 @@ def _read_text(path: str | Path) -> str:
         content = Path(path).read_bytes()
     except OSError as error:
         if os.path.isdir(path):
-            raise FacegenderError(path, "this is a folder", "give the list's file") from error
+            raise FacegenderError(path, "this is a folder", "use the list's file") from error
         is_forbidden = isinstance(error, PermissionError)
         remedy = "make it readable" if is_forbidden else "put the list there or change params.yaml"
         raise FacegenderError(path, error.strerror or str(error), remedy) from error
-    remedy = "give the unpacked list, saved as UTF-8"
+    remedy = "use the unpacked list, saved as UTF-8"
     if b"\0" in content or _SEPARATOR.encode() in content:
         raise FacegenderError(path, "not a text file", remedy)
     try:
@@ -220,7 +220,7 @@ def _read_pairs(path: str | Path, name: str, allowed: range, expected: str, dtyp
         rows, first_row = rows[1:], first_row + 1
     elif header[0] == IMAGE_ID:
         what = f"the last column is {header[-1]!r}, not {name!r}"
-        raise FacegenderError(f"{path}: line {first_row}", what, f"give the {name} list")
+        raise FacegenderError(f"{path}: line {first_row}", what, f"use the {name} list")
     return _parse(path, [name], rows, first_row, allowed, expected, dtype)[name]
 
 
@@ -259,7 +259,7 @@ def _check_attribute_names(path: str | Path, names: list[str], line: int) -> Non
     where = f"{path}: line {line}"
     if LABEL not in names:
         shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        raise FacegenderError(where, f"no column {LABEL} among {shown}", "give the list whose header names attributes")
+        raise FacegenderError(where, f"no column {LABEL} among {shown}", "use the list whose header names attributes")
     for name in names:
         if not name:
             raise FacegenderError(where, f"column {names.index(name) + 2} has no name", "name or remove it")

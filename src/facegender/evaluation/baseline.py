@@ -21,7 +21,7 @@ _IMAGES_SEEN = 80_000
 """Training steps of one image each, but at least _LEAST_EPOCHS passes over the images."""
 _LEAST_EPOCHS = 20
 _LEARNING_RATE = 1e-3
-"""With averaged weights. On 4,000 CelebA images, validation is as good as with a solver that holds all as float64."""
+"""With averaged weights. On 4,000 CelebA images, it validates as well as a solver that holds all images as float64."""
 
 _BLOCK = 500
 """Images held as float32 at a time."""

@@ -21,7 +21,7 @@ def metrics_with_interval(predictions: pd.DataFrame, resamples: int, seed: int) 
     Args:
         predictions: columns `label`, `probability`, `predicted` and perhaps `identity`.
         resamples: bootstrap samples.
-        seed: from 0.
+        seed: 0 or more.
 
     Returns:
         By the suffix of a file name: the metrics of `classification_metrics` under "", the ends of their intervals
@@ -46,7 +46,7 @@ def resampled_metrics(
         predictions: columns `label`, `probability`, `predicted`.
         units: (n,) the resampling unit of each image, as `units_of` numbers them.
         resamples: how many samples.
-        seed: from 0; the same seed and units give the same samples, whatever the predictions.
+        seed: 0 or more; the same seed and units give the same samples, regardless of the predictions.
 
     Returns:
         The metrics of `weighted_metrics`, (resamples,) each; NaN where a sample has only one class.
@@ -79,7 +79,7 @@ def resampled_weights(units: NDArray[np.int64], resamples: int, seed: int) -> It
     Args:
         units: (n,) the resampling unit of each image, numbered from 0.
         resamples: how many samples.
-        seed: from 0.
+        seed: 0 or more.
 
     Yields:
         float64 (samples of the block, n).
@@ -104,7 +104,7 @@ def interval(name: str, point: float, values: ArrayLike) -> tuple[float, float]:
     Returns:
         The percentile interval: the middle 95% of the resamples. For the expected calibration error, which is biased
         upwards on resamples, the basic interval instead: these ends mirrored at the point (Davison and Hinkley, 1997,
-        5.2), cut at 0 and widened upwards to the point if needed.
+        5.2), clipped at 0 and extended upwards to the point if needed.
     """
     finite = np.asarray(values, np.float64)
     finite = finite[np.isfinite(finite)]

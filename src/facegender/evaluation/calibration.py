@@ -1,4 +1,4 @@
-"""The temperature and the threshold, both fitted on validation images, and the rule that the threshold stands for.
+"""The temperature and the threshold, both fitted on validation images, and how the threshold is applied.
 
 The command line imports `is_male` for every prediction, so scipy, which takes a while to load, is imported where it is
 used.
@@ -87,12 +87,11 @@ def choose_threshold(probabilities: NDArray[np.floating], labels: NDArray[np.int
     Args:
         probabilities: (n,) P(Male).
         labels: (n,) 0 or 1, both present.
-        rule: `accuracy`: the most images are right. `equal_error`: the error rates of Male and of No male differ least.
-            Or a number, which is the threshold.
+        rule: `accuracy`: the most predictions are right. `equal_error`: the error rates of Male and of No male differ
+            least. Or a number, which is the threshold.
 
     Returns:
-        To 6 decimals: the midpoint of two neighbouring probabilities, 0 or 1; among equally good ones the nearest to
-        0.5.
+        To 6 decimals: the midpoint of two neighbouring probabilities, 0 or 1; in a tie, the one nearest to 0.5.
     """
     if isinstance(rule, float):
         return rule

@@ -21,7 +21,7 @@ def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, se
         old: columns `image_id`, `label`, `probability`, `predicted` and perhaps `identity`.
         new: the same columns, of the model to assess; the same images with the same labels.
         resamples: bootstrap samples; both models are compared on the same ones.
-        seed: from 0.
+        seed: 0 or more.
 
     Returns:
         images (their number); same (whether all predictions are equal); resampled (`identities` or `images`); metrics:
@@ -35,7 +35,7 @@ def compare_predictions(old: pd.DataFrame, new: pd.DataFrame, resamples: int, se
     old, new = (table.sort_values("image_id", ignore_index=True) for table in (old, new))
     _check_same_images(old, new)
     before, after = metrics_of(old), metrics_of(new)
-    # Only one revision may know the identities; both need the same samples.
+    # Perhaps only one revision has identities; both need the same samples.
     known = old if "identity" in old and "identity" not in new else new
     resampled = [resampled_metrics(table, units_of(known), resamples, seed) for table in (old, new)]
     metrics = {}

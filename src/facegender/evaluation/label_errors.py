@@ -1,6 +1,6 @@
 """Labels that are probably wrong, by confident learning (Northcutt, Jiang and Chuang, JAIR 70, 2021).
 
-cleanlab is the authors' own implementation. A copy of its details here would be ours to keep equal to it.
+cleanlab is the authors' own implementation, so there is no copy of it here to maintain.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 
 
 def likely_label_errors(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Select the images whose label a model that did not see them in training contradicts with confidence.
+    """Select the images whose label is confidently contradicted by a model that did not see them in training.
 
     Args:
         predictions: columns `image_id`, `label` and `probability`, of images that were not trained on.

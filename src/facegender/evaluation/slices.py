@@ -25,17 +25,17 @@ def slice_table(predictions: pd.DataFrame, attributes: pd.DataFrame, resamples: 
     Args:
         predictions: columns `image_id`, `label`, `probability`, `predicted` and perhaps `identity`.
         attributes: a column of 0 and 1 for each attribute; index `image_id`, of at least the predicted images. The
-            label's own column makes no slice.
+            label's own column is not a slice.
         resamples: bootstrap samples.
-        seed: from 0.
+        seed: 0 or more.
 
     Returns:
         A row for `all images` and one for each slice that holds an image, to 6 decimals: slice (`Eyeglasses`,
         `not Eyeglasses`), images, male, no_male (numbers of images), judged (0 if a class has fewer than 30 identities,
         or images if identities are unknown; otherwise 1), the metrics of `weighted_metrics`, recall_gap (recall of Male
         minus recall of No male), and the ends of the 95% interval of each metric as NAME_low and NAME_high. Metrics
-        that need both classes are NaN where a slice has only one. The judged slices come first, the lowest balanced
-        accuracy on top.
+        that need both classes are NaN where a slice has only one. The judged slices come first, in ascending order of
+        balanced accuracy.
     """
     of_images = attributes.loc[predictions["image_id"]].drop(columns=LABEL)
     slices = {"all images": np.ones(len(predictions), bool)}
@@ -84,7 +84,7 @@ def _row(
 
 
 def slice_summary(table: pd.DataFrame) -> dict[str, float]:
-    """Return the numbers of judged and of too small slices, and the worst metrics of the judged ones.
+    """Return how many slices are judged and how many are too small, and the worst metrics of the judged ones.
 
     Args:
         table: as `slice_table` returns it.

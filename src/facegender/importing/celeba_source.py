@@ -78,7 +78,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except DAMAGED_ZIP as error:
         raise FacegenderError(
-            path, f"not a folder, a CSV file or a complete zip file ({error})", "give one of these"
+            path, f"not a folder, a CSV file or a complete zip file ({error})", "use one of these"
         ) from error
 
 
@@ -89,7 +89,7 @@ def _read_celeba(source: Path) -> tuple[pd.DataFrame, Path]:
         if is_zip:
             with open_zip(source) as archive:
                 lists = celeba_lists(archive.namelist())
-                # `extract` returns where it put a member, which is inside `place` whatever the member's name.
+                # `extract` returns where it put a member, which is inside `place` for any name.
                 lists = {stem: archive.extract(member, place) for stem, member in lists.items()}
             images = source
         else:
@@ -97,7 +97,7 @@ def _read_celeba(source: Path) -> tuple[pd.DataFrame, Path]:
             lists = celeba_lists(files)
             images = _celeba_images(source, files)
         if not lists:
-            raise FacegenderError(source, "no list_attr_celeba.csv or .txt", "give the folder that has it")
+            raise FacegenderError(source, "no list_attr_celeba.csv or .txt", "use the folder that has it")
         try:
             paths = {stem: Path(place, file) for stem, file in lists.items()}
             annotations = read_annotations(

@@ -21,7 +21,7 @@ COLUMNS = {
 }
 """The names by which each column is recognised, as `plain_name` writes them."""
 
-# In these columns 1 certainly means Male; gender and sex are coded either way.
+# In these columns 1 always means Male; in gender and sex it can mean either.
 _COLUMNS_WHERE_1_IS_MALE = ("male", "label")
 
 
@@ -92,7 +92,7 @@ def _read_rows(path: Path, columns: Mapping[str, str]) -> tuple[list[str], dict[
     except csv.Error as error:
         raise FacegenderError(f"{path}: line {reader.line_num}", str(error), "correct it") from error
     except OSError as error:
-        raise FacegenderError(path, str(error.strerror), "give a CSV file that can be read") from error
+        raise FacegenderError(path, str(error.strerror), "use a CSV file that can be read") from error
     if not rows:
         raise FacegenderError(path, "no rows", "get the complete file")
     table = pd.DataFrame(rows, columns=["line", *places])

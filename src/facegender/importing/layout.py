@@ -104,13 +104,13 @@ def import_data(
 
 def _check_folder(source: Path, folder: Path, force: bool) -> None:
     if not source.exists():
-        raise FacegenderError(source, "no such file or folder", "give the data to import")
+        raise FacegenderError(source, "no such file or folder", "name the data to import")
     if folder.exists() and not folder.is_dir():
-        raise FacegenderError(folder, "not a folder", "give a folder to import to")
+        raise FacegenderError(folder, "not a folder", "name a folder to import to")
     if source.resolve() in (folder.resolve(), *folder.resolve().parents):
-        raise FacegenderError(folder, "inside the data to import, which is only read", "give another folder")
+        raise FacegenderError(folder, "inside the data to import, which is only read", "use another folder")
     if source.resolve() in [(folder / name).resolve() for name in OUTPUTS]:
-        raise FacegenderError(folder, f"{source.name} in it is the data to import", "give another folder")
+        raise FacegenderError(folder, f"{source.name} in it is the data to import", "use another folder")
     existing = [name for name in OUTPUTS if (folder / name).exists()]
     if existing and not force:
         raise FacegenderError(folder, f"{', '.join(existing)} would be overwritten", "allow it with --force")
@@ -121,7 +121,7 @@ def _check_shares(shares: Sequence[float] | None) -> None:
         raise FacegenderError(
             f"--shares {' '.join(map(str, shares))}",
             "shares must be 0 or more and sum to 1",
-            "give three such numbers",
+            "use three such numbers",
         )
 
 

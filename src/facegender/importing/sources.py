@@ -36,7 +36,7 @@ def find_kind(source: Path, male: str | None = None) -> str:
         with open_zip(source) as archive:
             if celeba_lists(archive.namelist()):
                 return "celeba"
-        raise FacegenderError(source, "a zip file without CelebA's attribute list", "unpack it and give the folder")
+        raise FacegenderError(source, "a zip file without CelebA's attribute list", "unpack it and import the folder")
     files = list_files(source)
     if celeba_lists(files):
         return "celeba"
@@ -70,7 +70,7 @@ def read_source(
     if source.is_dir():
         paths = _csv_files(source)
         if len(paths) != 1:
-            raise FacegenderError(source, f"holds {len(paths)} CSV files", "give the path of the right one")
+            raise FacegenderError(source, f"holds {len(paths)} CSV files", "use the path of the right one")
         source = paths[0]
     return read_csv(source, columns, male, image_folder)
 

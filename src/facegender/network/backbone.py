@@ -12,13 +12,13 @@ def build_model(height: int, width: int, dropout: float = 0.0, hidden_units: int
     """Build the whole network, from uint8 RGB (batch, height, width, 3) to P(No male), P(Male) (batch, 2).
 
     Pixels are scaled to [-1, 1] inside, as InceptionV3 expects. Batch normalisation is frozen, so that it uses its
-    stored statistics in training too. Weights are Keras's initial ones.
+    stored statistics in training too. The weights are Keras's initial ones.
 
     Args:
-        height: of the images, pixels; at least 75.
-        width: of the images, pixels; at least 75.
-        dropout: share of the pooled features that is dropped in training.
-        hidden_units: of a layer with ReLU before the last; 0 for none.
+        height: of the images, in pixels; at least 75.
+        width: of the images, in pixels; at least 75.
+        dropout: share of the pooled features that are dropped in training.
+        hidden_units: units of a ReLU layer before the last layer; 0 for no such layer.
     """
     image = keras.Input((height, width, 3), dtype="uint8", name="image")
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scaled")(image)
@@ -34,7 +34,7 @@ def build_model(height: int, width: int, dropout: float = 0.0, hidden_units: int
 
 
 def cut_layer(trainable_from: str) -> str:
-    """Name the layer whose output is the trunk's, for the first trained block `mixed3` … `mixed10`, or `head`."""
+    """Return the name of the trunk's last layer, for the first trained block `mixed3` … `mixed10`, or `head`."""
     return POOLED if trainable_from == "head" else f"mixed{int(trainable_from.removeprefix('mixed')) - 1}"
 
 
@@ -54,12 +54,12 @@ def backbone_of(model: keras.Model) -> keras.Model:
 
 
 def normalisation_layers(backbone: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """List the layers of batch normalisation in the network's order."""
+    """List the batch normalisation layers in the network's order."""
     return [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def load_backbone(model: keras.Model, path: str | Path) -> None:
-    """Load the weights that the stage pretrained wrote into the InceptionV3 part of `model`."""
+    """Load the weights that the stage pretrained wrote into the backbone of `model`."""
     backbone_of(model).load_weights(path)
 
 

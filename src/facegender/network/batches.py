@@ -1,4 +1,4 @@
-"""Batches of features for training, from shards that are read as they are needed."""
+"""Batches of features for training, from shards that are read as needed."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ Batch = tuple[npt.NDArray[np.float16], npt.NDArray[np.int8]]
 
 
 MIXED_SHARDS = 4
-"""Shards in memory at a time, whose images are shuffled together; the shards themselves come in random order."""
+"""Shards in memory at a time. Their images are shuffled together; the shards themselves come in random order."""
 
 
 def shuffled_batches(paths: Sequence[Path], batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
@@ -20,10 +20,10 @@ def shuffled_batches(paths: Sequence[Path], batch_size: int, seed: int, epoch: i
 
     Args:
         paths: feature shards.
-        batch_size: images of every batch; those that do not fill a last batch are left out of this epoch, unless
-            there is no other batch.
-        seed: with `epoch` decides the order.
-        epoch: from 0.
+        batch_size: images per batch; images that do not fill the last batch are left out of this epoch, unless it is
+            the only batch.
+        seed: determines the order, together with `epoch`.
+        epoch: counted from 0.
 
     Yields:
         features float16 (batch_size, …) and labels int8 (batch_size,).
@@ -50,7 +50,7 @@ def _joined(rest: list[Batch], paths: Sequence[Path]) -> Batch:
 
 
 def ordered_batches(paths: Sequence[Path]) -> Iterator[Batch]:
-    """Yield all images of feature shards in order, a shard at a time."""
+    """Yield all images of feature shards in order, one shard at a time."""
     for path in paths:
         shard = load_shard(path)
         yield shard.features, shard.labels

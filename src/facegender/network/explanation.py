@@ -1,4 +1,4 @@
-"""Where in an image the network found evidence for a class: Grad-CAM (Selvaraju et al., 2017)."""
+"""Where in an image the network finds evidence for a class: Grad-CAM (Selvaraju et al., 2017)."""
 
 import cv2
 import keras
@@ -10,11 +10,11 @@ from facegender.data.images import Pixels
 
 _LAST_BLOCK = "mixed10"
 _HEAT_SHARE = 0.45
-"""Weight of the heat's colours in the overlay."""
+"""Weight of the heat map's colours in the overlay."""
 
 
 def class_heat(model: keras.Model, images: Pixels, labels: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-    """Measure how much each place of an image is evidence for a class and against the other.
+    """Measure how strongly each position in an image is evidence for one class and against the other.
 
     Args:
         model: the whole network.
@@ -22,15 +22,15 @@ def class_heat(model: keras.Model, images: Pixels, labels: npt.NDArray[np.intege
         labels: (n,) the class to explain for each image: 0 No male, 1 Male.
 
     Returns:
-        (n, height, width) from 0 to 1, the highest place of each image 1; all 0 where no place is evidence for it.
-        Coarse: InceptionV3's last block has 5 by 4 places of an aligned image.
+        (n, height, width) from 0 to 1: 1 at the strongest position in each image; all 0 if no position is evidence for
+        the class. It is coarse: InceptionV3's last block has 5 by 4 positions for an aligned image.
     """
     signs = np.where(np.asarray(labels) == 1, 1, -1)
     return _heat(signs[:, None, None] * _relief(model, images), images)
 
 
 def _relief(model: keras.Model, images: Pixels) -> npt.NDArray[np.float32]:
-    """Return how much each place of the last block is evidence for Male; below 0 for No male."""
+    """Return how strongly each position in the last block is evidence for Male; below 0 for No male."""
     block = keras.Model(model.input, [model.get_layer(_LAST_BLOCK).output, model.output])
     with tf.GradientTape() as tape:
         activations, probabilities = block(images, training=False)
@@ -48,7 +48,7 @@ def _heat(relief: npt.NDArray[np.float32], images: Pixels) -> npt.NDArray[np.flo
 
 
 def class_overlays(model: keras.Model, images: Pixels) -> list[tuple[Pixels, Pixels]]:
-    """Overlay each image with the evidence for No male, and with the evidence for Male, as `class_heat` measures it."""
+    """Overlay each image with the evidence for No male and with that for Male, as measured by `class_heat`."""
     relief = _relief(model, images)
     heats = zip(images, _heat(-relief, images), _heat(relief, images), strict=True)
     return [(overlay(image, no_male), overlay(image, male)) for image, no_male, male in heats]

@@ -1,7 +1,7 @@
-"""Shards of features: the frozen trunk's output for each image, computed once and kept by content.
+"""Shards of features: the frozen trunk's output for each image, computed once and cached by content.
 
 A feature shard holds the records of one image shard: `image_ids` (str), `labels` (int8) and `features` (float16), as
-NumPy's .npz compressed by zstd. Most features are zeros of a ReLU, so it takes a fraction of the raw size.
+NumPy's .npz compressed by zstd. Most features are zeros after a ReLU, so it takes a fraction of the raw size.
 """
 
 import hashlib
@@ -28,17 +28,17 @@ Engine = Callable[[Iterable[Pixels]], npt.NDArray[np.float32]]
 """Takes images uint8 RGB (height, width, 3), returns their features (images, …)."""
 
 TRUNK_FILE = "trunk.json"
-"""The file of a folder of feature shards that says which trunk computed them."""
+"""The file in a folder of feature shards that describes the trunk that computed them."""
 
 
 class TrunkSpec(TypedDict):
-    """Which trunk computed features.
+    """The trunk that computed features.
 
     Attributes:
         trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
-        weights_md5: of models/backbone.weights.h5, as dvc.lock has it.
-        height: of the images, pixels.
-        width: of the images, pixels.
+        weights_md5: MD5 sum of models/backbone.weights.h5, as in dvc.lock.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
     """
 
     trainable_from: str
@@ -56,7 +56,7 @@ class FeatureShard(NamedTuple):
 
 
 def compute_shard(shard: Path, engine: Engine) -> FeatureShard:
-    """Compute the features, float32, of an image shard."""
+    """Compute the features (float32) of an image shard."""
     records = read_shard(shard)
     features = engine(decode_image(record.jpeg, record.image_id) for record in records)
     image_ids = np.array([record.image_id for record in records])
@@ -68,7 +68,7 @@ def pack_shard(computed: FeatureShard, name: str | Path) -> bytes:
 
     Args:
         computed: as `compute_shard` returns it.
-        name: what an error calls the shard.
+        name: the shard's name in errors.
 
     Raises:
         FacegenderError: a feature is not finite as float16.
@@ -77,11 +77,11 @@ def pack_shard(computed: FeatureShard, name: str | Path) -> bytes:
         halves = computed.features.astype(np.float16)
     if not np.isfinite(halves).all():
         raise FacegenderError(
-            name, "has features beyond float16's 65504", "use other weights (backbone.weights) or another cut"
+            name, "has features beyond 65504, float16's limit", "use other weights (backbone.weights) or another cut"
         )
     buffer = io.BytesIO()
     np.savez(buffer, **computed._replace(features=halves)._asdict())
-    # The checksum shows damage on the disk.
+    # The checksum detects damage on the disk.
     return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(buffer.getvalue())
 
 
@@ -92,15 +92,15 @@ def load_shard(path: Path) -> FeatureShard:
 
 
 def feature_paths(*folders: str | Path) -> list[Path]:
-    """List the feature shards of folders, ordered by name: a shard's copies are next to it."""
+    """List the feature shards in folders, ordered by name, so that the copies of a shard are next to it."""
     return sorted((path for folder in folders for path in Path(folder).glob("*.npz.zst")), key=lambda path: path.name)
 
 
 def read_trunk(folder: str | Path) -> TrunkSpec:
-    """Read which trunk computed the features of a folder.
+    """Read which trunk computed the features in a folder.
 
     Raises:
-        FacegenderError: the folder does not say.
+        FacegenderError: TRUNK_FILE is missing or damaged.
     """
     try:
         spec: TrunkSpec = json.loads(Path(folder, TRUNK_FILE).read_text(encoding="utf-8"))
@@ -112,7 +112,7 @@ def read_trunk(folder: str | Path) -> TrunkSpec:
 
 
 def check_same_trunk(specs: Mapping[str, TrunkSpec]) -> TrunkSpec:
-    """Make sure that features and models belong to one trunk, and return it.
+    """Check that features and models belong to the same trunk, and return it.
 
     Args:
         specs: by the name of the folder or file; at least one.
@@ -131,11 +131,11 @@ def check_same_trunk(specs: Mapping[str, TrunkSpec]) -> TrunkSpec:
 
 
 def write_features(images: Path, folder: Path, trunk_digest: str, engine: Engine, memo: Path) -> Iterator[bool]:
-    """Write the feature shards of a split, computing only those that the memo does not hold.
+    """Write the feature shards of a split, computing only those that are not in the memo.
 
     Args:
         images: folder of image shards.
-        folder: an empty folder for the feature shards, named as the image shards.
+        folder: an empty folder for the feature shards, which get the names of the image shards.
         trunk_digest: as `digest_trunk` returns it.
         engine: computes the features.
         memo: folder of known feature shards, TRUNK/SHARD.npz.zst, named by digests of the trunk and the image shard.

@@ -1,4 +1,4 @@
-"""Keras model files: the same bytes for the same model, and a sidecar that says what the model is."""
+"""Keras model files: the same bytes for the same model, and a sidecar that describes the model."""
 
 import json
 import tempfile
@@ -18,11 +18,11 @@ SIDECAR = "facegender.json"
 
 
 class Sidecar(TrunkSpec, total=False):
-    """What a model file says of its model: the trunk that its tail was trained on, and how to use its probabilities.
+    """What a model file records: the trunk whose features the tail was trained on, and how to use the probabilities.
 
     Attributes:
-        temperature: what the logits were divided by. Missing before the stage calibrate.
-        threshold: the P(Male) from which on an image is predicted Male. Missing before the stage calibrate.
+        temperature: the logits were divided by it. Missing before the stage calibrate.
+        threshold: an image is predicted Male if its P(Male) is at least this. Missing before the stage calibrate.
     """
 
     temperature: float
@@ -30,12 +30,12 @@ class Sidecar(TrunkSpec, total=False):
 
 
 def save_model(model: keras.Model, path: str | Path, sidecar: Mapping[str, Any]) -> None:
-    """Write a `.keras` file without what changes from run to run: dates, and memory addresses used as object ids.
+    """Write a `.keras` file without the parts that change from run to run: dates, and memory addresses as object ids.
 
     Args:
         model: the whole network.
         path: the file.
-        sidecar: as `Sidecar`, kept beside the weights.
+        sidecar: a `Sidecar`, stored beside the weights.
     """
     with tempfile.TemporaryDirectory() as folder, whole_file(path) as partial:
         dated = Path(folder, "dated.keras")
@@ -58,7 +58,7 @@ def load_model(path: str | Path) -> tuple[keras.Model, Sidecar]:
         FacegenderError: as `read_sidecar`, or the file is damaged.
     """
     if Path(path).suffix == ".onnx":
-        raise FacegenderError(path, "an ONNX model, which only predict and app can use", "give the .keras model")
+        raise FacegenderError(path, "an ONNX model, which only predict and app can use", "use the .keras model")
     sidecar = read_sidecar(path)
     try:
         return keras.saving.load_model(path, compile=False), sidecar
@@ -102,7 +102,7 @@ def _json(content: Any) -> bytes:
 
 
 def _renumber(config: Any, numbers: dict[int, int]) -> Any:
-    """Replace each `shared_object_id` by the number of its first appearance."""
+    """Replace each `shared_object_id` by a number, in the order of first appearance."""
     if isinstance(config, dict):
         return {
             key: numbers.setdefault(value, len(numbers)) if key == "shared_object_id" else _renumber(value, numbers)

@@ -17,22 +17,22 @@ from facegender.network.features import feature_paths, load_shard
 
 _BATCH = 32
 _AGREEMENT = 0.02
-"""The most that P(Male) by way of float16 features may differ from P(Male) without them."""
+"""The largest difference in P(Male) that the rounding of features to float16 may cause."""
 
 
 def predict(model: keras.Model, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return P(Male), float32 (n,), for the inputs (n, …) of a tail or, uint8 RGB, of the whole network."""
+    """Return P(Male), float32 (n,), for inputs (n, …): features for a tail, uint8 RGB for the whole network."""
     return np.asarray(model.predict_on_batch(inputs), np.float32)[:, 1]
 
 
 def predict_images(model: keras.Model, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
-    """Return P(Male), (n,), of images uint8 RGB (height, width, 3) of the size that the whole network takes."""
+    """Return P(Male), (n,), for images uint8 RGB (height, width, 3) of the size that the whole network takes."""
     batches = read_ahead(batched(images, _BATCH))
     return np.concatenate([predict(model, np.stack(batch)) for batch in batches])
 
 
 def predict_logits(model: keras.Model, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return log P(Male) - log P(No male), (n,), for inputs as of `predict`; exact near 0 and 1."""
+    """Return log P(Male) - log P(No male), (n,), for inputs as in `predict`; exact near 0 and 1."""
     probabilities = np.asarray(model.predict_on_batch(inputs), np.float64)
     logarithms = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     return np.asarray(logarithms[:, 1] - logarithms[:, 0])
@@ -67,19 +67,19 @@ def logits_of_split(tail: keras.Model, features: str | Path) -> tuple[npt.NDArra
 def check_agreement(
     model: keras.Model, images: Mapping[str, Pixels], probabilities: Mapping[str, float], temperature: float = 1.0
 ) -> float:
-    """Check that the whole network gives for images what its tail gave for their stored features.
+    """Check that the whole network predicts for images what its tail predicted for their stored features.
 
     Args:
         model: the whole network.
         images: uint8 RGB (height, width, 3) by image id.
-        probabilities: P(Male) by way of the features, by image id.
+        probabilities: P(Male) computed from the features, by image id.
         temperature: by which the logits of both were divided; it scales their differences.
 
     Returns:
         The largest difference at temperature 1.
 
     Raises:
-        FacegenderError: an image has no features, or the difference is more than float16 features explain.
+        FacegenderError: an image has no features, or the difference is larger than float16 features can explain.
     """
     for image_id in images:
         if image_id not in probabilities:

@@ -5,15 +5,15 @@ import sys
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and Keras without what their libraries write to standard error about missing hardware.
+    """Import TensorFlow and Keras, and discard what their libraries write to standard error about missing hardware.
 
-    They bypass Python's streams and write before any setting takes effect. Errors are raised as usual.
+    The libraries bypass Python's streams and write before any setting takes effect. Errors are raised as usual.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    with open(os.devnull, "wb") as null:
+        os.dup2(null.fileno(), 2)
     try:
         import keras  # noqa: F401
         import tensorflow  # noqa: F401

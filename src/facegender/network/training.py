@@ -1,4 +1,4 @@
-"""Training of the tail on features that are read shard by shard, resumable after every epoch."""
+"""Train the tail on features that are read shard by shard; training can resume after every epoch."""
 
 import hashlib
 import json
@@ -22,12 +22,12 @@ from facegender.imports import PACKAGE, imported_files
 from facegender.network.batches import Batch, ordered_batches, shuffled_batches
 
 _DECIMALS = 8
-"""Of recorded losses and accuracies: float32 has no more."""
+"""Decimals of recorded losses and accuracies: float32 has no more."""
 
 Schedule = Literal["constant", "cosine"]
 Monitor = Literal["val_loss", "val_accuracy"]
 History = list[dict[str, float]]
-"""The numbers of each epoch: loss, accuracy, val_loss, val_accuracy, learning_rate."""
+"""For each epoch: loss, accuracy, val_loss, val_accuracy, learning_rate."""
 
 
 def fit_tail(
@@ -52,19 +52,19 @@ def fit_tail(
         train: feature shards to train on.
         val: feature shards to choose the epoch by.
         state: folder for the last and the best epoch, from which a call with the same arguments resumes. The caller
-            deletes it when it is not needed any more.
-        epochs: at most.
-        batch_size: images a step.
-        learning_rate: Adam's in the first epoch.
+            deletes it when it is no longer needed.
+        epochs: maximum number of epochs.
+        batch_size: images per step.
+        learning_rate: Adam's learning rate in the first epoch.
         schedule: `constant`, or `cosine`: each epoch has a lower rate, along half a cosine that would end at 0 after
             `epochs` (Loshchilov and Hutter, SGDR, 2017, equation 5, without restarts).
-        monitor: what makes an epoch the best: the lowest `val_loss` or the highest `val_accuracy`.
-        patience: training stops after so many epochs without a better one.
-        seed: of the images' order and of dropout.
-        on_epoch: called with the numbers of every epoch when it ends, and at once for epochs in `state`.
+        monitor: the best epoch has the lowest `val_loss` or the highest `val_accuracy`.
+        patience: training stops after this many epochs without a better one.
+        seed: for the order of images and for dropout.
+        on_epoch: called with the values of every epoch when it ends, and at the start for the epochs in `state`.
 
     Returns:
-        The numbers of all epochs.
+        The values of all epochs.
 
     Raises:
         FacegenderError: a loss is NaN or infinite, or `state` is damaged.
@@ -113,7 +113,7 @@ def fit_tail(
                 validation_data=_dataset(tail, lambda: ordered_batches(val)),
                 initial_epoch=len(history),
                 epochs=epochs,
-                # A bar on a terminal, a line an epoch in a log.
+                # A progress bar on a terminal, a line per epoch in a log.
                 verbose=1 if sys.stdout.isatty() else 2,
                 callbacks=[
                     keras.callbacks.LearningRateScheduler(
@@ -127,7 +127,7 @@ def fit_tail(
 
 
 def best_epoch(history: History, monitor: Monitor) -> int:
-    """Return the epoch, counted from 1, with the lowest `val_loss` or highest `val_accuracy`; the first of equals."""
+    """Return the epoch, counted from 1, with the lowest `val_loss` or highest `val_accuracy`; the first in a tie."""
     sign = 1 if monitor == "val_loss" else -1
     return min(range(len(history)), key=lambda epoch: sign * history[epoch][monitor]) + 1
 
@@ -138,7 +138,7 @@ def scheduled_rate(learning_rate: float, schedule: Schedule, epoch: int, epochs:
 
 
 def digest_training(files: Sequence[Path], settings: dict[str, Any]) -> str:
-    """Digest all that decides the result of training: the files it reads, its settings, its code and its libraries."""
+    """Compute a digest of everything that determines the result of training: files, settings, code and libraries."""
     sources = sorted(imported_files([Path(__file__), PACKAGE / "network/backbone.py"]))
     parts = [hashlib.sha256(path.read_bytes()).digest() for path in (*sources, *files)]
     parts.append(json.dumps(settings, sort_keys=True).encode())
@@ -177,7 +177,7 @@ def _damaged(epoch: Path) -> FacegenderError:
 
 
 def _keep(tail: keras.Model, history: History, monitor: Monitor, state: Path) -> None:
-    """Save the epoch that just ended, with Adam's moments, and delete all others but the best."""
+    """Save the epoch that just ended, with Adam's moments, and delete all others except the best."""
     last = _weights(state, len(history)).parent
     with whole_folder(last) as partial:
         tail.save_weights(partial / "tail.weights.h5")
@@ -192,5 +192,5 @@ def _dataset(tail: keras.Model, batches: Callable[[], Iterator[Batch]]) -> tf.da
         tf.TensorSpec((None, *tail.input_shape[1:]), tf.float16),
         tf.TensorSpec((None,), tf.int8),
     )
-    # Deterministic operations stop tf.data from preparing a batch during the step before it.
+    # With deterministic operations, tf.data does not prepare a batch during the previous step.
     return tf.data.Dataset.from_generator(lambda: read_ahead(batches()), output_signature=signature)

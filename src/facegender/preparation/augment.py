@@ -34,7 +34,7 @@ class Ranges(NamedTuple):
 
 
 def copy_generator(seed: int, image_id: str, copy: int) -> np.random.Generator:
-    """Return the generator for one copy of one image. It is keyed, so order, shards and workers do not matter."""
+    """Return the generator for one copy of one image. It is keyed, so order, shards and workers have no effect."""
     digest = hashlib.blake2b(f"{seed}/{copy}/{image_id}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
@@ -42,7 +42,7 @@ def copy_generator(seed: int, image_id: str, copy: int) -> np.random.Generator:
 def random_matrix(ranges: Ranges, height: int, width: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
     """Choose the affine map from an output pixel (x, y, 1) to the input pixel that it shows, shape (2, 3).
 
-    Every random number is taken whatever the ranges are, so changing one range leaves the other transformations alone.
+    All random numbers are generated regardless of the ranges, so changing one range leaves the others' effect as it is.
     """
     rotation, shear, width_shift, height_shift = generator.uniform(-1, 1, 4)
     zoom_x, zoom_y = 1 + ranges.zoom * generator.uniform(-1, 1, 2)

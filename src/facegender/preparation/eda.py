@@ -24,14 +24,14 @@ def training_rows(annotations: pd.DataFrame) -> pd.DataFrame:
         The rows of partition 0, sorted by image_id, with only the attribute columns.
 
     Raises:
-        FacegenderError: there are none.
+        FacegenderError: no row is in the training partition.
     """
     training = annotations[annotations["partition"] == PARTITIONS["train"]].sort_index()
     if training.empty:
         raise FacegenderError(
             "dataset.partitions",
             f"no image is in partition {PARTITIONS['train']} (train)",
-            "give the list that belongs to dataset.attributes",
+            "use the list that belongs to dataset.attributes",
         )
     return training.drop(columns=["partition", "identity"], errors="ignore")
 
@@ -158,7 +158,7 @@ def image_sizes(
         raise FacegenderError(
             "dataset.images",
             f"none of the {len(sample)} training images that were tried can be read (first: {sample[0]})",
-            "give the folder or .zip that belongs to dataset.attributes",
+            "use the folder or .zip that belongs to dataset.attributes",
         )
     heights, widths, channels = zip(*shapes, strict=True)
     return {

@@ -20,12 +20,12 @@ def drop_shared_identities(annotations: pd.DataFrame) -> pd.DataFrame:
         annotations: columns `partition` (0, 1, 2) and perhaps `identity` (int).
 
     Returns:
-        The rows that stay, in their order; all of them if there is no column `identity`.
+        The rows that stay, in their order; all rows if there is no column `identity`.
     """
     if "identity" not in annotations:
         return annotations
     images = pd.crosstab(annotations["identity"], annotations["partition"])
-    # crosstab sorts its columns and idxmax takes the first of equals.
+    # crosstab sorts its columns, and idxmax takes the first one in a tie.
     home = images.idxmax(axis="columns")
     return annotations[annotations["partition"] == annotations["identity"].map(home)]
 

@@ -73,7 +73,7 @@ def histogram_chart(table: pd.DataFrame, threshold: float) -> str:
 
     Args:
         table: as `facegender.evaluation.curves.histogram_table` returns it.
-        threshold: P(Male) from which an image is predicted Male.
+        threshold: an image is predicted Male if its P(Male) is at least this.
     """
     with matplotlib.style.context(["default", _STYLE]):
         figure, axes = _blank("P(Male)", "images")

@@ -39,7 +39,7 @@ def peak_memory() -> int:
     if sys.platform == "win32":
         return 0
     if sys.platform == "linux":
-        # getrusage also counts what the process was before exec: a fork of DVC.
+        # getrusage would also count the memory before exec, when the process was a fork of DVC.
         found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
         return int(found[1]) * 1024 if found else 0
     import resource

@@ -83,7 +83,7 @@ def interval_chart(path: str | Path, table: pd.DataFrame, title: str) -> None:
 
 @_default_style
 def heat_map(path: str | Path, names: Collection[str], values: ArrayLike, title: str) -> None:
-    """Draw a square matrix of numbers from -1 (blue) over 0 (white) to 1 (red).
+    """Draw a square matrix of numbers from -1 (blue) through 0 (white) to 1 (red).
 
     Args:
         path: the PNG file.

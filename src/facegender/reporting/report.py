@@ -28,7 +28,7 @@ METRIC_NAMES = {
     "brier_score": "Brier score",
     "expected_calibration_error": "Expected calibration error",
 }
-"""What people read for each metric."""
+"""The name of each metric on the page."""
 
 
 class Chart(NamedTuple):
@@ -168,7 +168,7 @@ def curve_charts(logs: Mapping[str, pd.DataFrame], tables: Mapping[str, pd.DataF
     Args:
         logs: as `read_logs` returns them: columns loss and accuracy, a row for each epoch.
         tables: roc, precision_recall, reliability and histogram, as `facegender.evaluation.curves` returns them.
-        threshold: P(Male) from which an image is predicted Male.
+        threshold: an image is predicted Male if its P(Male) is at least this.
     """
     charts = []
     for key in ("loss", "accuracy"):

@@ -1,1 +1,1 @@
-"""What Git and DVC know: revisions, released models and the gate."""
+"""What Git and DVC record: revisions, released models and the gate."""

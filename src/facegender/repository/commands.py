@@ -7,17 +7,17 @@ from facegender.errors import FacegenderError
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of Git; its exit status is the caller's to judge. What is not UTF-8 is replaced."""
+    """Run a Git command; the caller checks its exit status. Bytes that are not UTF-8 are replaced."""
     return subprocess.run(["git", *arguments], capture_output=True, text=True, encoding="utf-8", errors="replace")
 
 
 def dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of DVC; its exit status is the caller's to judge."""
+    """Run a DVC command; the caller checks its exit status."""
     return subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)
 
 
 def output_of(done: subprocess.CompletedProcess[str]) -> str:
-    """Return what a command of DVC printed to standard output.
+    """Return what a DVC command printed to standard output.
 
     Raises:
         FacegenderError: it failed; with DVC's own error lines.

@@ -53,7 +53,7 @@ def check_lock(stale: Mapping[str, Sequence[str]], missing: Sequence[str]) -> Fi
 
     Args:
         stale: by the name of each stage that would run, the files and parameters that differ, as far as they are known.
-        missing: outs that Git keeps and that are not here.
+        missing: outs that Git keeps and that are missing here.
     """
     if not stale and not missing:
         return Finding(
@@ -91,11 +91,11 @@ def check_limits(
 ) -> Finding:
     """Show what changed in `gate` of params.yaml, and check that its limits are on metrics that exist.
 
-    A pull request is judged by the base's limits, so that it cannot lower the bar for its own model.
+    A pull request is checked against the base's limits, so that it cannot lower the bar for its own model.
 
     Args:
         own: the group `gate` of this folder's params.yaml.
-        base: that of the base; None where the base has no valid one.
+        base: that of the base; None if the base has no valid one.
         revision: the base.
         unknown: limits of this folder on metrics that do not exist, as `unknown_metrics` describes them.
     """
@@ -106,10 +106,10 @@ def check_limits(
         if here.get(key) != there.get(key)
     ]
     if base is None:
-        found = f"params.yaml of {revision} has no valid gate, so the limits of this folder hold"
+        found = f"params.yaml of {revision} has no valid gate, so the limits of this folder apply"
         remedy = "review them"
     elif changed:
-        found, remedy = f"{', '.join(changed)}; those of {revision} hold", _CHANGE_LIMITS
+        found, remedy = f"{', '.join(changed)}; those of {revision} apply", _CHANGE_LIMITS
     else:
         found, remedy = f"the same as at {revision}", ""
     if unknown:
@@ -128,7 +128,7 @@ def _flat(content: Mapping[str, Any], place: str) -> dict[str, Any]:
 def check_floors(
     metrics: Mapping[str, Any], floors: Mapping[str, float], ceilings: Mapping[str, float], sources: Sequence[str]
 ) -> Finding:
-    """Check metrics against the lowest value that each may have, and the highest, whatever its sign.
+    """Check metrics against their lowest values, and their absolute values against their highest ones.
 
     Args:
         metrics: by name.
@@ -167,7 +167,7 @@ def check_base(
             label, if there are at least 30 of each class; otherwise each on its own images.
         margins: by name of a metric.
         resamples: samples of the bootstrap.
-        seed: from 0.
+        seed: 0 or more.
 
     Raises:
         FacegenderError: a margin is on a metric that does not exist.
@@ -235,8 +235,8 @@ def check_model(
         committed: the same from data/predictions.csv.
         metrics: metrics/evaluate.json.
         sidecar: the model's threshold, and the temperature by which its logits were divided.
-        tolerance: of P(Male) at the temperature 1, where the stage evaluate too compares predictions with and without
-            float16 features: a model that calibration made more confident does not differ more.
+        tolerance: of P(Male) at temperature 1, at which the stage evaluate also compares predictions with and without
+            float16 features. So a model that calibration made more confident does not differ more.
     """
     joined = committed.merge(fresh, on=["image_id", "label"], suffixes=("", "_here"))
     if not len(joined) == len(committed) == len(fresh):
@@ -271,7 +271,7 @@ def check_model(
         wrong.append(f"metrics/evaluate.json does not follow from data/predictions.csv: {', '.join(edited)}")
     called = committed["predicted"] != is_male(committed["probability"], sidecar["threshold"])
     if called.any():
-        wrong.append(f"{int(called.sum()):,} images of data/predictions.csv are not predicted as the threshold says")
+        wrong.append(f"{int(called.sum()):,} images of data/predictions.csv contradict the threshold")
     accuracy = metrics_of(fresh)["accuracy"]
     found = f"accuracy {accuracy} here, {metrics.get('accuracy')} committed; P(Male) differs by at most "
     found += f"{differences[largest]:.4f}"

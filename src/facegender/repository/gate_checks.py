@@ -1,4 +1,4 @@
-"""The checks of `facegender gate` on this folder: what each needs is read here, and gate.py judges it."""
+"""The checks of `facegender gate` on this folder: this module reads what they need, and gate.py evaluates it."""
 
 import json
 import math
@@ -34,7 +34,7 @@ def run_checks(asked: Sequence[str], base: str | None, without_remote: bool) -> 
 
     Args:
         asked: of CHECKS.
-        base: Git revision to compare with, whose limits hold; None to compare with none, under this folder's limits.
+        base: Git revision to compare with, whose limits apply; None for no comparison, with this folder's limits.
         without_remote: skip the check of the remote.
     """
     checks: dict[str, Callable[[], Finding]] = {
@@ -51,7 +51,7 @@ def run_checks(asked: Sequence[str], base: str | None, without_remote: bool) -> 
 
 
 def show(page: str) -> None:
-    """Print a page of Markdown, and add it to the summary of a GitHub job where this is one."""
+    """Print a page of Markdown, and add it to the summary of the GitHub job if this is one."""
     print(page, end="")
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
@@ -87,7 +87,7 @@ def _floors(base: str | None) -> Finding:
 
 def _base(base: str | None, asked: Sequence[str]) -> Finding:
     if base is None and list(asked) == ["base"]:
-        raise FacegenderError("--base", "no revision to compare with", "give --base REV")
+        raise FacegenderError("--base", "no revision to compare with", "use --base REV")
     if base is None:
         return Finding("base", "skipped", "no base to compare with: --base was not given")
     if not revisions.has_file(base, revisions.PREDICTIONS):
@@ -118,7 +118,7 @@ def _model(base: str | None) -> Finding:
 
 
 def _predict() -> "tuple[pd.DataFrame, Sidecar]":
-    """Return what the model predicts here for the test images, and its threshold and temperature."""
+    """Return the model's predictions for the test images on this machine, and its threshold and temperature."""
     load_tensorflow()
     import tensorflow as tf
 

@@ -12,13 +12,13 @@ def locked_files(text: str, name: str) -> dict[str, str]:
 
     Args:
         text: its content.
-        name: what an error calls it.
+        name: its name in errors.
 
     Returns:
         The MD5 sum of each file and folder that a stage reads or writes, by path; a folder's ends in `.dir`.
 
     Raises:
-        FacegenderError: it is something else.
+        FacegenderError: it is not a valid lock file.
     """
     try:
         stages = (yaml.safe_load(text) or {}).get("stages", {}).values()
@@ -35,7 +35,7 @@ def read_lock() -> dict[str, str]:
     """Read this folder's dvc.lock, as `locked_files`.
 
     Raises:
-        FacegenderError: it is missing, or something else.
+        FacegenderError: it is missing or not valid.
     """
     try:
         text = Path("dvc.lock").read_text(encoding="utf-8")

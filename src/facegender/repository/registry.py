@@ -20,7 +20,7 @@ KEPT = 8
 
 
 def fetch_model(revision: str, repo: str = ".") -> Path:
-    """Fetch a revision's model into the user's cache, unless it is there.
+    """Fetch a revision's model into the user's cache, unless it is already there.
 
     Args:
         revision: `gender@v1.0.0` or `gender@latest` for a version that a GTO tag registers, `gender#prod` for the one
@@ -34,7 +34,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         FacegenderError: there is no such revision, it has no such model, or the model cannot be fetched or is damaged.
     """
     if not revision:
-        raise FacegenderError("revision", "it is empty", "give one, such as gender@v1.0.0 or a Git revision")
+        raise FacegenderError("revision", "it is empty", "use one such as gender@v1.0.0 or a Git revision")
     # These take a second to load.
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException

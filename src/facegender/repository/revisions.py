@@ -16,7 +16,7 @@ PREDICTIONS = "data/predictions.csv"
 
 
 def file_at(revision: str, path: str) -> str | None:
-    """Read a file that Git keeps; None where the revision does not have it.
+    """Read a file that Git keeps; return None if the revision does not have it.
 
     Args:
         revision: of Git.
@@ -41,10 +41,10 @@ def has_file(revision: str, path: str) -> bool:
 
 
 def gate_of(revision: str) -> Gate | None:
-    """Read the group `gate` of a revision's params.yaml, and no other: those may have an older form.
+    """Read only the group `gate` of a revision's params.yaml: the other groups may have an older form.
 
     Returns:
-        None where there is no such group, or it is not valid.
+        The group; None if it is missing or not valid.
 
     Raises:
         FacegenderError: as `file_at`.
@@ -60,7 +60,7 @@ def predictions_of(revision: str) -> pd.DataFrame:
     """Read a revision's predictions, from DVC's cache or remote.
 
     Raises:
-        FacegenderError: there is no such commit, or its predictions cannot be fetched or are something else.
+        FacegenderError: there is no such commit, or its predictions cannot be fetched or are not valid.
     """
     import dvc.api
 
@@ -83,7 +83,7 @@ def current_predictions() -> pd.DataFrame:
     """Read this project's predictions, from any folder in it.
 
     Raises:
-        FacegenderError: there are none, they are something else, or what they were made from has changed since.
+        FacegenderError: they are missing or not valid, or their inputs have changed since.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo

@@ -10,13 +10,13 @@ from facegender.repository.commands import dvc, git, output_of
 
 
 def stale_stages() -> dict[str, list[str]]:
-    """Name the stages that `dvc repro` would run if all data were here, each with what differs, as far as DVC says.
+    """Return the stages that `dvc repro` would run if all data were here, each with what differs, if DVC reports it.
 
     Raises:
-        FacegenderError: DVC cannot tell.
+        FacegenderError: DVC fails.
     """
     planned = dvc("repro", "--dry", "--allow-missing")
-    # It exits with 0 even when a stage is stale, and may fail without the data, so its words decide.
+    # It exits with 0 even if a stage is stale, and may fail without the data, so only its output shows the stages.
     stages = re.findall(r"^Running stage '(.+)':", planned.stdout, flags=re.MULTILINE)
     # It stops at a stage with a missing input.
     stages += re.findall(r"failed to reproduce '(.+?)'", planned.stderr)
@@ -31,7 +31,7 @@ def stale_stages() -> dict[str, list[str]]:
 
 
 def changed_places(status: dict[str, Any]) -> Iterator[str]:
-    """Yield what DVC's status finds changed, but not what is only missing, as data is in a clone."""
+    """Yield what has changed according to DVC's status, but not what is only missing, such as data in a clone."""
     for stage, findings in status.items():
         for finding in findings:
             if isinstance(finding, str):  # Its command.
@@ -63,7 +63,7 @@ def missing_files() -> list[str]:
 
 
 def not_in_remote() -> list[str]:
-    """List this folder's outs that are not in the remote, without those that are not to be pushed.
+    """List this folder's outs that are not in the remote, except those that are never pushed.
 
     Raises:
         FacegenderError: no remote is set, or it cannot be reached.
@@ -72,9 +72,9 @@ def not_in_remote() -> list[str]:
         raise FacegenderError(
             ".dvc/config",
             "no remote is set, so nobody else can get this revision's data",
-            "run dvc remote add --default NAME URL, then dvc push; if none is wanted, give --no-remote",
+            "run dvc remote add --default NAME URL, then dvc push; if you do not want one, use --no-remote",
         )
-    # Without --granular, a folder counts as there when its list of files is.
+    # Without --granular, a folder counts as present as soon as its list of files is.
     status = json.loads(output_of(dvc("data", "status", "--not-in-remote", "--granular", "--json")))
     missing: list[str] = status.get("not_in_remote", [])
     return missing

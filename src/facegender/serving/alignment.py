@@ -84,8 +84,8 @@ def align_face(image: Pixels, face: Face, height: int = HEIGHT, width: int = WID
     Args:
         image: uint8 RGB (any height, any width, 3).
         face: from `detect_faces`.
-        height: of the result, in pixels. A size other than CelebA's 218 x 178 gives what `fit_image` would make of
-            CelebA's.
+        height: of the result, in pixels. For a size other than CelebA's 218 x 178, the result is what `fit_image` would
+            make of CelebA's picture.
         width: of the result, in pixels.
 
     Returns:
@@ -96,7 +96,7 @@ def align_face(image: Pixels, face: Face, height: int = HEIGHT, width: int = WID
 
 
 def aligned_faces(image: Pixels, mode: Align, height: int, width: int) -> list[tuple[Face | None, Pixels]]:
-    """Return the faces of a picture as the model takes them.
+    """Return the faces of a picture in the form that the model takes.
 
     Args:
         image: uint8 RGB (any height, any width, 3).
@@ -176,7 +176,7 @@ def _refined(image: Pixels, row: npt.NDArray[np.float64]) -> Face:
 
 
 def _layout(height: int, width: int) -> Points:
-    """Compute where the eyes (2, 2) are in one of CelebA's pictures after `fit_image` has cut and scaled it."""
+    """Compute where the eyes (2, 2) are in one of CelebA's pictures after `fit_image` has cropped and scaled it."""
     scale = min(HEIGHT / height, WIDTH / width)
     margin = (np.array([WIDTH, HEIGHT]) - scale * np.array([width, height])) / 2
     return (np.array(CELEBA_EYES) + 0.5 - margin) / scale - 0.5

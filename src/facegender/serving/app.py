@@ -34,7 +34,7 @@ from facegender.serving.labels import predicted_class
 MAX_BYTES = 32_000_000
 MAX_PIXELS = 50_000_000
 MAX_TRANSPARENT_PIXELS = 20_000_000
-"""Limit for a picture with alpha: putting it over white takes about 80 bytes per pixel."""
+"""Limit for a picture with alpha: putting it on white takes about 80 bytes per pixel."""
 MAX_PICTURES = 50
 """Limit for one drop; the page enforces it."""
 
@@ -108,7 +108,7 @@ def check_header(data: bytes) -> None:
     except Image.DecompressionBombError as error:
         raise FacegenderError(_PICTURE, f"more than {MAX_PIXELS // 1_000_000} megapixels", "scale it down") from error
     except Exception as error:  # Pillow's readers raise almost anything for a damaged header.
-        raise FacegenderError(_PICTURE, "not a picture", f"give one of {', '.join(_FORMATS)}") from error
+        raise FacegenderError(_PICTURE, "not a picture", f"use one of {', '.join(_FORMATS)}") from error
     limit, kind = (MAX_TRANSPARENT_PIXELS, "with transparency ") if transparent else (MAX_PIXELS, "")
     if width * height > limit:
         what = f"{width} x {height} pixels {kind}are more than {limit // 1_000_000} megapixels"
@@ -134,7 +134,7 @@ def predict_picture(data: bytes, model: LoadedModel) -> dict[str, Any]:
     image = decode_image(data, _PICTURE)
     faces = aligned_faces(image, "auto", model.classifier.height, model.classifier.width)
     if not faces:
-        raise FacegenderError(_PICTURE, "no face found", "give a larger or clearer picture")
+        raise FacegenderError(_PICTURE, "no face found", "use a larger or clearer picture")
     predictions = []
     for start in range(0, len(faces), _BATCH):
         batch = faces[start : start + _BATCH]
@@ -236,7 +236,7 @@ def _guard(port: int) -> Any:
     async def guard(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Reject what the page of another site sends, and turn any failure into one line."""
+        """Reject requests from pages of other sites, and turn any failure into one line."""
         if request.host not in hosts:  # DNS rebinding: another site's name that points to this machine.
             response: web.StreamResponse = _refusal(403, f"open http://{_HOST}:{port}")
         elif request.headers.get("Origin", f"http://{request.host}") != f"http://{request.host}":
@@ -282,7 +282,7 @@ def serve(path: str | Path, model_card: str | Path, port: int) -> None:
         listener = socket.create_server((_HOST, port))
     except OSError as error:
         raise FacegenderError(
-            f"--port {port}", os.strerror(error.errno or 0), "give another port, or 0 for any free one"
+            f"--port {port}", os.strerror(error.errno or 0), "use another port, or 0 for any free one"
         ) from error
     with listener:
         print(f"loading {path}", file=sys.stderr)

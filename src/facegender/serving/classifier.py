@@ -29,7 +29,7 @@ class Classifier(NamedTuple):
         predict: computes P(Male), float32 (n,), for images uint8 RGB (n, height, width, 3).
         height: of an image, in pixels.
         width: of an image, in pixels.
-        threshold: an image is called Male from this P(Male) on.
+        threshold: an image is predicted Male if its P(Male) is at least this.
     """
 
     predict: Callable[[Pixels], npt.NDArray[np.float32]]
@@ -56,7 +56,7 @@ def load_classifier(path: str | Path) -> Classifier:
         from facegender.network.model_file import load_calibrated
 
         return keras_classifier(*load_calibrated(path))
-    raise FacegenderError(path, "neither .keras nor .onnx", "give one of these; other formats are for other programs")
+    raise FacegenderError(path, "neither .keras nor .onnx", "use one of these; other formats are for other programs")
 
 
 def keras_classifier(model: "keras.Model", sidecar: "Sidecar") -> Classifier:

@@ -1,4 +1,4 @@
-"""Export a model to the formats of other programs, once it is proven to predict what Keras predicts."""
+"""Export a model to the formats of other programs, after checking that it predicts what Keras predicts."""
 
 import json
 import zipfile
@@ -24,7 +24,7 @@ from facegender.serving.photographs import find_photographs
 Format = Literal["onnx", "saved_model", "tflite"]
 
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "saved_model": "_saved_model", "tflite": ".tflite"}
-"""The end of the name that each format is given."""
+"""How the name of a file or folder in each format ends."""
 
 TOLERANCE = 1e-4
 """The largest difference in P(Male) between Keras and the exported model."""
@@ -34,7 +34,7 @@ _CHECKED = 32
 
 
 def export_model(source: str | Path, target: str | Path, form: Format, faces: str | Path) -> tuple[float, int]:
-    """Write a model in another format if it predicts for some faces what Keras predicts.
+    """Write a model in another format if its predictions for some faces match Keras's.
 
     Temperature and threshold go with it as JSON: in ONNX as the metadata property `facegender`; in a SavedModel as the
     file `assets.extra/facegender.json`; in TensorFlow Lite as the member `facegender.json` of a zip at the end of the
@@ -50,7 +50,7 @@ def export_model(source: str | Path, target: str | Path, form: Format, faces: st
         The largest difference in P(Male), and the number of images compared.
 
     Raises:
-        FacegenderError: the source is not such a model, the target must not be replaced, there are no faces, or the
+        FacegenderError: the source is not such a model, the target may not be replaced, there are no faces, or the
             difference is larger than 1e-4.
     """
     _check_target(Path(source), Path(target), form)

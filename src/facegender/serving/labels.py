@@ -1,4 +1,4 @@
-"""What a probability is called: `Male`, `No male` or `unsure`."""
+"""The predicted class of a probability: `Male`, `No male` or `unsure`."""
 
 from facegender.data.celeba import CLASSES
 from facegender.evaluation.calibration import is_male
@@ -7,11 +7,11 @@ UNSURE = "unsure"
 
 
 def predicted_class(probability: float, threshold: float, unsure: float) -> str:
-    """Name the class that a P(Male) stands for.
+    """Return the predicted class for a P(Male).
 
     Args:
         probability: P(Male).
-        threshold: `Male` from this P(Male) on.
+        threshold: `Male` if the probability is at least this.
         unsure: `unsure` if the probability is closer to the threshold than this.
     """
     return UNSURE if abs(probability - threshold) < unsure else CLASSES[int(is_male(probability, threshold))]

@@ -17,7 +17,7 @@ from facegender.synthetic.faces import draw_face
 
 JPEG_QUALITY = 92
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
-"""The earliest date a zip can hold, so that the bytes are the same on every day."""
+"""The earliest date that a zip can hold, so that the bytes do not depend on the current date."""
 
 _WORTH_WORKERS = 200
 """Number of images that take longer to draw than worker processes take to start."""
@@ -31,8 +31,8 @@ def write_sample(folder: Path, images: int, seed: int) -> None:
 
     Writes img_align_celeba.zip (members img_align_celeba/000001.jpg …), list_attr_celeba.csv (image_id and 40 names,
     -1/1) and list_eval_partition.csv (image_id, partition 0/1/2 in three blocks, as CelebA's). An image and its
-    attributes depend only on the seed and the image's number. Each image shows another identity, so there is no list
-    of identities.
+    attributes depend only on the seed and the image's number. Each image shows a different identity, so there is no
+    list of identities.
 
     Args:
         folder: created if missing; files of these names are replaced, each completely or not at all.

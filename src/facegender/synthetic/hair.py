@@ -1,4 +1,4 @@
-"""Everything of the hair's colour: hair of the head, brows and beard."""
+"""Everything that has the colour of the hair: hair, eyebrows and beard."""
 
 import numpy as np
 

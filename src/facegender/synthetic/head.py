@@ -54,7 +54,7 @@ def draw_head(face: Face) -> None:
 
 
 def draw_age(face: Face) -> None:
-    """Draw folds of smiling and of age, and bags under the eyes."""
+    """Draw the folds of a smile and of age, and bags under the eyes."""
     canvas, old, fold, nose = face.canvas, 1 - face.has["Young"], times(face.skin, 0.66), face.size["nose_width"]
     for side in SIDES:
         if face.has["Bags_Under_Eyes"]:

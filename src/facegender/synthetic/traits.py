@@ -1,4 +1,4 @@
-"""What a synthetic face looks like: its measures and colours, from CelebA's attributes and chance.
+"""What a synthetic face looks like: its measures and colours, from CelebA's attributes and a random generator.
 
 Lengths are pixels, measured from the point between the eyes: right and down are positive.
 """
@@ -77,7 +77,7 @@ CHOICES = ("skin", "hair", "hair_shade", "wave", "clothes", "trim", "metal", "li
 
 @dataclass(frozen=True)
 class Face:
-    """All that decides what a face looks like, and the canvas it is drawn on."""
+    """Everything that determines what a face looks like, and the canvas it is drawn on."""
 
     canvas: Canvas
     has: Mapping[str, int]

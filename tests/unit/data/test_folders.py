@@ -38,5 +38,5 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(FacegenderError, match=r"none: No such file or directory; give a folder that can be read$"):
+    with pytest.raises(FacegenderError, match=r"none: No such file or directory; use a folder that can be read$"):
         list_files(tmp_path / "none")

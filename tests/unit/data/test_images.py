@@ -204,9 +204,9 @@ def test_a_jpeg_cut_anywhere_is_refused() -> None:
             decode_image(jpeg[:length], "cut.jpg")
 
 
-@pytest.mark.parametrize("surplus", [bytes(100), b"<html>", right_jpeg()], ids=["zeros", "html", "another JPEG"])
-def test_surplus_after_the_end_of_a_jpeg_changes_nothing(surplus: bytes) -> None:
-    image = decode_image(right_jpeg() + surplus, "long.jpg")
+@pytest.mark.parametrize("extra", [bytes(100), b"<html>", right_jpeg()], ids=["zeros", "html", "another JPEG"])
+def test_extra_bytes_after_the_end_of_a_jpeg_changes_nothing(extra: bytes) -> None:
+    image = decode_image(right_jpeg() + extra, "long.jpg")
 
     assert np.array_equal(image, decode_image(right_jpeg(), "right.jpg"))
 
@@ -291,7 +291,7 @@ def test_a_right_jpeg_stays_as_it_is_with_any_further_segments(
 
 @settings(max_examples=60)
 @given(segments=SEGMENTS, form=st.sampled_from(["grey JPEG", "CMYK JPEG", "other size", "upside down"]))
-def test_any_other_jpeg_is_converted_alike_with_any_further_segments(
+def test_any_other_jpeg_is_converted_the_same_with_any_further_segments(
     segments: list[tuple[int, bytes]], form: str
 ) -> None:
     data = {**FORMS, **WRONG}[form]

@@ -108,8 +108,8 @@ BAD_ATTRIBUTES = {
     "blank id": (CSV + ",1,1", "line 3: image id '' must be a file name"),
     "folder in the id": (CSV + "img/000002.jpg,1,1", "line 3: image id 'img/000002.jpg' must be a file name without"),
     "backslash in the id": (CSV + "img\\2.jpg,1,1", r"line 3: image id 'img\\2.jpg' must be a file name without"),
-    "no Male": ("image_id,Smiling\n000001.jpg,1\n", "line 1: no column Male among Smiling; give the list whose"),
-    "no header": ("000001.jpg,1,-1\n", "line 1: no column Male among 000001.jpg, 1, -1; give the list whose header"),
+    "no Male": ("image_id,Smiling\n000001.jpg,1\n", "line 1: no column Male among Smiling; use the list whose"),
+    "no header": ("000001.jpg,1,-1\n", "line 1: no column Male among 000001.jpg, 1, -1; use the list whose header"),
     "male": ("image_id,male\n000001.jpg,1\n", "line 1: no column Male among male;"),
     "semicolons": (
         "image_id;Smiling;Male\n1.jpg;1;1\n",
@@ -182,7 +182,7 @@ BAD_PAIRS = {
     "duplicate id": ("a.jpg 0\nb.jpg 0\na.jpg 1\n", "line 3: 'a.jpg' is already in line 1; remove one"),
     "the attribute list": (
         "image_id,Male\na.jpg,1\n",
-        "line 1: the last column is 'Male', not 'partition'; give the partition list",
+        "line 1: the last column is 'Male', not 'partition'; use the partition list",
     ),
     "id column of another name": (
         "file,partition\na.jpg,1\n",
@@ -217,13 +217,13 @@ def test_a_bad_identity_names_its_line(value: str, write: Callable[..., Path]) -
 def test_what_is_not_a_list_at_all(read: Callable[[Path], object], tmp_path: Path, write: Callable[..., Path]) -> None:
     with pytest.raises(FacegenderError, match=r"none.csv: No such file or directory; put the list there or change par"):
         read(tmp_path / "none.csv")
-    with pytest.raises(FacegenderError, match="this is a folder; give the list's file"):
+    with pytest.raises(FacegenderError, match="this is a folder; use the list's file"):
         read(tmp_path)
-    with pytest.raises(FacegenderError, match="not a text file; give the unpacked list, saved as UTF-8"):
+    with pytest.raises(FacegenderError, match="not a text file; use the unpacked list, saved as UTF-8"):
         read(write(b"PK\x03\x04\0\0"))
-    with pytest.raises(FacegenderError, match="not a text file; give the unpacked list, saved as UTF-8"):
+    with pytest.raises(FacegenderError, match="not a text file; use the unpacked list, saved as UTF-8"):
         read(write("image_id,Male\n".encode("utf-16")))
-    with pytest.raises(FacegenderError, match="line 2: not UTF-8 text; give the unpacked list, saved as UTF-8"):
+    with pytest.raises(FacegenderError, match="line 2: not UTF-8 text; use the unpacked list, saved as UTF-8"):
         read(write("image_id,Male\nJosé.jpg,1".encode("latin-1")))
 
 
@@ -334,7 +334,7 @@ QUOTED_IDS = {
 
 @pytest.mark.parametrize("case", QUOTED_IDS)
 @pytest.mark.parametrize("other", ["b.jpg,0", '"b,2.jpg",0'])
-def test_quotes_around_a_field_go_and_other_quotes_stay(case: str, other: str, write: Callable[..., Path]) -> None:
+def test_only_quotes_around_a_field_are_removed(case: str, other: str, write: Callable[..., Path]) -> None:
     row, image_id = QUOTED_IDS[case]
     table = read_attributes(write(f"image_id,Male\n{row}\n{other}\n".encode()))
 
@@ -382,7 +382,7 @@ BAD_QUOTED = {
 
 @pytest.mark.parametrize("case", BAD_QUOTED)
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_lines_are_counted_right_among_quotes(case: str, ending: str, write: Callable[..., Path]) -> None:
+def test_lines_are_counted_correctly_with_quotes(case: str, ending: str, write: Callable[..., Path]) -> None:
     row, message = BAD_QUOTED[case]
     rows = ["3", '"image_id",Smiling,Male', '"a,""b"".jpg",1,1', "b.jpg,1,1", row, '"z,z.jpg",1,1']
     path = write(ending.join(rows).encode())
@@ -452,7 +452,7 @@ def test_identities_are_joined_without_a_partition_list(write: Callable[..., Pat
     assert list(read_annotations(attributes).columns) == ["Male"]
 
 
-def test_a_surplus_id_with_quotes_and_spaces_names_its_line(write: Callable[..., Path]) -> None:
+def test_an_unmatched_id_with_quotes_and_spaces_names_its_line(write: Callable[..., Path]) -> None:
     attributes = write(b'image_id,Male\na.jpg,1\n" b, ""c"".jpg",1\n', "attributes")
 
     with pytest.raises(FacegenderError, match=r'first: +b, "c".jpg, line 3'):

@@ -43,13 +43,13 @@ def test_a_shard_gives_back_its_records_in_order(
     assert path.read_bytes() == first
 
 
-@given(records=RECORDS, size=st.integers(1, 4), surplus=RECORDS)
+@given(records=RECORDS, size=st.integers(1, 4), extra=RECORDS)
 def test_a_longer_split_starts_with_the_same_shards(
-    tmp_path_factory: pytest.TempPathFactory, records: list[Record], size: int, surplus: list[Record]
+    tmp_path_factory: pytest.TempPathFactory, records: list[Record], size: int, extra: list[Record]
 ) -> None:
     short, long = tmp_path_factory.mktemp("short"), tmp_path_factory.mktemp("long")
     known = {record.image_id for record in records}
-    longer = records + [record for record in surplus if record.image_id not in known]
+    longer = records + [record for record in extra if record.image_id not in known]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "SHARD_SIZE", size)
         write_shards(short, records)
@@ -72,7 +72,7 @@ def test_a_longer_split_starts_with_the_same_shards(
         (2 * SHARD_SIZE + 7, [SHARD_SIZE, SHARD_SIZE, 7]),
     ],
 )
-def test_shards_are_full_but_for_the_last(tmp_path: Path, count: int, sizes: list[int]) -> None:
+def test_shards_are_full_except_the_last(tmp_path: Path, count: int, sizes: list[int]) -> None:
     write_shards(tmp_path, numbered(count))
 
     paths = shard_paths(tmp_path)
@@ -81,7 +81,7 @@ def test_shards_are_full_but_for_the_last(tmp_path: Path, count: int, sizes: lis
     assert list(read_records(tmp_path)) == numbered(count)
 
 
-def test_bytes_do_not_depend_on_the_day_or_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_do_not_depend_on_the_date_or_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for place, zone in (("here", "UTC-14"), ("there", "UTC+12")):
         monkeypatch.setenv("TZ", zone)
         monkeypatch.setattr("time.time", lambda zone=zone: 1e9 if zone == "UTC-14" else 2e9)

@@ -13,7 +13,7 @@ def test_every_item_comes_in_order(items: list[object]) -> None:
     assert list(read_ahead(iter(items))) == items
 
 
-def test_the_next_item_is_made_while_the_present_one_is_used() -> None:
+def test_the_next_item_is_prepared_while_the_current_one_is_used() -> None:
     made = threading.Event()
 
     def items() -> Iterator[int]:
@@ -27,7 +27,7 @@ def test_the_next_item_is_made_while_the_present_one_is_used() -> None:
     assert list(ahead) == [2]
 
 
-def test_what_the_reader_raises_comes_after_what_it_gave() -> None:
+def test_an_error_is_raised_after_the_items_before_it() -> None:
     def items() -> Iterator[int]:
         yield 1
         raise ValueError("cut short")
@@ -39,7 +39,7 @@ def test_what_the_reader_raises_comes_after_what_it_gave() -> None:
 
 
 @given(st.lists(st.integers()), st.integers(1, 7))
-def test_batches_are_full_but_for_the_last(items: list[int], size: int) -> None:
+def test_batches_are_full_except_the_last(items: list[int], size: int) -> None:
     batches = list(batched(iter(items), size))
 
     assert [item for batch in batches for item in batch] == items
@@ -47,7 +47,7 @@ def test_batches_are_full_but_for_the_last(items: list[int], size: int) -> None:
     assert all(1 <= len(batch) <= size for batch in batches[-1:])
 
 
-def test_a_batch_is_given_before_the_next_one_is_taken() -> None:
+def test_a_batch_is_yielded_before_the_next_one_is_read() -> None:
     items = iter(range(5))
 
     assert next(batched(items, 2)) == [0, 1]

@@ -19,7 +19,7 @@ from facegender.evaluation.metrics import weighted_metrics
 def weighted_images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     count = draw(st.integers(2, 12))
     labels = draw(st.lists(st.integers(0, 1), min_size=count, max_size=count))
-    # Few different values, so that ties are common.
+    # Only a few different values, so that ties are common.
     probabilities = draw(st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0]), min_size=count, max_size=count))
     weights = draw(st.lists(st.integers(0, 3), min_size=count, max_size=count))
     return np.array(labels), np.array(probabilities), np.array(weights, float)

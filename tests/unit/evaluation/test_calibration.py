@@ -70,7 +70,7 @@ def test_a_float32_is_compared_as_the_number_it_is() -> None:
     assert not is_male(np.array([0.7], np.float32), 0.7).any()
 
 
-def test_the_rule_loads_no_library_that_takes_long() -> None:
+def test_the_rule_loads_no_slow_library() -> None:
     program = (
         "import sys; import facegender.evaluation.calibration\n"
         "print(*sorted({'pandas', 'sklearn', 'scipy', 'tensorflow'} & set(sys.modules)))"

@@ -45,14 +45,14 @@ def test_slices_match_values_worked_out_by_hand() -> None:
         assert row["accuracy_low"] <= row["accuracy"] <= row["accuracy_high"]
 
 
-def test_the_label_itself_makes_no_slice() -> None:
+def test_the_label_itself_is_not_a_slice() -> None:
     predictions, attributes = images(40)
     assert not slice_table(predictions, attributes, 100, 0)["slice"].str.endswith("Male").any()
 
 
 @pytest.mark.parametrize(("male", "no_male", "judged"), [(29, 40, 0), (40, 29, 0), (30, 30, 1)])
 @pytest.mark.parametrize("by", ["images", "identities"])
-def test_a_slice_is_judged_from_30_of_each_class_on(male: int, no_male: int, judged: int, by: str) -> None:
+def test_a_slice_is_judged_if_it_has_at_least_30_of_each_class(male: int, no_male: int, judged: int, by: str) -> None:
     copies = 1 if by == "images" else 3
     labels = np.repeat([1, 0], [copies * male, copies * no_male])
     ids = [f"{number:04}.jpg" for number in range(len(labels))]
@@ -66,7 +66,7 @@ def test_a_slice_is_judged_from_30_of_each_class_on(male: int, no_male: int, jud
     assert table["not Bald"]["judged"] == judged
 
 
-def test_a_slice_of_one_class_has_the_metrics_that_need_no_other() -> None:
+def test_a_slice_of_one_class_has_the_metrics_that_need_only_one() -> None:
     predictions, attributes = images(40)
     attributes["Bald"] = attributes["Male"]
     bald = rows(predictions, attributes)["Bald"]

@@ -102,5 +102,5 @@ def test_mistakes_in_the_lists_of_a_zip_name_the_zip(tmp_path: Path, attributes:
         import_data(source, tmp_path / "out")
     message = str(raised.value)
     assert message.startswith(f"{source}/list_attr_celeba.csv")
-    # Not by the temporary folder that the lists were read from.
+    # Not the temporary folder that the lists were read from.
     assert message.count(".csv") == message.count(f"{source}/list_")

@@ -69,7 +69,7 @@ def test_utkface_and_image_formats_that_are_kept(tmp_path: Path) -> None:
     table = read(tmp_path / "out").sort_values("source")
     assert table["Male"].tolist() == [1, 0, 0]
     images = stored(tmp_path / "out")
-    # The bytes decide the format, whatever the name says.
+    # The bytes determine the format, not the name.
     assert [images[image_id] for image_id in table.index] == [jpeg(1), png, jpeg(2)]
     assert [image_id.split(".")[1] for image_id in table.index] == ["jpg", "png", "jpg"]
 
@@ -114,7 +114,7 @@ def test_nothing_is_overwritten_without_force(classes: Path, tmp_path: Path) -> 
     assert len(content(out)) == 3
     import_data(classes, out, force=True)
 
-    # The old list of identities is of other images; files that the import does not write stay.
+    # The old list of identities belongs to other images; files that the import does not write stay.
     assert sorted(content(out)) == [
         "img_align_celeba.zip",
         "img_align_celeba.zip.dvc",
@@ -150,7 +150,7 @@ def test_a_destination_may_be_a_link_to_another_disk(tmp_path: Path) -> None:
     [
         ("faces", {}, "inside the data to import"),
         ("faces/male/out", {}, "inside the data to import"),
-        ("out", {"shares": (0.5, 0.5, 0.5)}, "--shares 0.5 0.5 0.5: shares must be 0 or more and sum to 1; give"),
+        ("out", {"shares": (0.5, 0.5, 0.5)}, "--shares 0.5 0.5 0.5: shares must be 0 or more and sum to 1; use"),
         ("out", {"shares": (1.5, -0.5, 0.0)}, "shares must be 0 or more and sum to 1"),
         ("out", {"columns": {"path": "x"}}, "without columns or paths to name"),
         ("out", {"kind": "utkface", "male": "x"}, "leave --male out"),

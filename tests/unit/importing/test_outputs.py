@@ -1,4 +1,4 @@
-"""The files that an import writes are read back as they were meant."""
+"""The files that an import writes read back the same."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ from facegender.network.features import FeatureShard
 
 
 def fake_shards(patch: pytest.MonkeyPatch, sizes: list[int]) -> list[Path]:
-    """Stand in for shards of these sizes; image n has the features [n, -n] and the label n % 2."""
+    """Fake shards of these sizes; image n has the features [n, -n] and the label n % 2."""
     starts = np.cumsum([0, *sizes])
 
     def load(path: Path) -> FeatureShard:
@@ -39,7 +39,7 @@ def epoch_order(paths: list[Path], batch_size: int, seed: int, epoch: int) -> li
     seed=st.integers(0, 2**32 - 1),
     epoch=st.integers(0, 100),
 )
-def test_every_image_at_most_once_and_all_but_less_than_a_batch(
+def test_every_image_comes_at_most_once_and_less_than_a_batch_is_left_out(
     sizes: list[int], batch_size: int, seed: int, epoch: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -63,7 +63,7 @@ def test_every_image_at_most_once_and_all_but_less_than_a_batch(
         assert labels.tolist() == [int(image) % 2 for image in batch[:, 0]]
 
 
-def test_seed_and_epoch_decide_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seed_and_epoch_determine_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     paths = fake_shards(monkeypatch, [20] * 6)
 
     order = epoch_order(paths, 8, seed=1, epoch=0)
@@ -91,7 +91,7 @@ def test_batches_mix_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     batches = [batch[:, 0].astype(int) // 20 for batch, _ in shuffled_batches(paths, 20, seed=1, epoch=0)]
 
     assert len(batches) == 8
-    # Chance of 20 of 80 images from fewer than three of four shards: 6 * C(40, 20) / C(80, 20) < 3e-7.
+    # 20 of 80 images come from fewer than three of four shards with probability 6 * C(40, 20) / C(80, 20) < 3e-7.
     assert all(len(set(shards.tolist())) >= 3 for shards in batches)
 
 
@@ -103,7 +103,7 @@ def test_shards_come_in_another_order_each_epoch(monkeypatch: pytest.MonkeyPatch
         for epoch in range(10)
     }
 
-    # Ten draws of 4 of 12 shards, of which there are 495.
+    # Ten random choices of 4 of 12 shards, out of 495 possible ones.
     assert len(first_shards) > 5
 
 

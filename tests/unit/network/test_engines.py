@@ -1,4 +1,4 @@
-"""Which engine a machine gets; no GPU and no TensorFlow are needed to tell."""
+"""Which engine is chosen on a machine; the tests need neither a GPU nor TensorFlow."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from tests.paths import ROOT
 
 
 class FakeEngine:
-    """Stands for TensorFlow's engine and keeps what it was made of."""
+    """Replaces TensorFlow's engine and keeps its arguments."""
 
     def __init__(self, weights: Path, trainable_from: str, policy: str) -> None:
         """Keep the arguments."""
@@ -22,7 +22,7 @@ class FakeEngine:
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, driver: bool, policy: str | None) -> None:
-    """Pretend to be a machine with or without NVIDIA's driver, on which TensorFlow would give a GPU this policy."""
+    """Simulate a machine with or without NVIDIA's driver, on which TensorFlow would choose this policy for a GPU."""
     module = ModuleType("facegender.network.engines.tensorflow")
     module.__dict__.update(claim_gpu=lambda half_precision: policy, TensorFlowEngine=FakeEngine)
     monkeypatch.setitem(sys.modules, "facegender.network.engines.tensorflow", module)
@@ -54,7 +54,7 @@ def test_without_a_gpu_openvino_runs(monkeypatch: pytest.MonkeyPatch, driver: bo
     assert isinstance(make_engine(name, Path("weights.h5"), "mixed8", Path("networks")), OpenVinoEngine)
 
 
-def test_nvidia_s_program_on_the_path_tells_of_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nvidia_smi_on_the_path_counts_as_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)

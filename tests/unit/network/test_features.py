@@ -33,10 +33,10 @@ ENGINE = PACKAGE / "network" / "engines" / "openvino.py"
 
 
 class CountingEngine:
-    """Gives the mean of each image's channels, halved, as features (images, 1, 3), and counts the images."""
+    """Returns the mean of each image's channels, halved, as features (images, 1, 3), and counts the images."""
 
     def __init__(self) -> None:
-        """Start at no image."""
+        """Start at 0 images."""
         self.images = 0
 
     def __call__(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
@@ -57,7 +57,7 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def features_of(tmp_path: Path, small_shards: None) -> Callable[..., tuple[Path, list[bool], int]]:
-    """Give a function that writes features in a fresh folder, with a memo that stays."""
+    """Return a function that writes features to a new folder each time, with the same memo."""
     folders = iter(range(100))
 
     def features(count: int, trunk_digest: str = "trunk") -> tuple[Path, list[bool], int]:
@@ -79,7 +79,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_ids_labels_and_features_come_along(features_of: Features) -> None:
+def test_ids_labels_and_features_are_written(features_of: Features) -> None:
     folder, _, _ = features_of(10)
 
     shards = [load_shard(path) for path in feature_paths(folder)]
@@ -90,11 +90,11 @@ def test_ids_labels_and_features_come_along(features_of: Features) -> None:
     features = np.concatenate([shard.features for shard in shards])
     assert features.dtype == np.float16
     assert shards[0].labels.dtype == np.int8
-    # Grey of value n, halved: exact in float16.
+    # Half of grey value n is exact in float16.
     assert features[:, 0].tolist() == [[number / 2] * 3 for number in range(10)]
 
 
-def test_the_second_time_computes_none(features_of: Features) -> None:
+def test_the_second_time_computes_nothing(features_of: Features) -> None:
     first, computed, images = features_of(10)
     assert (computed, images) == ([True, True, True], 10)
 
@@ -103,7 +103,7 @@ def test_the_second_time_computes_none(features_of: Features) -> None:
     assert contents(first) == contents(second)
 
 
-def test_growth_computes_the_new_shards_only(features_of: Features) -> None:
+def test_growth_computes_only_the_new_shards(features_of: Features) -> None:
     first, _, _ = features_of(8)
 
     second, computed, images = features_of(13)
@@ -122,14 +122,14 @@ def test_growth_computes_a_filled_up_shard_again(features_of: Features) -> None:
     assert images == 4
 
 
-def test_shrinking_computes_none_but_the_cut_shard(features_of: Features) -> None:
+def test_shrinking_computes_only_the_shortened_shard(features_of: Features) -> None:
     features_of(12)
 
     assert features_of(8)[1:] == ([False, False], 0)
     assert features_of(6)[1:] == ([False, True], 2)
 
 
-def test_another_trunk_computes_all_and_forgets_nothing(features_of: Features) -> None:
+def test_another_trunk_computes_everything_and_keeps_the_memo(features_of: Features) -> None:
     features_of(10, "trunk")
 
     assert features_of(10, "other trunk")[1:] == ([True, True, True], 10)
@@ -169,7 +169,7 @@ def test_the_next_shard_is_computed_while_one_is_packed(
     assert list(write_features(tmp_path, tmp_path / "features", "trunk", engine, tmp_path / "memo")) == [True, True]
 
 
-def test_another_engine_object_of_the_same_trunk_is_no_new_work(features_of: Features, tmp_path: Path) -> None:
+def test_another_engine_object_for_the_same_trunk_computes_nothing(features_of: Features, tmp_path: Path) -> None:
     features_of(4)
     (tmp_path / "images").mkdir()
     (tmp_path / "features").mkdir()
@@ -183,7 +183,7 @@ def test_another_engine_object_of_the_same_trunk_is_no_new_work(features_of: Fea
 
 
 def test_the_round_trip_is_exact(tmp_path: Path) -> None:
-    # The extremes of float16: largest, smallest, the zeros of a ReLU, and numbers that must be rounded.
+    # The largest and smallest float16, zeros as after a ReLU, and numbers that must be rounded.
     values = np.array([[0, 65504], [6e-8, 1 / 3], [1.0, 2049.0]], np.float32)
     write_shard(tmp_path / "shard.zip", map(grey_record, range(3)))
 
@@ -213,7 +213,7 @@ def test_the_engine_sees_the_decoded_images_in_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [65520, -65520, np.inf, -np.inf, np.nan])
 def test_features_beyond_float16_are_one_line(tmp_path: Path, value: float) -> None:
-    # 65520 is the least number that float16 rounds to infinity.
+    # 65520 is the smallest number that float16 rounds to infinity.
     write_shard(tmp_path / "shard.zip", [grey_record(1)])
 
     shard = compute_shard(tmp_path / "shard.zip", lambda images: np.array([[value]], np.float32))
@@ -240,7 +240,7 @@ def test_a_failed_shard_is_not_remembered(tmp_path: Path) -> None:
     assert list(write_features(tmp_path / "images", tmp_path, "trunk", CountingEngine(), memo)) == [True]
 
 
-def test_zeros_cost_little(tmp_path: Path) -> None:
+def test_zeros_take_little_space(tmp_path: Path) -> None:
     write_shard(tmp_path / "shard.zip", [grey_record(1)])
 
     data = pack_shard(
@@ -251,7 +251,7 @@ def test_zeros_cost_little(tmp_path: Path) -> None:
     assert io.BytesIO(data).read(4) == b"\x28\xb5\x2f\xfd"  # Zstandard's magic number, RFC 8878, 3.1.1.
 
 
-def test_the_trunk_is_known_by_weights_cut_and_engine(tmp_path: Path) -> None:
+def test_the_trunk_s_digest_depends_on_weights_cut_and_engine(tmp_path: Path) -> None:
     weights, same, other = tmp_path / "a.h5", tmp_path / "copy.h5", tmp_path / "b.h5"
     weights.write_bytes(b"weights")
     same.write_bytes(b"weights")
@@ -265,7 +265,7 @@ def test_the_trunk_is_known_by_weights_cut_and_engine(tmp_path: Path) -> None:
     assert digest != digest_trunk(weights, "mixed8", "TensorFlow float32", ENGINE)
 
 
-def test_the_trunk_is_known_by_its_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trunk_s_digest_depends_on_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.h5").write_bytes(b"weights")
     digests = {digest_trunk(tmp_path / "a.h5", "head", "OpenVINO float32", ENGINE)}
 
@@ -310,7 +310,7 @@ for path in sorted(package.rglob("*.py")):
 
 
 @pytest.mark.slow
-def test_what_is_kept_between_runs_is_known_by_all_code_that_makes_it_and_no_other(tmp_path: Path) -> None:
+def test_the_keys_in_the_cache_depend_on_exactly_the_code_that_computes_the_results(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "src" / "facegender", tmp_path / "facegender")
     (tmp_path / "weights").touch()
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}

@@ -23,7 +23,7 @@ LIVELY = Ranges(
 
 
 class Draws:
-    """Stands in for a generator: rotation, shear, shifts and zooms as given, and no mirroring."""
+    """Replaces a random generator: rotation, shear, shifts and zooms as given, and no mirroring."""
 
     def __init__(self, rotation: float = 0, shear: float = 0, shift: Any = (0, 0), zoom: Any = (0, 0)) -> None:
         """Keep the numbers, each from -1 to 1."""
@@ -36,7 +36,7 @@ class Draws:
         return numbers
 
     def random(self, size: int) -> npt.NDArray[np.float64]:
-        """Return numbers that mirror nothing."""
+        """Return numbers for which nothing is mirrored."""
         return np.full(size, 0.9)
 
 
@@ -64,7 +64,7 @@ def matrices(ranges: Ranges, count: int, seed: int = 1) -> npt.NDArray[np.float6
     )
 
 
-def test_a_copy_depends_on_seed_id_and_copy_only() -> None:
+def test_a_copy_depends_only_on_seed_id_and_copy_number() -> None:
     forwards = [augment_record(record(number), LIVELY, 5, copy) for number in range(3) for copy in (1, 2)]
     backwards = [augment_record(record(number), LIVELY, 5, copy) for number in (2, 1, 0) for copy in (2, 1)]
 

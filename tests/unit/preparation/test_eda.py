@@ -41,7 +41,7 @@ def test_only_training_rows_and_attributes_stay_sorted_by_id() -> None:
 
 
 def test_no_training_rows_is_one_clear_line() -> None:
-    with pytest.raises(FacegenderError, match=r"^dataset\.partitions: no image is in partition 0 \(train\); give"):
+    with pytest.raises(FacegenderError, match=r"^dataset\.partitions: no image is in partition 0 \(train\); use"):
         eda.training_rows(ANNOTATIONS.assign(partition=2))
 
 
@@ -93,7 +93,7 @@ def test_correlation_and_rates_agree_with_known_values_of_celeba() -> None:
     males, images, training_images = facts["all_pos"].astype(int).loc["Male"], 202_599, 162_770
     row = np.arange(images)
     male = row < males
-    # As many images with each attribute among Male and among No male as CelebA has, whatever their order.
+    # As many images with each attribute among Male and among No male as in CelebA, in any order.
     table = pd.DataFrame({"Male": male.astype("int8")})
     for name, fact in facts.drop("Male").iterrows():
         with_male = round(fact["rate_given_male"] * males)
@@ -165,14 +165,14 @@ def test_image_sizes_are_those_of_the_files_and_unreadable_files_are_counted() -
         eda.image_sizes(["missing", "empty", "text"], read)
 
 
-def test_image_sizes_read_the_same_sample_whatever_the_order_of_rows() -> None:
+def test_image_sizes_read_the_same_sample_for_any_order_of_rows() -> None:
     image_ids = [f"{number:06}.jpg" for number in range(300)]
     seen: list[list[str]] = [[], []]
     for ids, log in zip((image_ids, image_ids[::-1]), seen, strict=True):
         eda.image_sizes(ids, lambda image_id, log=log: log.append(image_id) or _png(2, 2, 3), count=40)  # type: ignore[misc]
     assert seen[0] == seen[1]
     assert len(seen[0]) == 40
-    # Not neighbours in the list, which may show the same identity.
+    # Not neighbours in the list, since these may show the same identity.
     assert seen[0] != sorted(seen[0])
     assert max(seen[0]) > "000250.jpg"
 
@@ -225,7 +225,7 @@ def _run_stage(folder: Path, annotations: pd.DataFrame, monkeypatch: pytest.Monk
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in outs}
 
 
-def test_stage_writes_the_same_bytes_whatever_the_other_partitions_hold(
+def test_stage_writes_the_same_bytes_for_any_content_of_the_other_partitions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = _run_stage(tmp_path / "first", ANNOTATIONS, monkeypatch)

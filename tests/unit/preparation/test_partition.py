@@ -19,7 +19,7 @@ COUNTS = {"train": 20, "val": 10, "test": 12}
 
 
 def annotations_of(images: int = 300, identities: int | None = None) -> pd.DataFrame:
-    """Partitions and labels in every combination; identities, where given, are spread over the partitions."""
+    """Return partitions and labels in every combination; identities, if any, are spread over the partitions."""
     numbers = np.arange(images)
     table = pd.DataFrame(
         {"Smiling": numbers % 5 == 0, "Male": numbers % 2, "partition": numbers // 2 % 3},

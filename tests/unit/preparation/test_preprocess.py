@@ -59,7 +59,7 @@ class Source:
         self.reads = 0
 
     def __contains__(self, image_id: str) -> bool:
-        """Whether there is an image of this id."""
+        """Return whether there is an image with this id."""
         return image_id in self.images
 
     def read(self, image_id: str) -> bytes:
@@ -126,7 +126,7 @@ def test_odd_images_are_converted_and_counted(run: Run, tmp_path: Path) -> None:
     assert metrics(tmp_path) == {"images": 6, "converted": 3, "skipped": 0}
     stack = np.stack([decode_image(record.jpeg, record.image_id) for record in records])
     assert stack.shape == (6, HEIGHT, WIDTH, 3)
-    # Every image is of one grey.
+    # Every image has a single grey value.
     assert np.abs(stack.astype(int) - np.array([10, 20, 30, 40, 50, 60])[:, None, None, None]).max() <= 2
 
 
@@ -174,7 +174,7 @@ def test_nothing_is_left_behind_by_a_failure(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "metrics").exists()
 
 
-def test_a_failure_leaves_what_was_there(run: Run, tmp_path: Path) -> None:
+def test_a_failure_leaves_the_old_files(run: Run, tmp_path: Path) -> None:
     run(GOOD)
     before = {path: path.read_bytes() for path in (tmp_path / "data" / "preprocessed").rglob("*.zip")}
 

@@ -27,7 +27,7 @@ def _pixels(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS.keys())
-def test_the_same_content_gives_the_same_bytes_with_any_style_of_the_user(draw: Draw, tmp_path: Path) -> None:
+def test_the_same_content_gives_the_same_bytes_under_any_matplotlib_style(draw: Draw, tmp_path: Path) -> None:
     draw(tmp_path / "one.png")
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.facecolor": "green"}):
         draw(tmp_path / "two.png")

@@ -1,4 +1,4 @@
-"""The page as readers get it; tests/functional looks at the page that the pipeline makes."""
+"""The page as readers see it; tests/functional looks at the page that the pipeline makes."""
 
 import json
 import re
@@ -188,7 +188,7 @@ def test_without_label_errors_and_with_another_test_set(tmp_path: Path) -> None:
     text = " ".join(Page(render(tmp_path, test_sets=test_sets, label_errors=none)).words)
 
     assert "congress" in text
-    assert "The model contradicts no label" in text
+    assert "The model does not confidently contradict any label" in text
 
 
 def test_metrics_are_read_with_their_intervals(tmp_path: Path) -> None:

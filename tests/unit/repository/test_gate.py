@@ -7,7 +7,7 @@ from facegender.repository import gate
 from facegender.repository.gate import Finding
 from tests.predictions import BAD, GOOD, predictions
 
-JUDGEMENT = {"threshold": 0.5, "temperature": 1.0}
+SIDECAR = {"threshold": 0.5, "temperature": 1.0}
 
 
 def test_a_stale_lock_file_fails_with_each_stage_and_what_differs() -> None:
@@ -56,16 +56,16 @@ def test_unchanged_limits_pass() -> None:
 )
 def test_each_changed_limit_is_shown(change: dict[str, object], words: str) -> None:
     finding = gate.check_limits(GATE | change, GATE, "main", [])
-    assert finding[1:3] == ("pass", f"{words}; those of main hold")
+    assert finding[1:3] == ("pass", f"{words}; those of main apply")
     assert finding.remedy.endswith("in a pull request of their own")
 
 
 def test_a_base_without_limits_is_shown() -> None:
     finding = gate.check_limits(GATE, None, "main", [])
-    assert finding[1:3] == ("pass", "params.yaml of main has no valid gate, so the limits of this folder hold")
+    assert finding[1:3] == ("pass", "params.yaml of main has no valid gate, so the limits of this folder apply")
 
 
-def test_limits_on_unknown_metrics_fail_before_they_are_merged_and_hold() -> None:
+def test_limits_on_unknown_metrics_fail_before_they_are_merged_and_apply() -> None:
     limits = {"gate.floors": {"acuracy": 0.5, "roc_auc": 0.9}, "gate.ceilings": {"unheard": 0.1}}
     unknown = gate.unknown_metrics(limits, ["accuracy", "roc_auc"], ["a.json", "b.json"])
     assert unknown == [
@@ -73,7 +73,7 @@ def test_limits_on_unknown_metrics_fail_before_they_are_merged_and_hold() -> Non
         "gate.ceilings.unheard: no such metric in a.json or b.json",
     ]
     finding = gate.check_limits(GATE, GATE | {"tolerance": 0.1}, "main", unknown)
-    changed = "gate.tolerance: 0.1 at main, 0.02 here; those of main hold"
+    changed = "gate.tolerance: 0.1 at main, 0.02 here; those of main apply"
     assert finding[1:3] == ("fail", f"{unknown[0]}, {unknown[1]}; {changed}")
     assert finding.remedy.startswith("fix the name in gate of params.yaml")
 
@@ -83,7 +83,7 @@ def test_limits_on_unknown_metrics_fail_before_they_are_merged_and_hold() -> Non
     [
         ({"accuracy": 0.9}, {"gap": 0.2}, "pass", "accuracy 0.9000, gap -0.2000"),
         ({"accuracy": 0.901}, {}, "fail", "accuracy 0.9000 is below 0.901"),
-        # Whatever its sign.
+        # Its absolute value counts.
         ({"accuracy": 0.5}, {"gap": 0.1}, "fail", "gap -0.2000 is above 0.1"),
         (
             {"acuracy": 0.5},
@@ -166,13 +166,13 @@ def test_a_margin_for_an_unknown_metric_is_an_error() -> None:
 
 def test_predictions_within_the_tolerance_pass() -> None:
     fresh = GOOD.assign(probability=GOOD["probability"] + 0.015)[::-1]
-    finding = gate.check_model(fresh, GOOD, metrics_of(GOOD), JUDGEMENT, 0.02)
+    finding = gate.check_model(fresh, GOOD, metrics_of(GOOD), SIDECAR, 0.02)
     assert finding[:3] == ("model", "pass", "accuracy 0.95 here, 0.95 committed; P(Male) differs by at most 0.0150")
 
 
 def test_one_image_beyond_the_tolerance_fails() -> None:
     fresh = GOOD.assign(probability=GOOD["probability"].where(GOOD.index != 7, 0.77))
-    finding = gate.check_model(fresh, GOOD, metrics_of(GOOD), JUDGEMENT, 0.02)
+    finding = gate.check_model(fresh, GOOD, metrics_of(GOOD), SIDECAR, 0.02)
     assert finding.verdict == "fail"
     assert finding.found.startswith("1 of 200 images have a different P(Male) here")
     assert "(0007.jpg: 0.7700, not 0.8000)" in finding.found
@@ -181,10 +181,10 @@ def test_one_image_beyond_the_tolerance_fails() -> None:
 def test_probabilities_are_compared_at_the_temperature_1() -> None:
     # 0.5 and 0.525 at the temperature 0.25 are 0.5 and 0.50626 at 1.
     fresh, committed = (GOOD.assign(probability=one, predicted=1) for one in (0.525, 0.5))
-    finding = gate.check_model(fresh, committed, metrics_of(committed), JUDGEMENT | {"temperature": 0.25}, 0.007)
+    finding = gate.check_model(fresh, committed, metrics_of(committed), SIDECAR | {"temperature": 0.25}, 0.007)
     assert finding.verdict == "pass"
     assert finding.found.endswith("by at most 0.0063")
-    assert gate.check_model(fresh, committed, metrics_of(committed), JUDGEMENT, 0.007).verdict == "fail"
+    assert gate.check_model(fresh, committed, metrics_of(committed), SIDECAR, 0.007).verdict == "fail"
 
 
 # Metrics have 6 decimals; the last one may be rounded differently elsewhere.
@@ -198,17 +198,17 @@ def test_metrics_must_follow_from_predictions_to_the_last_decimal(
 ) -> None:
     of_predictions = metrics_of(GOOD)
     edited = of_predictions | {name: round(of_predictions[name] + sign * edit, 6)}
-    finding = gate.check_model(GOOD, GOOD, edited, JUDGEMENT, 0.02)
+    finding = gate.check_model(GOOD, GOOD, edited, SIDECAR, 0.02)
     assert finding.verdict == verdict
     assert (f"{name} is {of_predictions[name]:g}, not {edited[name]}" in finding.found) == (verdict == "fail")
 
 
 def test_an_added_or_removed_metric_fails() -> None:
-    added = gate.check_model(GOOD, GOOD, metrics_of(GOOD) | {"worst_recall": 1.0}, JUDGEMENT, 0.02)
+    added = gate.check_model(GOOD, GOOD, metrics_of(GOOD) | {"worst_recall": 1.0}, SIDECAR, 0.02)
     assert added.verdict == "fail"
     assert "worst_recall is not a metric of predictions" in added.found
     fewer = {name: value for name, value in metrics_of(GOOD).items() if name != "accuracy"}
-    removed = gate.check_model(GOOD, GOOD, fewer, JUDGEMENT, 0.02)
+    removed = gate.check_model(GOOD, GOOD, fewer, SIDECAR, 0.02)
     assert removed.verdict == "fail"
     assert "accuracy is 0.95, not None" in removed.found
 
@@ -219,13 +219,13 @@ def test_only_the_first_of_many_missing_files_are_named() -> None:
 
 
 def test_predictions_that_contradict_the_threshold_fail() -> None:
-    finding = gate.check_model(GOOD, GOOD, metrics_of(GOOD), JUDGEMENT | {"threshold": 0.9}, 0.02)
-    assert "100 images of data/predictions.csv are not predicted as the threshold says" in finding.found
+    finding = gate.check_model(GOOD, GOOD, metrics_of(GOOD), SIDECAR | {"threshold": 0.9}, 0.02)
+    assert "100 images of data/predictions.csv contradict the threshold" in finding.found
 
 
 @pytest.mark.parametrize("fresh", [GOOD[:-1], GOOD.assign(label=1 - GOOD["label"])])
 def test_predictions_of_other_images_or_labels_fail(fresh: pd.DataFrame) -> None:
-    finding = gate.check_model(fresh, GOOD, metrics_of(GOOD), JUDGEMENT, 0.02)
+    finding = gate.check_model(fresh, GOOD, metrics_of(GOOD), SIDECAR, 0.02)
     assert finding.verdict == "fail"
     assert "images with the same label, of 200" in finding.found
 

@@ -34,7 +34,7 @@ def commit(folder: Path) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a committed project that fails each limit of GATE: here its predictions are BAD, and at the base GOOD."""
+    """Return a committed project that fails each limit of GATE: its predictions are BAD here and GOOD at the base."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "evaluate.json").write_text(json.dumps(metrics_of(BAD)))
@@ -63,7 +63,7 @@ LOWERED: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("check", "lowered", "found"), LOWERED)
-def test_lowered_limits_are_shown_and_those_of_the_base_hold(
+def test_lowered_limits_are_shown_and_those_of_the_base_apply(
     check: str, lowered: dict[str, Any], found: str, project: Path
 ) -> None:
     write_gate(project, GATE | lowered)
@@ -72,13 +72,13 @@ def test_lowered_limits_are_shown_and_those_of_the_base_hold(
 
     assert (limits.check, limits.verdict) == ("limits", "pass")
     assert limits.found.startswith(f"gate.{next(iter(lowered))}")
-    assert limits.found.endswith("; those of HEAD hold")
+    assert limits.found.endswith("; those of HEAD apply")
     assert finding[:2] == (check, "fail")
     assert found in finding.found
 
 
 @pytest.mark.parametrize(("check", "lowered", "found"), LOWERED)
-def test_without_valid_limits_at_the_base_those_of_this_folder_hold(
+def test_without_valid_limits_at_the_base_those_of_this_folder_apply(
     check: str, lowered: dict[str, Any], found: str, project: Path
 ) -> None:
     write_gate(project, {"floors": {}})
@@ -87,12 +87,12 @@ def test_without_valid_limits_at_the_base_those_of_this_folder_hold(
 
     limits, finding = run_checks([check], "HEAD", False)
 
-    assert limits.found == "params.yaml of HEAD has no valid gate, so the limits of this folder hold"
+    assert limits.found == "params.yaml of HEAD has no valid gate, so the limits of this folder apply"
     assert finding.check == check
     assert found not in finding.found
 
 
-def test_without_a_base_the_limits_of_this_folder_hold(project: Path) -> None:
+def test_without_a_base_the_limits_of_this_folder_apply(project: Path) -> None:
     write_gate(project, GATE | {"floors": {"accuracy": 0.7}, "ceilings": {}, "tolerance": 0.5})
 
     findings = run_checks(["floors", "base", "model"], None, False)
@@ -122,7 +122,7 @@ def test_checks_that_read_no_limits_come_without_them(project: Path) -> None:
 
 def test_base_alone_needs_a_revision(project: Path) -> None:
     (finding,) = run_checks(["base"], None, False)
-    assert finding == ("base", "fail", "--base: no revision to compare with", "give --base REV")
+    assert finding == ("base", "fail", "--base: no revision to compare with", "use --base REV")
 
 
 @pytest.mark.parametrize("content", ['{"accuracy": NaN}', '{"accuracy": "high"}', '{"accuracy": null}', "[1]", "{"])

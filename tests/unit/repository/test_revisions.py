@@ -12,7 +12,7 @@ GATE = "gate: {floors: {accuracy: 6e-1}, ceilings: {}, margins: {}, tolerance: 0
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty Git repository, which is the working directory."""
+    """Return an empty Git repository, which is the working directory."""
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "--quiet"], check=True)
     return tmp_path
@@ -55,7 +55,7 @@ def test_a_lock_file_of_a_revision(repository: Path) -> None:
         has_file("HEAD", "b")
 
 
-def test_limits_of_a_revision_are_read_whatever_else_its_parameters_are(repository: Path) -> None:
+def test_limits_of_a_revision_are_read_regardless_of_its_other_parameters(repository: Path) -> None:
     commit(repository, {"params.yaml": f"an_old_group: 1\n{GATE}"})
 
     assert gate_of("HEAD") == Gate(floors={"accuracy": 0.6}, ceilings={}, margins={}, tolerance=0.02)

@@ -1,4 +1,4 @@
-"""The page's server without a browser; a stand-in for the classifier takes brightness for P(Male)."""
+"""The page's server without a browser; a stand-in for the classifier uses brightness as P(Male)."""
 
 import asyncio
 import base64
@@ -52,7 +52,7 @@ def picture(brightness: int) -> bytes:
 
 
 def png(width: int, height: int, mode: str = "1") -> bytes:
-    """Return a picture of one colour: a few kilobytes, whatever its size."""
+    """Return a picture of one colour: a few kilobytes for any size."""
     buffer = io.BytesIO()
     Image.new(mode, (width, height)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -122,7 +122,7 @@ def test_the_limit_itself_is_allowed() -> None:
 
 def test_a_file_that_is_not_a_picture_is_one_line() -> None:
     for data in (b"", b"not a picture", b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>"):
-        assert refusal(data).startswith("not a picture; give one of JPEG, ")
+        assert refusal(data).startswith("not a picture; use one of JPEG, ")
     assert "cut short" in refusal(picture(90)[:-600])
     assert "no face found" in refusal(png(300, 200))
 
@@ -231,7 +231,7 @@ def test_pictures_are_processed_one_at_a_time_and_the_page_answers_meanwhile() -
         assert (await client.get("/")).status == 200
         assert not all(task.done() for task in asked)
         statuses = sorted([(await task).status for task in asked])
-        # Eight may wait; the others are told to try again.
+        # Eight may wait; the others must try again.
         assert statuses == [200] * 8 + [503] * 4
         assert (await client.post("/predict", data=picture(255))).status == 200
 

@@ -1,4 +1,4 @@
-"""Which files are taken and what is printed for each; a stand-in for the classifier takes brightness for P(Male)."""
+"""Which files are read and what is printed for each; a stand-in for the classifier uses brightness as P(Male)."""
 
 import csv
 import io
@@ -272,4 +272,4 @@ def test_a_folder_that_cannot_be_read_is_reported(folder: Path, monkeypatch: pyt
 def test_two_forms_at_once_are_one_line() -> None:
     done = run_command(["predict", "a.jpg", "--csv", "--json"])
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "error: --csv and --json: exclude each other; give one of them"
+    assert done.stderr.splitlines()[-1] == "error: --csv and --json: cannot be used together; use one of them"

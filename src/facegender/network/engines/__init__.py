@@ -1,1 +1,1 @@
-"""What runs the frozen trunk: OpenVINO on a CPU, TensorFlow on a GPU."""
+"""Engines that run the frozen trunk: OpenVINO on a CPU, TensorFlow on a GPU."""

@@ -1,4 +1,4 @@
-"""Which engine runs the frozen trunk: TensorFlow on a GPU, otherwise OpenVINO, which loads without TensorFlow."""
+"""Choose the engine that runs the frozen trunk: TensorFlow on a GPU, otherwise OpenVINO, which loads without it."""
 
 import shutil
 from pathlib import Path
@@ -13,10 +13,10 @@ def choose_engine(half_precision: bool) -> str:
     """Choose the engine for this machine, by library and precision; without a GPU, TensorFlow is not loaded.
 
     Args:
-        half_precision: whether float16 is exact enough on a GPU; random weights amplify its rounding.
+        half_precision: whether float16 is accurate enough on a GPU; random weights amplify its rounding errors.
 
     Returns:
-        `OpenVINO float32`, or where TensorFlow can use a GPU `TensorFlow mixed_float16` or `TensorFlow float32`.
+        `OpenVINO float32`, or, if TensorFlow can use a GPU, `TensorFlow mixed_float16` or `TensorFlow float32`.
     """
     if not _has_nvidia_driver():
         return OPENVINO
@@ -27,13 +27,13 @@ def choose_engine(half_precision: bool) -> str:
 
 
 def make_engine(name: str, weights: Path, trainable_from: str, networks: Path) -> Engine:
-    """Make the engine that `choose_engine` named.
+    """Make the engine that `choose_engine` chose.
 
     Args:
         name: as `choose_engine` returns it.
         weights: InceptionV3's, as the stage pretrained writes them.
         trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
-        networks: folder of .cache for this trunk as OpenVINO reads it.
+        networks: folder in .cache for this trunk, translated for OpenVINO.
     """
     if name == OPENVINO:
         from facegender.network.engines.openvino import OpenVinoEngine
@@ -50,5 +50,5 @@ def engine_file(name: str) -> Path:
 
 
 def _has_nvidia_driver() -> bool:
-    # Linux inside Windows has no device file, but the program.
+    # WSL (Linux inside Windows) has no device file, but it has nvidia-smi.
     return any(Path("/dev").glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None

@@ -1,4 +1,4 @@
-"""The engine that runs the frozen trunk in OpenVINO, the fastest on a CPU that gives TensorFlow's features."""
+"""The engine that runs the frozen trunk in OpenVINO: the fastest on a CPU of those that match TensorFlow's features."""
 
 import hashlib
 from collections.abc import Iterable
@@ -15,11 +15,11 @@ from facegender.data.streams import batched
 from facegender.files import whole_folder
 
 _CHECKSUM = "sha256"
-"""The file with the digests of a translated network's files: a damaged network may still give features, wrong ones."""
+"""The file with the digests of a translated network's files: a damaged network may run but compute wrong features."""
 
 
 BATCH = 10
-"""Images a request."""
+"""Images per request."""
 
 
 def _is_whole(network: Path) -> bool:
@@ -36,15 +36,15 @@ def _checksum(network: Path) -> str:
 
 
 class OpenVinoEngine:
-    """Computes features on a CPU. The first call compiles the network, and translates it if no run before did."""
+    """Computes features on a CPU. The first call compiles the network, and translates it if no earlier run did."""
 
     def __init__(self, weights: Path, trainable_from: str, networks: Path) -> None:
-        """Keep what the trunk is made of.
+        """Keep what is needed to build the trunk.
 
         Args:
             weights: InceptionV3's, as the stage pretrained writes them.
             trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
-            networks: a direct child of a part of .cache, which keeps the translated network of this trunk.
+            networks: a direct child of a part of .cache, for the translated network of this trunk.
         """
         self._weights = weights
         self._trainable_from = trainable_from
@@ -55,7 +55,7 @@ class OpenVinoEngine:
         """Compute features.
 
         Args:
-            images: uint8 RGB (height, width, 3), at least one and all of one size; read while others are computed.
+            images: uint8 RGB (height, width, 3), at least one, all of the same size; read while others are computed.
 
         Returns:
             float32 (images, …), the trunk's output in the images' order.
@@ -77,12 +77,12 @@ class OpenVinoEngine:
         # The stage features may run for two splits at once.
         with one_at_a_time(self._networks):
             if not _is_whole(folder):
-                # TensorFlow takes seconds and a gigabyte to load: only where it is needed.
+                # TensorFlow takes seconds and a gigabyte to load, so it is loaded only if it is needed.
                 from facegender.network.backbone import export_trunk
 
                 with whole_folder(folder) as partial:
                     export_trunk(self._weights, self._trainable_from, height, width, partial)
                     (partial / _CHECKSUM).write_text(_checksum(partial))
         options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
-        # Not convert_model, which sends telemetry.
+        # convert_model would send telemetry.
         return openvino.Core().compile_model(openvino.Core().read_model(folder), "CPU", options)

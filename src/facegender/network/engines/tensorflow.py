@@ -24,11 +24,11 @@ def claim_gpu(half_precision: bool) -> str | None:
     """Find the GPUs that TensorFlow can use, and let it allocate their memory as needed; call before any computation.
 
     Args:
-        half_precision: whether float16 may be used where it is faster. Otherwise TensorFloat-32, which rounds
+        half_precision: whether float16 may be used where it is faster. If not, TensorFloat-32, which rounds
             similarly, is switched off as well.
 
     Returns:
-        The Keras policy for the first one, `mixed_float16` or `float32`; None without a GPU.
+        The Keras policy for the first GPU, `mixed_float16` or `float32`; None without a GPU.
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
@@ -46,7 +46,7 @@ class TensorFlowEngine:
     """Computes features on the device that TensorFlow chooses. The first call builds the network."""
 
     def __init__(self, weights: Path, trainable_from: str, policy: str) -> None:
-        """Keep what the trunk is made of.
+        """Keep what is needed to build the trunk.
 
         Args:
             weights: InceptionV3's, as the stage pretrained writes them.
@@ -62,7 +62,7 @@ class TensorFlowEngine:
         """Compute features.
 
         Args:
-            images: uint8 RGB (height, width, 3), at least one and all of one size; read while others are computed.
+            images: uint8 RGB (height, width, 3), at least one, all of the same size; read while others are computed.
 
         Returns:
             float32 (images, …), the trunk's output in the images' order.
@@ -71,7 +71,7 @@ class TensorFlowEngine:
         for batch in read_ahead(batched(images, _BATCH)):
             if self._trunk is None:
                 self._trunk = self._build(*batch[0].shape[:2])
-            # Always one shape, since TensorFlow traces the function again for another.
+            # Always the same shape, since TensorFlow would trace the function again for a new one.
             padded = np.zeros((_BATCH, *batch[0].shape), np.uint8)
             padded[: len(batch)] = batch
             outputs.append(self._trunk(padded).numpy()[: len(batch)])

@@ -53,7 +53,7 @@ async function work() {
       result = await ask(file, running.signal);
     } catch {
       if (running.signal.aborted) continue;
-      result = { error: "no answer from the server; is it still running?" };
+      result = { error: "no answer from the server; check that it is still running" };
     }
     if (running.signal.aborted) continue;
     done += 1;
@@ -93,7 +93,7 @@ function summary(faces) {
 
 function show(place, name, result) {
   const whole = !result.faces[0].box;
-  place.append(make("p", { textContent: `${summary(result.faces)}.${whole ? " Taken whole, because it has the size of CelebA's aligned faces." : ""}` }));
+  place.append(make("p", { textContent: `${summary(result.faces)}.${whole ? " Used as it is, because it has the size of CelebA's aligned faces." : ""}` }));
   if (!whole) {
     const photograph = make("div", { className: "photograph" });
     photograph.append(make("img", { src: result.picture, alt: `${name} with ${count(result.faces.length, "face")} boxed and numbered from left to right` }));
@@ -118,7 +118,7 @@ function card(face, number) {
   const heading = make("h4", {}, `Face ${number}: ${face.predicted} `, make("span", { textContent: `P(Male) = ${face.probability.toFixed(3)}` }));
   const views = make("div", { className: face.speaks_for ? "views" : "views alone" }, view(face.image, `Face ${number}, aligned`, "aligned"));
   for (const [name, picture] of Object.entries(face.speaks_for || {})) {
-    views.append(view(picture, `Face ${number}, red where it speaks most for ${name}`, `speaks for ${name}`));
+    views.append(view(picture, `Face ${number}, red where the evidence for ${name} is strongest`, `evidence for ${name}`));
   }
   return make("li", {}, heading, scale(face.probability), views);
 }
