@@ -272,7 +272,7 @@ def test_data_that_was_not_pushed_or_not_pulled_fails(branch: Path, tmp_path: Pa
 
     assert verdicts(table) == {"lock": "pass", "limits": "pass", "model": "fail", "remote": "fail"}
     assert table["model"][1:] == (
-        "models/gender.keras: No such file or directory",
+        "models/gender.keras: no such file",
         "run: dvc pull models/gender.keras",
     )
     assert table["remote"][1:] == ("not in the remote: data/label_errors.csv, metrics/report.html", "run: dvc push")
