@@ -37,7 +37,7 @@ def main() -> None:
         "metrics/plots/mistakes.png",
         [picture for pair in zip(images, heated, strict=True) for picture in pair],
         [text for caption in captions.values() for text in (caption, "evidence for the wrong class\n(red: most)")],
-        "Test images that the model got most wrong",
+        "The most confident mistakes on test images",
     )
 
 

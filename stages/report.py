@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def revision() -> str:
-    """Ask Git for the commit, and whether code or parameters differ from it."""
+    """Return the commit, and whether code or parameters differ from it."""
     commit = git("describe", "--always", "--abbrev=12")
     if commit.returncode:
         return "not in Git"

@@ -21,7 +21,9 @@ def main() -> None:
     table = slice_table(predictions, read_attributes(params.dataset.attributes), group.resamples, group.seed)
     write_csv("data/slices.csv", table)
     write_json("metrics/slices.json", slice_summary(table))
-    title = f"Slices of {len(predictions):,} test images; grey: under {MIN_PER_CLASS} identities or images of a class"
+    title = (
+        f"Slices of {len(predictions):,} test images; grey: fewer than {MIN_PER_CLASS} identities or images of a class"
+    )
     interval_chart("metrics/plots/slices.png", table, title)
 
 

@@ -45,7 +45,7 @@ class FacegenderErrors(FacegenderError):
         self.errors = tuple(errors)
 
     def __str__(self) -> str:
-        """A line for each."""
+        """Return a line for each."""
         return "\n".join(map(str, self.errors))
 
     def within(self, place: str) -> "FacegenderErrors":

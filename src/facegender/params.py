@@ -38,7 +38,7 @@ def _threshold(rule: Any) -> Any:
 def _test_set_name(name: str) -> str:
     if name in RESERVED_NAMES or name.endswith(("_low", "_high")):
         raise _mistake(
-            f"taken, as are {', '.join(RESERVED_NAMES)} and names that end in _low or _high",
+            f"reserved, as are {', '.join(RESERVED_NAMES)} and names that end in _low or _high",
             "use another name",
         )
     return name
@@ -230,7 +230,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
 
 def _problem(error: YAMLError) -> str:
-    """Return what the parser found and in which line, without its advice."""
+    """Return the parser's message with the line number, without its advice."""
     problem = getattr(error, "problem", None) or str(error).split("\n")[0]
     mark = getattr(error, "problem_mark", None)
     return f"line {mark.line + 1}: {problem}" if mark else problem
@@ -248,7 +248,7 @@ def _explain(path: str | Path, detail: Any) -> FacegenderError:
         return FacegenderError(path, f"{key} is unknown", remedy)
     message = detail["msg"]
     shown = f"{key} is {detail['input']!r}" if not isinstance(detail["input"], dict) else key
-    remedy = detail.get("ctx", {}).get("remedy", "docs/params.md says what it can be")
+    remedy = detail.get("ctx", {}).get("remedy", "see docs/params.md")
     return FacegenderError(path, f"{shown}: {message[0].lower()}{message[1:]}", remedy)
 
 

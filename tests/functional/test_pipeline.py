@@ -85,13 +85,13 @@ def test_identities_are_resampled_where_they_are_known(project: Path) -> None:
     assert "on other identities of the same kind" in (project / "metrics" / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_further_test_set_goes_the_way_of_the_test_split(project: Path) -> None:
+def test_a_further_test_set_is_evaluated_like_the_test_split(project: Path) -> None:
     further = pd.read_csv(project / "data" / "datasets" / "all.csv").set_index("image_id")
     predictions = pd.read_csv(project / "data" / "predictions.csv").set_index("image_id")
 
     assert len(further) == 120
     assert metrics(project, "datasets/all")["images"] == 120
-    # The same images by the same stages; only their neighbours in a batch differ.
+    # The same images in the same stages; only the other images in their batches differ.
     joined = further.loc[predictions.index]
     assert joined["probability"].to_numpy() == pytest.approx(predictions["probability"].to_numpy(), abs=1e-5)
     assert joined[["label", "identity"]].equals(predictions[["label", "identity"]])
@@ -184,7 +184,7 @@ def test_only_the_affected_stages_run(project: Path, key: str, value: Any, affec
 
 
 def test_growing_the_training_set_computes_features_of_the_new_images_only(project: Path) -> None:
-    # 40 images are one shard that is not full; a second one comes with image 101, of 132 that the data set can give.
+    # A shard has 100 images, so 200 images fill two, and 240 start a third.
     before = (project / "params.yaml").read_text(encoding="utf-8")
     change_params(project, {"synthetic_data.images": 500, "partition.train": 200, "augment.copies": 0})
     assert "features train: 2 shards computed" in run(project, "dvc", "repro", "features@train")

@@ -48,15 +48,13 @@ def test_a_stage_depends_on_exactly_the_code_that_it_imports(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(PLUMBING), ids=lambda path: path.name)
-def test_what_is_exempt_from_dvc_yaml_is_used_and_a_change_of_it_re_runs_nothing(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plumbing_is_used_and_changing_it_re_runs_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("facegender.imports.PLUMBING", frozenset())
     scripts = [script for script in (ROOT / "stages").glob("*.py") if script.stem != "__init__"]
 
     assert path in imported_files(scripts) or path.name == "imports.py"
     assert not any(folder in path.relative_to(ROOT).as_posix() for folder in FOLDERS)
-    # What it imports itself is either exempt as well or a dependency by other ways.
+    # Its own imports are either plumbing as well, or dependencies for another reason.
     own = [module for module in _modules(path) if module.startswith("facegender")]
     assert set(own) <= {"facegender.errors", "facegender.files"}
 

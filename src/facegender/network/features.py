@@ -171,13 +171,13 @@ def _recall(entry: Path) -> bytes | None:
 
 
 def digest_trunk(weights: Path, trainable_from: str, engine_name: str, engine_file: Path) -> str:
-    """Digest all that decides an image's features: weights, cut, engine, the code that computes them and its libraries.
+    """Compute a digest of everything that determines features: weights, cut, engine, code and libraries.
 
     Args:
         weights: InceptionV3's, as the stage pretrained writes them.
         trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
-        engine_name: library and precision that compute.
-        engine_file: the module of that engine.
+        engine_name: library and precision of the engine.
+        engine_file: the module of the engine.
     """
     parts = [weights.read_bytes(), trainable_from.encode(), engine_name.encode()]
     parts += [path.read_bytes() for path in sorted(imported_files([Path(__file__), engine_file]))]

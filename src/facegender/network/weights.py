@@ -1,4 +1,4 @@
-"""InceptionV3 with the weights that backbone.weights asks for: ImageNet's, those of a file, or random ones."""
+"""InceptionV3 with the weights chosen by backbone.weights: ImageNet's, those in a file, or random ones."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def pretrained_backbone(weights: str | Path) -> keras.Model:
         weights: `imagenet`, or the path of an .h5 file of InceptionV3 without its top.
 
     Raises:
-        FacegenderError: the weights cannot be downloaded, are missing or do not fit.
+        FacegenderError: the weights cannot be downloaded, are missing, or are not those of InceptionV3.
     """
     if weights == "imagenet":
         try:
@@ -34,12 +34,12 @@ def pretrained_backbone(weights: str | Path) -> keras.Model:
             ) from error
     where = f"backbone.weights_file: {weights}"
     if not Path(weights).is_file():
-        raise FacegenderError(where, "no such file", "give a path relative to the folder of params.yaml")
+        raise FacegenderError(where, "no such file", "use a path relative to the folder of params.yaml")
     try:
         return keras.applications.InceptionV3(include_top=False, weights=str(weights))
     except (OSError, ValueError, KeyError) as error:
         raise FacegenderError(
-            where, f"not weights of InceptionV3 without its top ({_first_line(error)})", "give another file"
+            where, f"not weights of InceptionV3 without its top ({_first_line(error)})", "use another file"
         ) from error
 
 
@@ -51,7 +51,7 @@ def random_backbone() -> keras.Model:
     """Build InceptionV3 without its top, with random weights that are always the same.
 
     The statistics of batch normalisation come from RANDOM_STATISTICS: with Keras's initial ones (mean 0, variance 1)
-    activations fade by a factor of about 2,000 down to mixed7, and with those of noise they grow up to tenfold.
+    activations shrink by a factor of about 2,000 on the way to mixed7, and with those of noise they grow up to tenfold.
     """
     backbone = initial_backbone()
     with np.load(RANDOM_STATISTICS) as statistics:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MODEL, TEST_IMAGES = "models/gender.keras", "data/preprocessed/test"
 METRICS, SLICES = "metrics/evaluate.json", "metrics/slices.json"
 RESAMPLES, SEED = 1000, 0
-"""Of the comparison with the base: not params.yaml's, so that no pull request can choose a seed that hides a loss."""
+"""For the comparison with the base; not in params.yaml, so that no pull request can choose a seed that hides a drop."""
 CHECKS = ("lock", "floors", "base", "model", "remote")
 LIMITED = ("floors", "base", "model")
 """Checks that read `gate` of params.yaml; with a base, the finding `limits` comes with them."""
@@ -59,7 +59,7 @@ def show(page: str) -> None:
             file.write(page + "\n")
 
 
-def _limits_that_hold(base: str | None) -> Gate:
+def _limits_that_apply(base: str | None) -> Gate:
     own = load_params().gate
     return own if base is None else revisions.gate_of(base) or own
 
@@ -80,7 +80,7 @@ def _limits(base: str) -> Finding:
 
 
 def _floors(base: str | None) -> Finding:
-    limits = _limits_that_hold(base)
+    limits = _limits_that_apply(base)
     metrics = _metrics(METRICS) | _metrics(SLICES)
     return gate.check_floors(metrics, limits.floors, limits.ceilings, (METRICS, SLICES))
 
@@ -97,11 +97,11 @@ def _base(base: str | None, asked: Sequence[str]) -> Finding:
             f"the dvc.lock of {base} has no {revisions.PREDICTIONS}: there is no model to compare with yet",
         )
     tables = (revisions.predictions_of(base), read_predictions(revisions.PREDICTIONS))
-    return gate.check_base(*tables, _limits_that_hold(base).margins, RESAMPLES, SEED)
+    return gate.check_base(*tables, _limits_that_apply(base).margins, RESAMPLES, SEED)
 
 
 def _model(base: str | None) -> Finding:
-    tolerance = _limits_that_hold(base).tolerance
+    tolerance = _limits_that_apply(base).tolerance
     if not Path(MODEL).is_file():
         raise FacegenderError(MODEL, "no such file", f"run: dvc pull {MODEL}")
     found, recorded = md5_of(MODEL), lock.read_lock().get(MODEL)

@@ -150,7 +150,7 @@ def test_test_sets_without_common_images_are_compared_unpaired(other: pd.DataFra
 
 @pytest.mark.parametrize(("shared", "paired"), [(30, True), (29, False)])
 def test_test_sets_are_paired_if_they_share_30_images_of_each_class(shared: int, paired: bool) -> None:
-    # `predictions` alternates the classes, so that these share so many images of each.
+    # `predictions` alternates the classes, so the two sets share this many images of each.
     base, here = predictions([True] * 2 * shared), predictions([True] * 2 * (shared + 10))
 
     finding = gate.check_base(base, here, {"accuracy": 0.01}, 100, 0)

@@ -45,7 +45,7 @@ def make_engine(name: str, weights: Path, trainable_from: str, networks: Path) -
 
 
 def engine_file(name: str) -> Path:
-    """Return the module of the engine that `choose_engine` named."""
+    """Return the module of the engine that `choose_engine` chose."""
     return Path(__file__).with_name("openvino.py" if name == OPENVINO else "tensorflow.py")
 
 
