@@ -18,8 +18,9 @@ repro: check-params ## Run the pipeline and show its metrics
 app: $(VENV)/installed ## Serve a local web page to try the model on
 	facegender app
 
+# Without reordering, the files of tests/functional, which take minutes, start first.
 test: lint lock-fresh ## Run all checks and tests (minutes)
-	pytest --numprocesses 2 --dist loadfile
+	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed ## Run the tests that need neither TensorFlow nor DVC (seconds)
 	pytest -m "not slow"

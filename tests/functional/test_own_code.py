@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.project import GIT, environment, keep_stages, make_project, metrics, run
+from tests.functional.project import commit_all, environment, keep_stages, make_project, metrics, run
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -35,15 +35,19 @@ def predict_a_half(folder: Path) -> None:
     path.write_text(after, encoding="utf-8")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    folder = make_project(tmp_path / "project", TINY)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_project(tmp_path_factory.mktemp("finished") / "project", TINY)
     keep_stages(folder, STAGES)
     without_pythonpath(folder, "dvc", "repro")
-    run(folder, "git", "add", "--all")
-    run(folder, *GIT, "commit", "--quiet", "-m", "done")
+    commit_all(folder, "done")
     assert metrics(folder, "baseline")["accuracy"] > 0.5
     return folder
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "project"))
 
 
 def recorded(folder: Path) -> list[str]:

@@ -79,8 +79,8 @@ def test_a_file_that_is_not_a_calibrated_model_is_one_line(model: keras.Model, t
     for name, words in (
         ("plain.keras", r"has no facegender\.json"),
         ("uncalibrated.keras", "has no threshold"),
-        ("damaged.keras", "pipeline did not write it"),
-        ("text.keras", "pipeline did not write it"),
+        ("damaged.keras", "not a complete .keras file"),
+        ("text.keras", "not a complete .keras file"),
         ("none.keras", "No such file"),
     ):
         with pytest.raises(FacegenderError, match=rf"{name}: .*{words}") as caught:

@@ -63,7 +63,7 @@ def load_model(path: str | Path) -> tuple[keras.Model, Sidecar]:
     try:
         return keras.saving.load_model(path, compile=False), sidecar
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise FacegenderError(path, "damaged, or from another version of Keras", _RESTORE) from error
+        raise FacegenderError(path, "damaged, or from another version of Keras", _restore(path)) from error
 
 
 def load_calibrated(path: str | Path) -> tuple[keras.Model, Sidecar]:
@@ -74,7 +74,7 @@ def load_calibrated(path: str | Path) -> tuple[keras.Model, Sidecar]:
     """
     model, sidecar = load_model(path)
     if "threshold" not in sidecar:
-        raise FacegenderError(path, "has no threshold, so the stage calibrate did not write it", _RESTORE)
+        raise FacegenderError(path, "has no threshold, so the stage calibrate did not write it", _restore(path))
     return model, sidecar
 
 
@@ -88,13 +88,21 @@ def read_sidecar(path: str | Path) -> Sidecar:
         with zipfile.ZipFile(path) as archive:
             sidecar: Sidecar = json.loads(archive.read(SIDECAR))
     except OSError as error:
-        raise FacegenderError(path, error.strerror or str(error), _RESTORE) from error
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise FacegenderError(path, f"has no {SIDECAR} inside, so this pipeline did not write it", _RESTORE) from error
+        raise FacegenderError(path, error.strerror or str(error), _restore(path)) from error
+    except zipfile.BadZipFile as error:
+        raise FacegenderError(
+            path, "not a complete .keras file: cut short, damaged or something else", _restore(path)
+        ) from error
+    except (KeyError, ValueError) as error:
+        raise FacegenderError(
+            path, f"has no {SIDECAR} inside, so this pipeline did not write it", _restore(path)
+        ) from error
     return sidecar
 
 
-_RESTORE = "run: dvc checkout, dvc pull or dvc repro"
+def _restore(path: str | Path) -> str:
+    # Without --force, DVC does not replace a damaged file.
+    return f"run: dvc checkout --force {path}, or: dvc pull, or: dvc repro"
 
 
 def _json(content: Any) -> bytes:
