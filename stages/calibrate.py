@@ -4,8 +4,8 @@ from facegender.errors import one_line_errors
 from facegender.evaluation.calibration import choose_threshold, fit_temperature, probabilities_at
 from facegender.evaluation.metrics import classification_metrics
 from facegender.files import write_json
-from facegender.network.backbone import tail_of
-from facegender.network.features import check_same_trunk, read_trunk
+from facegender.network.backbone import tail_of, with_mirror
+from facegender.network.features import check_same_trunk, read_trunk, tail_inputs
 from facegender.network.model_file import load_model, save_model
 from facegender.network.prediction import divide_logits, logits_of_split
 from facegender.params import load_params
@@ -19,14 +19,17 @@ SHOWN = ("accuracy", "log_loss", "expected_calibration_error")
 @recorded_cost
 def main() -> None:
     """Write models/gender.keras and metrics/calibrate.json."""
-    rule = load_params().calibrate.threshold
+    group = load_params().calibrate
     model, sidecar = load_model(MODEL)
     trunk = check_same_trunk({MODEL: sidecar, FEATURES: read_trunk(FEATURES)})
-    labels, logits = logits_of_split(tail_of(model, trunk["trainable_from"]), FEATURES)
+    if group.mirror:
+        model = with_mirror(model)
+    shards = tail_inputs(trunk, [FEATURES], ["data/preprocessed/val"])
+    labels, logits = logits_of_split(tail_of(model, trunk["trainable_from"]), shards)
     before = classification_metrics(labels, probabilities_at(logits, 1.0), 0.5)
     temperature = fit_temperature(logits, labels)
     probabilities = probabilities_at(logits, temperature)
-    threshold = choose_threshold(probabilities, labels, rule)
+    threshold = choose_threshold(probabilities, labels, group.threshold)
     after = classification_metrics(labels, probabilities, threshold)
 
     divide_logits(model, temperature)

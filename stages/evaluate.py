@@ -13,7 +13,7 @@ from facegender.evaluation.curves import confusion_table, curve_tables, histogra
 from facegender.evaluation.predictions import predictions_table
 from facegender.files import write_json
 from facegender.network.backbone import tail_of
-from facegender.network.features import check_same_trunk, read_trunk
+from facegender.network.features import check_same_trunk, read_trunk, tail_inputs
 from facegender.network.model_file import load_calibrated
 from facegender.network.prediction import check_agreement, predict_split
 from facegender.params import load_params
@@ -31,8 +31,10 @@ def main(test_set: str = "test") -> None:
     model, sidecar = load_calibrated(MODEL)
     features, table = f"data/features/{test_set}", f"data/partition/{test_set}.csv"
     trunk = check_same_trunk({MODEL: sidecar, features: read_trunk(features)})
-    image_ids, labels, probabilities = predict_split(tail_of(model, trunk["trainable_from"]), features)
-    records = islice(read_records(f"data/preprocessed/{test_set}"), CHECKED)
+    preprocessed = f"data/preprocessed/{test_set}"
+    shards = tail_inputs(trunk, [features], [preprocessed])
+    image_ids, labels, probabilities = predict_split(tail_of(model, trunk["trainable_from"]), shards)
+    records = islice(read_records(preprocessed), CHECKED)
     images = {record.image_id: decode_image(record.jpeg, record.image_id) for record in records}
     by_id = dict(zip(image_ids, probabilities.tolist(), strict=True))
     check_agreement(model, images, by_id, sidecar["temperature"])

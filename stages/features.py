@@ -10,8 +10,8 @@ from facegender.data.shards import shard_paths
 from facegender.errors import one_line_errors
 from facegender.files import md5_of, whole_folder, write_json
 from facegender.network.engines.choice import choose_engine, engine_file, make_engine
-from facegender.network.features import TRUNK_FILE, TrunkSpec, digest_trunk, write_features
-from facegender.params import load_params
+from facegender.network.features import IMAGE, TRUNK_FILE, TrunkSpec, digest_trunk, write_features
+from facegender.params import Params, load_params
 from facegender.reporting.costs import recorded_cost
 
 WEIGHTS = Path("models/backbone.weights.h5")
@@ -23,19 +23,34 @@ CACHE = Path(".cache")
 def main(split: str) -> None:
     """Write data/features/`split` from data/preprocessed/`split`."""
     params = load_params()
-    cut = params.backbone.trainable_from
+    folder = Path("data/features", split)
+    spec = TrunkSpec(
+        trainable_from=params.backbone.trainable_from,
+        weights_md5=md5_of(WEIGHTS),
+        height=params.preprocess.height,
+        width=params.preprocess.width,
+    )
+    if spec["trainable_from"] == IMAGE:
+        with whole_folder(folder) as partial:
+            write_json(partial / TRUNK_FILE, dict(spec))
+        print(f"features {split}: none are stored, because nothing is frozen (backbone.trainable_from: image)")
+    else:
+        store_features(split, folder, spec, params)
+
+
+def store_features(split: str, folder: Path, spec: TrunkSpec, params: Params) -> None:
+    """Compute the features that .cache does not hold, write them all, and prune .cache."""
+    cut = spec["trainable_from"]
     engine_name = choose_engine(half_precision=params.backbone.weights != "random")
     print(f"features {split}: the engine is {engine_name}", flush=True)
     images = Path("data/preprocessed", split)
     trunk = digest_trunk(WEIGHTS, cut, engine_name, engine_file(engine_name))
     networks = CACHE / TRUNKS / trunk
     engine = make_engine(engine_name, WEIGHTS, cut, networks)
-    with sole_run(CACHE, f"features@{split}"), whole_folder(Path("data/features", split)) as folder:
-        shards = write_features(images, folder, trunk, engine, CACHE / FEATURES)
+    with sole_run(CACHE, f"features@{split}"), whole_folder(folder) as partial:
+        shards = write_features(images, partial, trunk, engine, CACHE / FEATURES)
         computed = list(tqdm(shards, f"features {split}", len(shard_paths(images)), unit="shard", disable=None))
-        height, width = params.preprocess.height, params.preprocess.width
-        spec = TrunkSpec(trainable_from=cut, weights_md5=md5_of(WEIGHTS), height=height, width=width)
-        write_json(folder / TRUNK_FILE, dict(spec))
+        write_json(partial / TRUNK_FILE, dict(spec))
     print(f"features {split}: {sum(computed)} shards computed, {len(computed) - sum(computed)} known")
     dropped = prune(CACHE, params.cache.gigabytes * 1e9, in_use=networks)
     if dropped:

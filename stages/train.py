@@ -1,6 +1,8 @@
-"""Stage train: train the tail on the features, and join it to the trunk."""
+"""Stage train: train the tail on features, or the whole network on images, and write the whole network."""
 
 import shutil
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -9,18 +11,24 @@ from dvclive import Live
 from dvclive.utils import standardize_metric_name
 
 from facegender.cache import TRAINING, sole_run
+from facegender.data.images import Pixels, decode_image
+from facegender.data.shards import Record, count_labels, shard_paths
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.files import md5_of
 from facegender.network.backbone import build_model, load_backbone, tail_of
-from facegender.network.features import check_same_trunk, feature_paths, read_trunk
+from facegender.network.batches import Batch, feature_batches, image_batches, ordered_batches, steps_per_epoch
+from facegender.network.devices import POLICIES, dtype_policy, multiplies_bfloat16, training_strategy
+from facegender.network.features import IMAGE, TrunkSpec, check_same_trunk, read_trunk, tail_inputs
 from facegender.network.model_file import save_model
-from facegender.network.training import best_epoch, digest_training, fit_tail
-from facegender.params import Params, load_params
+from facegender.network.training import Recipe, TrainingBatches, balanced_weights, best_epoch, digest_training, fit
+from facegender.params import Params, Train, load_params
+from facegender.preparation.augment import fresh_image, read_transformations
 from facegender.reporting.costs import recorded_cost
 
 WEIGHTS = Path("models/backbone.weights.h5")
 CACHE = Path(".cache")
-TRAIN, VAL = ("data/features/train", "data/features/train_copies"), "data/features/val"
+TRAIN, COPIES, VAL = "train", "train_copies", "val"
+FEATURES, IMAGES = Path("data/features"), Path("data/preprocessed")
 
 
 @one_line_errors()
@@ -34,33 +42,80 @@ def main() -> None:
 def train(params: Params) -> None:
     """Train, or resume training, and write the model."""
     group = params.train
-    trunk = check_same_trunk({folder: read_trunk(folder) for folder in (*TRAIN, VAL)})
+    trunk = check_same_trunk({str(FEATURES / split): read_trunk(FEATURES / split) for split in (TRAIN, COPIES, VAL)})
     if md5_of(WEIGHTS) != trunk["weights_md5"]:
-        raise FacegenderError(WEIGHTS, f"not the weights that computed {VAL}", "run: dvc repro")
-    training, val = feature_paths(*TRAIN), feature_paths(VAL)
-    files = [Path(__file__), WEIGHTS, *training, *val]
+        raise FacegenderError(WEIGHTS, f"not the weights that computed {FEATURES / VAL}", "run: dvc repro")
+    if group.precision == "bfloat16" and not multiplies_bfloat16():
+        print(
+            "train: this processor has no bfloat16 arithmetic, so train.precision float32 would be faster", flush=True
+        )
+    shards = inputs_of(trunk, TRAIN, COPIES)
+    val = inputs_of(trunk, VAL)
+    transformations = IMAGES.glob(f"{COPIES}/*.json")
+    files = [WEIGHTS, *transformations, *shards, *val]
     states = CACHE / TRAINING
-    state = states / digest_training(files, {"train": group.model_dump(), "trunk": trunk})
+    state = states / digest_training(Path(__file__), files, {"train": group.model_dump(), "trunk": trunk})
     for other in set(states.glob("*")) - {state}:
         shutil.rmtree(other)
 
     keras.utils.set_random_seed(group.seed)
     tf.config.experimental.enable_op_determinism()
-    model = build_model(trunk["height"], trunk["width"], group.dropout, group.hidden_units)
-    load_backbone(model, WEIGHTS)
-    with Live("metrics/train", dvcyaml=None, save_dvc_exp=False) as live:
+    with training_strategy().scope(), Live("metrics/train", dvcyaml=None, save_dvc_exp=False) as live:
+        with dtype_policy(POLICIES[group.precision]):
+            model = make_model(trunk, group)
 
         def log(numbers: dict[str, float]) -> None:
             for name, number in numbers.items():
                 live.log_metric(standardize_metric_name(name, "dvclive.keras"), number)
             live.next_step()
 
-        settings = group.model_dump(exclude={"dropout", "hidden_units"})
-        history = fit_tail(tail_of(model, trunk["trainable_from"]), training, val, state, **settings, on_epoch=log)
+        history = fit(
+            tail_of(model, trunk["trainable_from"]),
+            training_batches(trunk, shards, group),
+            partial(ordered_batches, val),
+            Recipe(**group.model_dump(include=set(Recipe._fields))),
+            state,
+            checkpoint_seconds=60 * params.cache.checkpoint_minutes,
+            on_epoch=log,
+        )
         best = best_epoch(history, group.monitor)
         live.summary["best"] = {"epoch": best} | history[best - 1]
-    save_model(model, "models/uncalibrated.keras", trunk)
+    # Whatever the precision of training, the model is used in float32.
+    trained = make_model(trunk, group)
+    trained.set_weights(model.get_weights())
+    save_model(trained, "models/uncalibrated.keras", trunk)
     shutil.rmtree(state)
+
+
+def inputs_of(trunk: TrunkSpec, *splits: str) -> list[Path]:
+    """List the shards of splits that the tail takes."""
+    return tail_inputs(trunk, [FEATURES / split for split in splits], [IMAGES / split for split in splits])
+
+
+def make_model(trunk: TrunkSpec, group: Train) -> keras.Model:
+    """Build the whole network with the backbone's pretrained weights."""
+    model = build_model(trunk["height"], trunk["width"], group.dropout, group.hidden_units)
+    load_backbone(model, WEIGHTS)
+    return model
+
+
+def training_batches(trunk: TrunkSpec, shards: Sequence[Path], group: Train) -> TrainingBatches:
+    """Choose batches of features, of images as they are, or of images that are transformed anew in every epoch."""
+    counts = count_labels([path for split in (TRAIN, COPIES) for path in shard_paths(IMAGES / split)])
+    transformations = read_transformations(IMAGES / COPIES)
+
+    def to_pixels(record: Record, epoch: int) -> Pixels:
+        if transformations is None:
+            return decode_image(record.jpeg, record.image_id)
+        return fresh_image(record, *transformations, epoch + 1)
+
+    def of_epoch(epoch: int, skipped: int) -> Iterator[Batch]:
+        arguments = (shards, group.batch_size, group.seed, epoch, skipped)
+        if trunk["trainable_from"] == IMAGE:
+            return image_batches(*arguments, to_pixels=to_pixels)
+        return feature_batches(*arguments)
+
+    return TrainingBatches(of_epoch, steps_per_epoch(sum(counts), group.batch_size), balanced_weights(counts))
 
 
 if __name__ == "__main__":

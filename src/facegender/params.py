@@ -135,6 +135,11 @@ class Train(_Group):
     batch_size: Positive
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     schedule: Literal["constant", "cosine"]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0, lt=1)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    ema_momentum: Annotated[float, Field(ge=0, lt=1)]
+    precision: Literal["float32", "bfloat16"]
     monitor: Literal["val_loss", "val_accuracy"]
     patience: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
@@ -143,9 +148,10 @@ class Train(_Group):
 
 
 class Calibrate(_Group):
-    """How the threshold is chosen on validation images."""
+    """How the threshold is chosen on validation images, and whether the model also looks at the mirror image."""
 
     threshold: Annotated[Literal["accuracy", "equal_error"] | float, BeforeValidator(_threshold)]
+    mirror: bool
 
 
 class TestSet(_Group):
@@ -171,9 +177,10 @@ class Mistakes(_Group):
 
 
 class Cache(_Group):
-    """The most that `.cache` may keep between runs, in gigabytes of 10^9 bytes."""
+    """The most that `.cache` keeps between runs, in units of 10^9 bytes, and how often training saves its state."""
 
     gigabytes: Annotated[float, Field(gt=0)]
+    checkpoint_minutes: Annotated[float, Field(gt=0)]
 
 
 class Gate(_Group):

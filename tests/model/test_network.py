@@ -2,11 +2,10 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -18,19 +17,31 @@ from facegender.data.celeba import WIDTH as WIDTH_OF_FACES
 from facegender.data.images import encode_jpeg
 from facegender.data.shards import Record, shard_paths, write_shards
 from facegender.errors import FacegenderError
-from facegender.network.backbone import build_model, cut_layer, export_trunk, load_backbone, tail_of, trunk_of
+from facegender.network.backbone import (
+    build_model,
+    cut_layer,
+    export_trunk,
+    load_backbone,
+    tail_of,
+    trunk_of,
+    with_mirror,
+)
+from facegender.network.batches import feature_batches, ordered_batches
 from facegender.network.engines.openvino import OpenVinoEngine
+from facegender.network.explanation import class_heat
 from facegender.network.features import compute_shard, feature_paths, pack_shard
+from facegender.network.model_file import save_model
 from facegender.network.prediction import check_agreement, predict, predict_split
-from facegender.network.training import History, best_epoch, digest_training, fit_tail
+from facegender.network.training import TrainingBatches, fit
 from facegender.network.weights import pretrained_backbone
 from facegender.synthetic.dataset import draw_faces
+from tests.model.test_training import RECIPE
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
 HEIGHT, WIDTH = 90, 80
-CUTS = ("head", *(f"mixed{number}" for number in range(10, 2, -1)))
+CUTS = ("head", *(f"mixed{number}" for number in range(10, -1, -1)), "image")
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, HEIGHT, WIDTH, 3), dtype=np.uint8)
 # The left half is dark or bright, so the classes are easy to distinguish.
 LABELS = np.arange(12) % 2
@@ -78,11 +89,39 @@ def test_trunk_and_tail_together_are_the_whole_network(model: keras.Model, cut: 
     assert parts == pytest.approx(whole, abs=1e-5)
 
 
-def test_the_cut_is_below_the_first_trained_block() -> None:
+def test_the_cut_is_below_the_first_trained_block(model: keras.Model) -> None:
     # Block mixed8 is trained, so the trunk ends with mixed7.
-    assert cut_layer("mixed8") == "mixed7"
-    assert cut_layer("mixed10") == "mixed9"
-    assert cut_layer("head") == "pooled"
+    assert cut_layer(model, "mixed8").name == "mixed7"
+    assert cut_layer(model, "mixed10").name == "mixed9"
+    assert cut_layer(model, "head").name == "pooled"
+    # InceptionV3's stem ends with 192 channels (Szegedy et al., 2015, table 1: 35 x 35 x 192 for 299 x 299 pixels).
+    assert cut_layer(model, "mixed0").output.shape[3] == 192
+
+
+def test_nothing_is_frozen_at_the_image_but_batch_normalisation(model: keras.Model) -> None:
+    trained = sum(int(np.prod(weight.shape)) for weight in tail_of(model, "image").trainable_weights)
+
+    # 21,802,784 of InceptionV3 without its top, of which batch normalisation has 34,432 trained and not trained in
+    # Keras's count of 51,648 (its scale is off), and 2 * (2048 + 1) of the head.
+    assert trained == 21_802_784 - 51_648 + 2 * (2048 + 1)
+
+
+def test_the_mean_over_the_mirror_image_is_of_the_logits(model: keras.Model, tmp_path: Path) -> None:
+    mirrored = with_mirror(model)
+    save_model(mirrored, tmp_path / "mirrored.keras", {})
+    loaded = keras.saving.load_model(tmp_path / "mirrored.keras", safe_mode=True)
+    one, other = (np.log(model.predict_on_batch(images)) for images in (IMAGES, IMAGES[:, :, ::-1]))
+    shares = np.exp((one + other) / 2)
+
+    for network in (mirrored, loaded):
+        assert network.predict_on_batch(IMAGES) == pytest.approx(shares / shares.sum(1, keepdims=True), abs=1e-5)
+
+
+def test_evidence_is_that_of_the_image_also_with_the_mirror_image(model: keras.Model) -> None:
+    heat = class_heat(with_mirror(model), IMAGES, LABELS)
+
+    assert heat.shape == IMAGES.shape[:3]
+    assert heat == pytest.approx(class_heat(model, IMAGES, LABELS), abs=0.02)
 
 
 def test_the_head_alone_has_the_weights_of_one_layer(model: keras.Model) -> None:
@@ -178,33 +217,6 @@ def features(weights: Path, networks: Path, tmp_path: Path) -> Path:
     return tmp_path / "features"
 
 
-def fit(
-    tail: keras.Model,
-    features: Path,
-    folder: Path,
-    epochs: int = 1,
-    learning_rate: float = 0.1,
-    patience: int = 1,
-    on_epoch: Callable[[dict[str, float]], None] = lambda numbers: None,
-) -> History:
-    """Fit the tail on the features of twelve images, which are also used for validation, with its state in `folder`."""
-    paths = feature_paths(features)
-    return fit_tail(
-        tail,
-        paths,
-        paths,
-        folder / "state",
-        epochs=epochs,
-        batch_size=6,
-        learning_rate=learning_rate,
-        schedule="constant",
-        monitor="val_loss",
-        patience=patience,
-        seed=1,
-        on_epoch=on_epoch,
-    )
-
-
 def test_fitting_memorises_a_dozen_images_and_keeps_the_best_epoch(
     weights: Path, features: Path, tmp_path: Path
 ) -> None:
@@ -215,13 +227,17 @@ def test_fitting_memorises_a_dozen_images_and_keeps_the_best_epoch(
     tail = tail_of(model, "mixed10")
     reported: list[dict[str, float]] = []
 
-    history = fit(tail, features, tmp_path, epochs=12, learning_rate=0.001, patience=12, on_epoch=reported.append)
+    recipe = RECIPE._replace(epochs=12, learning_rate=0.001, patience=12)
+    paths = feature_paths(features)
+    train = TrainingBatches(partial(feature_batches, paths, 6, 1), 2, (1, 1))
+    val = partial(ordered_batches, paths)
+    history = fit(tail, train, val, recipe, tmp_path / "state", checkpoint_seconds=60, on_epoch=reported.append)
 
     assert reported == history
     assert history[0].keys() == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
     best = min(history, key=lambda epoch: epoch["val_loss"])
     assert best["val_accuracy"] == 1
-    image_ids, labels, probabilities = predict_split(tail, features)
+    image_ids, labels, probabilities = predict_split(tail, feature_paths(features))
     assert image_ids == [f"{i}.jpg" for i in range(12)]
     assert labels.tolist() == LABELS.tolist()
     assert ((probabilities > 0.5) == LABELS).all()
@@ -232,117 +248,6 @@ def test_fitting_memorises_a_dozen_images_and_keeps_the_best_epoch(
     # The whole network has learnt them too.
     images = np.stack([IMAGES[i] for i in range(12)])
     assert ((predict(model, images) > 0.5) == LABELS).mean() > 0.9
-
-
-def test_training_stops_when_patience_is_over(weights: Path, features: Path, tmp_path: Path) -> None:
-    model = build_model(HEIGHT, WIDTH)
-    load_backbone(model, weights)
-
-    # A learning rate this small changes no float32 weight, and so the loss stays the same after the first epoch.
-    history = fit(tail_of(model, "mixed10"), features, tmp_path, epochs=9, learning_rate=1e-12, patience=2)
-
-    assert len(history) == 3
-
-
-def test_a_loss_that_is_nan_is_one_line(weights: Path, features: Path, tmp_path: Path) -> None:
-    model = build_model(HEIGHT, WIDTH)
-    load_backbone(model, weights)
-    model.get_layer("probabilities").bias.assign([np.nan, np.nan])
-
-    with pytest.raises(FacegenderError, match=r"lower train\.learning_rate"):
-        fit(tail_of(model, "mixed10"), features, tmp_path)
-
-
-INTERRUPTED_FIT = """
-import os, signal, sys
-from pathlib import Path
-import keras, tensorflow as tf
-from facegender.network.backbone import build_model, load_backbone, tail_of
-from facegender.network.features import feature_paths
-from facegender.network.training import best_epoch, digest_training, fit_tail
-
-weights, features, state, killed_after = sys.argv[1:]
-keras.utils.set_random_seed(1)
-tf.config.experimental.enable_op_determinism()
-model = build_model(90, 80, dropout=0.5, hidden_units=8)
-load_backbone(model, weights)
-tail, paths, reported = tail_of(model, "mixed10"), feature_paths(features), []
-
-def on_epoch(numbers):
-    reported.append(numbers)
-    # What a kill leaves behind while an epoch is being saved.
-    if len(reported) == int(killed_after):
-        Path(state, ".partial-epoch-0009").mkdir()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-settings = {"epochs": 4, "batch_size": 5, "learning_rate": 0.01, "schedule": "cosine", "monitor": "val_loss"}
-settings |= {"patience": 4, "seed": 1}
-history = fit_tail(tail, paths, paths, Path(state), **settings, on_epoch=on_epoch)
-assert reported == history, (reported, history)
-tail.save_weights(state + ".weights.h5")
-print(len(history), [epoch["learning_rate"] for epoch in history])
-"""
-
-
-def test_training_killed_halfway_or_at_the_end_resumes_to_the_same_weights(
-    weights: Path, features: Path, tmp_path: Path
-) -> None:
-    def fit(state: str, killed_after: int) -> subprocess.CompletedProcess[str]:
-        arguments = [str(weights), str(features), str(tmp_path / state), str(killed_after)]
-        command = [sys.executable, "-c", INTERRUPTED_FIT, *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-    undisturbed = fit("undisturbed", 0)
-    assert undisturbed.returncode == 0, undisturbed.stderr
-    # 0.01 * (1 + cos(pi * epoch / 4)) / 2 by hand.
-    assert undisturbed.stdout.splitlines()[-1] == "4 [0.01, 0.00853553, 0.005, 0.00146447]"
-    for killed_after in (2, 4):
-        state = f"killed after {killed_after}"
-        assert fit(state, killed_after).returncode == -signal.SIGKILL
-        assert len(list((tmp_path / state).glob("epoch-*"))) in (1, 2)
-
-        resumed = fit(state, 0)
-
-        assert resumed.returncode == 0, resumed.stderr
-        assert resumed.stdout.splitlines()[-1] == undisturbed.stdout.splitlines()[-1]
-        assert (tmp_path / f"{state}.weights.h5").read_bytes() == (tmp_path / "undisturbed.weights.h5").read_bytes()
-        epochs_trained = resumed.stdout.count("Epoch ")
-        assert epochs_trained == 4 - killed_after
-
-
-@pytest.mark.parametrize(
-    ("file", "content"), [("history.json", b""), ("history.json", b"[]"), ("tail.weights.h5", b"")]
-)
-def test_a_damaged_state_is_one_line(weights: Path, features: Path, tmp_path: Path, file: str, content: bytes) -> None:
-    model = build_model(HEIGHT, WIDTH)
-    load_backbone(model, weights)
-    tail = tail_of(model, "mixed10")
-    fit(tail, features, tmp_path)
-    (tmp_path / "state" / "epoch-0001" / file).write_bytes(content)
-
-    with pytest.raises(FacegenderError, match=r"epoch-0001: damaged training state; delete .*state and run"):
-        fit(tail, features, tmp_path)
-
-
-def test_the_best_epoch_is_the_first_with_the_lowest_loss_or_the_highest_accuracy() -> None:
-    losses, accuracies = (0.3, 0.1, 0.1, 0.2), (0.7, 0.8, 0.9, 0.9)
-    history = [{"val_loss": loss, "val_accuracy": share} for loss, share in zip(losses, accuracies, strict=True)]
-
-    assert best_epoch(history, "val_loss") == 2
-    assert best_epoch(history, "val_accuracy") == 3
-
-
-def test_a_training_state_belongs_to_one_set_of_files_and_settings(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.write_bytes(b"1")
-    second.write_bytes(b"2")
-    digest = digest_training([first, second], {"epochs": 2})
-
-    assert digest_training([first, second], {"epochs": 2}) == digest
-    assert digest_training([first, second], {"epochs": 3}) != digest
-    assert digest_training([first], {"epochs": 2}) != digest
-    second.write_bytes(b"3")
-    assert digest_training([first, second], {"epochs": 2}) != digest
 
 
 def test_a_model_file_has_the_same_bytes_in_every_process(model: keras.Model, weights: Path, tmp_path: Path) -> None:

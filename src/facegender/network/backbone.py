@@ -7,21 +7,30 @@ import keras
 POOLED = "pooled"
 """The layer that averages InceptionV3's last block over the image: 2,048 features."""
 
+LOGITS = "logits"
+"""The last layer with weights: two numbers whose softmax is P(No male), P(Male)."""
 
-def build_model(height: int, width: int, dropout: float = 0.0, hidden_units: int = 0) -> keras.Model:
+
+def build_model(
+    height: int, width: int, dropout: float = 0.0, hidden_units: int = 0, *, mirror: bool = False
+) -> keras.Model:
     """Build the whole network, from uint8 RGB (batch, height, width, 3) to P(No male), P(Male) (batch, 2).
 
     Pixels are scaled to [-1, 1] inside, as InceptionV3 expects. Batch normalisation is frozen, so that it uses its
-    stored statistics in training too. The weights are Keras's initial ones.
+    stored statistics in training too. The weights are Keras's initial ones. Under a mixed-precision policy, pixels are
+    scaled and logits computed in float32 all the same.
 
     Args:
         height: of the images, in pixels; at least 75.
         width: of the images, in pixels; at least 75.
         dropout: share of the pooled features that are dropped in training.
         hidden_units: units of a ReLU layer before the last layer; 0 for no such layer.
+        mirror: whether each image is also looked at left to right, and the logits of the two views are averaged. The
+            layers and their weights are the same.
     """
     image = keras.Input((height, width, 3), dtype="uint8", name="image")
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scaled")(image)
+    views = keras.ops.concatenate([image, keras.ops.flip(image, axis=2)], axis=0) if mirror else image
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scaled", dtype="float32")(views)
     backbone = keras.applications.InceptionV3(include_top=False, weights=None, input_tensor=scaled)
     for layer in normalisation_layers(backbone):
         layer.trainable = False
@@ -29,23 +38,48 @@ def build_model(height: int, width: int, dropout: float = 0.0, hidden_units: int
     if hidden_units:
         output = keras.layers.Dense(hidden_units, activation="relu", name="hidden")(output)
     output = keras.layers.Dropout(dropout, name="dropout")(output)
-    output = keras.layers.Dense(2, activation="softmax", name="probabilities")(output)
+    output = keras.layers.Dense(2, name=LOGITS, dtype="float32")(output)
+    if mirror:
+        output = keras.ops.mean(keras.ops.reshape(output, (2, -1, 2)), axis=0)
+    output = keras.layers.Softmax(name="probabilities", dtype="float32")(output)
     return keras.Model(image, output, name="gender")
 
 
-def cut_layer(trainable_from: str) -> str:
-    """Return the name of the trunk's last layer, for the first trained block `mixed3` … `mixed10`, or `head`."""
-    return POOLED if trainable_from == "head" else f"mixed{int(trainable_from.removeprefix('mixed')) - 1}"
+def with_mirror(model: keras.Model) -> keras.Model:
+    """Copy the whole network so that it averages the logits of an image and its mirror image."""
+    _, height, width, _ = model.input_shape
+    hidden = [layer.units for layer in model.layers if layer.name == "hidden"]
+    copy = build_model(height, width, model.get_layer("dropout").rate, sum(hidden), mirror=True)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def cut_layer(model: keras.Model, trainable_from: str) -> keras.layers.Layer:
+    """Return the trunk's last layer.
+
+    Args:
+        model: the whole network.
+        trainable_from: the first trained block, `mixed0` … `mixed10`, `head`, or `image`: the trunk is the image alone.
+    """
+    if trainable_from == "head":
+        return model.get_layer(POOLED)
+    if trainable_from == "image":
+        return model.get_layer("image")
+    number = int(trainable_from.removeprefix("mixed"))
+    if number:
+        return model.get_layer(f"mixed{number - 1}")
+    # Keras numbers pooling layers through the whole session. The blocks follow the second one (Szegedy et al., 2015).
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)][1]
 
 
 def trunk_of(model: keras.Model, trainable_from: str) -> keras.Model:
     """Return the frozen part, uint8 RGB images to features. It shares its layers with `model`."""
-    return keras.Model(model.input, model.get_layer(cut_layer(trainable_from)).output, name="trunk")
+    return keras.Model(model.input, cut_layer(model, trainable_from).output, name="trunk")
 
 
 def tail_of(model: keras.Model, trainable_from: str) -> keras.Model:
     """Return the trained part, features to probabilities. It shares its layers with `model`."""
-    return keras.Model(model.get_layer(cut_layer(trainable_from)).output, model.output, name="tail")
+    return keras.Model(cut_layer(model, trainable_from).output, model.output, name="tail")
 
 
 def backbone_of(model: keras.Model) -> keras.Model:

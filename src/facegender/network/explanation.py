@@ -37,7 +37,8 @@ def _relief(model: keras.Model, images: Pixels) -> npt.NDArray[np.float32]:
         logarithms = tf.math.log(tf.maximum(probabilities, np.finfo(np.float32).tiny))
         scores = logarithms[:, 1] - logarithms[:, 0]
     weights = tf.reduce_mean(tape.gradient(scores, activations), axis=(1, 2), keepdims=True)
-    return np.asarray(tf.reduce_sum(weights * activations, axis=-1))
+    # A network that also looks at mirror images has their activations after those of the images.
+    return np.asarray(tf.reduce_sum(weights * activations, axis=-1))[: len(images)]
 
 
 def _heat(relief: npt.NDArray[np.float32], images: Pixels) -> npt.NDArray[np.float32]:

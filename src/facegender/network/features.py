@@ -8,17 +8,18 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 import zstandard
 
 from facegender.data.images import Pixels, decode_image
-from facegender.data.shards import read_shard, shard_paths
+from facegender.data.shards import Record, read_shard, shard_paths
 from facegender.data.streams import read_ahead
 from facegender.errors import FacegenderError
 from facegender.files import whole_file
@@ -26,6 +27,9 @@ from facegender.imports import imported_files
 
 Engine = Callable[[Iterable[Pixels]], npt.NDArray[np.float32]]
 """Takes images uint8 RGB (height, width, 3), returns their features (images, …)."""
+
+IMAGE = "image"
+"""The cut at the image: there is no trunk, so no features are stored."""
 
 TRUNK_FILE = "trunk.json"
 """The file in a folder of feature shards that describes the trunk that computed them."""
@@ -35,7 +39,7 @@ class TrunkSpec(TypedDict):
     """The trunk that computed features.
 
     Attributes:
-        trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
+        trainable_from: the cut: `image`, `mixed0` … `mixed10`, or `head`.
         weights_md5: MD5 sum of models/backbone.weights.h5, as in dvc.lock.
         height: of the images, in pixels.
         width: of the images, in pixels.
@@ -55,12 +59,26 @@ class FeatureShard(NamedTuple):
     features: npt.NDArray[np.floating]
 
 
+class Examples(NamedTuple):
+    """What the tail takes for the images of one shard, in the shard's order.
+
+    Attributes:
+        image_ids: the images' ids.
+        labels: (n,).
+        inputs: features float16 (n, …), or images uint8 RGB (n, height, width, 3).
+    """
+
+    image_ids: list[str]
+    labels: npt.NDArray[np.int8]
+    inputs: npt.NDArray[Any]
+
+
 def compute_shard(shard: Path, engine: Engine) -> FeatureShard:
     """Compute the features (float32) of an image shard."""
     records = read_shard(shard)
     features = engine(decode_image(record.jpeg, record.image_id) for record in records)
     image_ids = np.array([record.image_id for record in records])
-    return FeatureShard(image_ids, np.array([record.label for record in records], np.int8), features)
+    return FeatureShard(image_ids, labels_of(records), features)
 
 
 def pack_shard(computed: FeatureShard, name: str | Path) -> bytes:
@@ -94,6 +112,36 @@ def load_shard(path: Path) -> FeatureShard:
 def feature_paths(*folders: str | Path) -> list[Path]:
     """List the feature shards in folders, ordered by name, so that the copies of a shard are next to it."""
     return sorted((path for folder in folders for path in Path(folder).glob("*.npz.zst")), key=lambda path: path.name)
+
+
+def tail_inputs(trunk: TrunkSpec, features: Sequence[str | Path], images: Sequence[str | Path]) -> list[Path]:
+    """List the shards that the tail is trained or evaluated on: those of images if there is no trunk.
+
+    Args:
+        trunk: of the tail.
+        features: folders of feature shards.
+        images: the folders of the image shards that they were computed from.
+    """
+    if trunk["trainable_from"] != IMAGE:
+        return feature_paths(*features)
+    return sorted((path for folder in images for path in shard_paths(folder)), key=lambda path: path.name)
+
+
+def load_inputs(path: Path) -> Examples:
+    """Read what the tail takes from a feature shard, or decode the images of an image shard."""
+    if path.suffix == ".zip":
+        records = read_shard(path)
+        # OpenCV releases the GIL, so threads are enough.
+        with ThreadPoolExecutor() as pool:
+            images = np.stack(list(pool.map(lambda record: decode_image(record.jpeg, record.image_id), records)))
+        return Examples([record.image_id for record in records], labels_of(records), images)
+    shard = load_shard(path)
+    return Examples(shard.image_ids.tolist(), shard.labels, shard.features)
+
+
+def labels_of(records: Sequence[Record]) -> npt.NDArray[np.int8]:
+    """Return the labels of records, (n,)."""
+    return np.array([record.label for record in records], np.int8)
 
 
 def read_trunk(folder: str | Path) -> TrunkSpec:
@@ -175,7 +223,7 @@ def digest_trunk(weights: Path, trainable_from: str, engine_name: str, engine_fi
 
     Args:
         weights: InceptionV3's, as the stage pretrained writes them.
-        trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
+        trainable_from: the cut: `mixed0` … `mixed10`, or `head`.
         engine_name: library and precision of the engine.
         engine_file: the module of the engine.
     """

@@ -13,7 +13,8 @@ from facegender.data.images import Pixels
 from facegender.data.streams import batched, read_ahead
 from facegender.errors import FacegenderError
 from facegender.evaluation.calibration import undo_temperature
-from facegender.network.features import feature_paths, load_shard
+from facegender.network.backbone import LOGITS
+from facegender.network.features import Examples, load_inputs
 
 _BATCH = 32
 _AGREEMENT = 0.02
@@ -40,28 +41,42 @@ def predict_logits(model: keras.Model, inputs: npt.NDArray[Any]) -> npt.NDArray[
 
 def divide_logits(model: keras.Model, temperature: float) -> None:
     """Change the last layer so that the network's logits are divided by a temperature."""
-    last = model.get_layer("probabilities")
+    last = model.get_layer(LOGITS)
     last.set_weights([weight / np.float32(temperature) for weight in last.get_weights()])
 
 
 def predict_split(
-    tail: keras.Model, features: str | Path
+    tail: keras.Model, shards: Iterable[Path]
 ) -> tuple[list[str], npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Return a split's image ids, labels (n,) and P(Male) (n,), with one shard in memory at a time."""
+    """Return a split's image ids, labels (n,) and P(Male) (n,), with one shard in memory at a time.
+
+    Args:
+        tail: takes what is in the shards.
+        shards: as `facegender.network.features.tail_inputs` lists them.
+    """
     image_ids: list[str] = []
     labels, probabilities = [], []
-    for shard in map(load_shard, feature_paths(features)):
-        image_ids += shard.image_ids.tolist()
-        labels.append(shard.labels)
-        probabilities.append(predict(tail, shard.features))
+    for examples in read_ahead(map(load_inputs, shards)):
+        image_ids += examples.image_ids
+        labels.append(examples.labels)
+        probabilities += [predict(tail, inputs) for inputs in _parts(examples)]
     return image_ids, np.concatenate(labels), np.concatenate(probabilities)
 
 
-def logits_of_split(tail: keras.Model, features: str | Path) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
-    """Return a split's labels (n,) and logits (n,), with one shard in memory at a time."""
-    shards = map(load_shard, feature_paths(features))
-    labels, logits = zip(*((shard.labels, predict_logits(tail, shard.features)) for shard in shards), strict=True)
+def logits_of_split(tail: keras.Model, shards: Iterable[Path]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+    """Return a split's labels (n,) and logits (n,), with one shard in memory at a time; see `predict_split`."""
+    labels, logits = [], []
+    for examples in read_ahead(map(load_inputs, shards)):
+        labels.append(examples.labels)
+        logits += [predict_logits(tail, inputs) for inputs in _parts(examples)]
     return np.concatenate(labels), np.concatenate(logits)
+
+
+def _parts(examples: Examples) -> list[npt.NDArray[Any]]:
+    """Split images, for which the whole network needs far more memory than the tail for features."""
+    if examples.inputs.dtype != np.uint8:
+        return [examples.inputs]
+    return [examples.inputs[start : start + _BATCH] for start in range(0, len(examples.inputs), _BATCH)]
 
 
 def check_agreement(

@@ -1,25 +1,29 @@
-"""Train the tail on features that are read shard by shard; training can resume after every epoch."""
+"""Train the tail, or the whole network, on batches that are read as needed; training can resume within an epoch."""
 
 import hashlib
 import json
 import math
 import shutil
 import sys
+import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from facegender.data.streams import read_ahead
 from facegender.errors import FacegenderError
 from facegender.files import whole_folder, write_json
-from facegender.imports import PACKAGE, imported_files
-from facegender.network.batches import Batch, ordered_batches, shuffled_batches
+from facegender.imports import imported_files
+from facegender.network.batches import Batch
 
 _DECIMALS = 8
 """Decimals of recorded losses and accuracies: float32 has no more."""
@@ -30,37 +34,89 @@ History = list[dict[str, float]]
 """For each epoch: loss, accuracy, val_loss, val_accuracy, learning_rate."""
 
 
-def fit_tail(
+class Recipe(NamedTuple):
+    """How to train.
+
+    Attributes:
+        epochs: maximum number of epochs.
+        learning_rate: Adam's highest learning rate.
+        schedule: `constant`, or `cosine`: after the warm-up, the rate falls with every step along half a cosine that
+            reaches 0 with the last step of the last epoch (Loshchilov and Hutter, SGDR, 2017, equation 5, without
+            restarts).
+        warmup_steps: the number of steps in which the rate rises from 0 to `learning_rate` in a straight line.
+        weight_decay: share of `learning_rate` by which each kernel shrinks in a step, apart from the gradient
+            (Loshchilov and Hutter, AdamW, 2019); biases do not shrink.
+        label_smoothing: the loss asks for a probability of 1 - label_smoothing / 2 of an image's label.
+        ema_momentum: the weights to validate and keep are an exponential moving average of those after each step, with
+            this momentum; 0 for the weights themselves.
+        monitor: the best epoch has the lowest `val_loss` or the highest `val_accuracy`. Losses include the smoothing.
+        patience: training stops after this many epochs without a better one.
+        seed: for dropout.
+    """
+
+    epochs: int
+    learning_rate: float
+    schedule: Schedule
+    warmup_steps: int
+    weight_decay: float
+    label_smoothing: float
+    ema_momentum: float
+    monitor: Monitor
+    patience: int
+    seed: int
+
+
+class TrainingBatches(NamedTuple):
+    """The batches of every epoch.
+
+    Attributes:
+        of_epoch: yields the batches of an epoch, counted from 0, without as many at its start as the second argument.
+        steps: the number of batches in an epoch.
+        class_weights: factors of the loss for No male and Male.
+    """
+
+    of_epoch: Callable[[int, int], Iterator[Batch]]
+    steps: int
+    class_weights: tuple[float, float]
+
+
+def balanced_weights(counts: tuple[int, int]) -> tuple[float, float]:
+    """Return factors that give both classes the same share of the loss, 1 on average over the images.
+
+    Args:
+        counts: images of No male and of Male.
+
+    Raises:
+        FacegenderError: there are no images of a class.
+    """
+    if not all(counts):
+        raise FacegenderError("data/partition/train.csv", "has images of one class only", "use another data set")
+    no_male, male = (sum(counts) / (2 * count) for count in counts)
+    return no_male, male
+
+
+def fit(
     tail: keras.Model,
-    train: Sequence[Path],
-    val: Sequence[Path],
+    train: TrainingBatches,
+    val: Callable[[], Iterator[Batch]],
+    recipe: Recipe,
     state: Path,
     *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    schedule: Schedule,
-    monitor: Monitor,
-    patience: int,
-    seed: int,
+    checkpoint_seconds: float,
     on_epoch: Callable[[dict[str, float]], None],
 ) -> History:
     """Train the tail with Adam and leave it with the weights of the best epoch.
 
+    Call it under the scope of the distribution strategy under which the tail was built.
+
     Args:
-        tail: features to probabilities (batch, 2); its weights are changed.
-        train: feature shards to train on.
-        val: feature shards to choose the epoch by.
-        state: folder for the last and the best epoch, from which a call with the same arguments resumes. The caller
-            deletes it when it is no longer needed.
-        epochs: maximum number of epochs.
-        batch_size: images per step.
-        learning_rate: Adam's learning rate in the first epoch.
-        schedule: `constant`, or `cosine`: each epoch has a lower rate, along half a cosine that would end at 0 after
-            `epochs` (Loshchilov and Hutter, SGDR, 2017, equation 5, without restarts).
-        monitor: the best epoch has the lowest `val_loss` or the highest `val_accuracy`.
-        patience: training stops after this many epochs without a better one.
-        seed: for the order of images and for dropout.
+        tail: features, or images, to probabilities (batch, 2); its weights are changed.
+        train: to train on.
+        val: yields batches to choose the epoch by.
+        recipe: how to train.
+        state: folder for the best epoch and the last checkpoint, from which a call with the same arguments resumes. The
+            caller deletes it when it is no longer needed.
+        checkpoint_seconds: the state is kept after every epoch, and within an epoch when this time has passed.
         on_epoch: called with the values of every epoch when it ends, and at the start for the epochs in `state`.
 
     Returns:
@@ -69,61 +125,135 @@ def fit_tail(
     Raises:
         FacegenderError: a loss is NaN or infinite, or `state` is damaged.
     """
-    history = _known_epochs(state)
+    history, skipped = _known_epochs(state)
     for numbers in history:
         on_epoch(numbers)
-    current_epoch = len(history)
+    # XLA does not support deterministic operations and is not always faster: benchmarks/tail_training.py.
+    tail.compile(
+        _optimizer(recipe, train.steps),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    if history or skipped:
+        tail.optimizer.build(tail.trainable_variables)
+        _load(tail, _last(state))
+    progress = _Progress(tail, train.steps, recipe, state, history, skipped, checkpoint_seconds, on_epoch)
+    averaging = [keras.callbacks.SwapEMAWeights()] if recipe.ema_momentum else []
+    while not _is_over(history, recipe):
+        # First the rest of an epoch that was interrupted.
+        first, last = len(history), len(history) + 1 if skipped else recipe.epochs
+        with warnings.catch_warnings():
+            # Keras warns when a stream of unknown length ends, as the validation images do.
+            warnings.filterwarnings("ignore", message="Your input ran out of data")
+            tail.fit(
+                _dataset(tail, partial(_of_epochs, train, first, last, skipped)),
+                validation_data=_dataset(tail, val),
+                class_weight=dict(enumerate(train.class_weights)) if set(train.class_weights) != {1.0} else None,
+                initial_epoch=first,
+                epochs=last,
+                # Without it, TensorFlow begins a step after the last one, which counts in the optimizer.
+                steps_per_epoch=train.steps - skipped,
+                # A progress bar on a terminal, a line per epoch in a log.
+                verbose=1 if sys.stdout.isatty() else 2,
+                callbacks=[*averaging, progress],
+            )
+        skipped = 0
+        # Keras ends with the averages in place of the weights.
+        _load(tail, _last(state))
+    _load(tail, _epoch_folder(state, best_epoch(history, recipe.monitor)))
+    if recipe.ema_momentum:
+        # Replaces the weights by their average.
+        tail.optimizer.finalize_variable_values(tail.trainable_variables)
+    return history
 
-    def begin(epoch: int, logs: dict[str, float] | None) -> None:
-        nonlocal current_epoch
-        current_epoch = epoch
-        # Keras does not save the state of random generators, so dropout is seeded again in every epoch.
-        for layer in tail.layers:
-            if isinstance(layer, keras.layers.Dropout) and layer.rate:
-                layer.seed_generator.state.assign(np.random.SeedSequence([seed, epoch]).generate_state(2))
 
-    def end(epoch: int, logs: dict[str, float]) -> None:
-        numbers = {**logs, "learning_rate": tail.optimizer.learning_rate}
+class _Progress(keras.callbacks.Callback):
+    """Makes every step independent of what ran before in this process, and keeps the state."""
+
+    def __init__(
+        self,
+        tail: keras.Model,
+        steps: int,
+        recipe: Recipe,
+        state: Path,
+        history: History,
+        skipped: int,
+        checkpoint_seconds: float,
+        on_epoch: Callable[[dict[str, float]], None],
+    ) -> None:
+        super().__init__()
+        self._tail, self._steps, self._recipe = tail, steps, recipe
+        self._state, self._history, self._skipped = state, history, skipped
+        self._checkpoint_seconds, self._on_epoch = checkpoint_seconds, on_epoch
+        self._dropouts = [layer for layer in tail.layers if isinstance(layer, keras.layers.Dropout) and layer.rate]
+        self._epoch, self._kept_at = 0, time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch = epoch
+        if self._skipped:
+            _restore_metrics(self._tail, _last(self._state))
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        # Keras does not save the state of random generators, so dropout is seeded again in every step.
+        for layer in self._dropouts:
+            seed = np.random.SeedSequence([self._recipe.seed, self._epoch, self._skipped + batch])
+            layer.seed_generator.state.assign(seed.generate_state(2))
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        done = self._skipped + batch + 1
+        if done < self._steps and time.monotonic() - self._kept_at >= self._checkpoint_seconds:
+            self._keep(done)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        numbers = {**(logs or {}), "learning_rate": self._tail.optimizer.learning_rate}
         if not all(math.isfinite(float(number)) for number in numbers.values()):
             raise FacegenderError(
                 f"train: epoch {epoch + 1}", "the loss is NaN or infinite", "lower train.learning_rate in params.yaml"
             )
         # Sorted as in the state's JSON, so that a resumed run logs the same columns in the same order.
-        history.append({name: round(float(number), _DECIMALS) for name, number in sorted(numbers.items())})
-        _keep(tail, history, monitor, state)
-        on_epoch(history[-1])
-        tail.stop_training = _is_over(history, epochs, monitor, patience)
+        self._history.append({name: round(float(number), _DECIMALS) for name, number in sorted(numbers.items())})
+        self._skipped = 0
+        self._keep(0)
+        self._on_epoch(self._history[-1])
+        self._tail.stop_training = _is_over(self._history, self._recipe)
 
-    # XLA does not support deterministic operations and is not always faster: benchmarks/tail_training.py.
-    tail.compile(
-        keras.optimizers.Adam(learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,
+    def _keep(self, steps: int) -> None:
+        """Save the state after the last epoch and `steps` steps of the next; delete all others but the best epoch's."""
+        last = _epoch_folder(self._state, len(self._history), steps)
+        with whole_folder(last) as partial:
+            # With Adam's moments and the moving average.
+            self._tail.save_weights(partial / "tail.weights.h5")
+            np.savez(partial / "metrics.npz", *(np.asarray(variable) for variable in self._tail.metrics_variables))
+            write_json(partial / "history.json", {"epochs": self._history, "steps": steps})
+        wanted = {last}
+        if self._history:
+            wanted.add(_epoch_folder(self._state, best_epoch(self._history, self._recipe.monitor)))
+        for folder in set(self._state.glob("epoch-*")) - wanted:
+            shutil.rmtree(folder)
+        self._kept_at = time.monotonic()
+
+
+def _of_epochs(train: TrainingBatches, first: int, last: int, skipped: int) -> Iterator[Batch]:
+    for epoch in range(first, last):
+        yield from train.of_epoch(epoch, skipped if epoch == first else 0)
+
+
+def _optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
+    rates = keras.optimizers.schedules.CosineDecay(
+        0.0 if recipe.warmup_steps else recipe.learning_rate,
+        max(1, recipe.epochs * steps_per_epoch - recipe.warmup_steps),
+        # The lowest rate, as a share of the highest.
+        alpha=1.0 if recipe.schedule == "constant" else 0.0,
+        warmup_target=recipe.learning_rate if recipe.warmup_steps else None,
+        warmup_steps=recipe.warmup_steps,
     )
-    if history:
-        tail.optimizer.build(tail.trainable_variables)
-        _load(tail, _weights(state, len(history)))
-    if not _is_over(history, epochs, monitor, patience):
-        with warnings.catch_warnings():
-            # Keras warns when a stream of unknown length ends, as each epoch here does.
-            warnings.filterwarnings("ignore", message="Your input ran out of data")
-            tail.fit(
-                _dataset(tail, lambda: shuffled_batches(train, batch_size, seed, current_epoch)),
-                validation_data=_dataset(tail, lambda: ordered_batches(val)),
-                initial_epoch=len(history),
-                epochs=epochs,
-                # A progress bar on a terminal, a line per epoch in a log.
-                verbose=1 if sys.stdout.isatty() else 2,
-                callbacks=[
-                    keras.callbacks.LearningRateScheduler(
-                        lambda epoch: scheduled_rate(learning_rate, schedule, epoch, epochs)
-                    ),
-                    keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_epoch_end=end),
-                ],
-            )
-    _load(tail, _weights(state, best_epoch(history, monitor)))
-    return history
+    averaging = {"use_ema": True, "ema_momentum": recipe.ema_momentum} if recipe.ema_momentum else {}
+    # Keras's Adam decays weights as AdamW does.
+    optimizer = keras.optimizers.Adam(rates, weight_decay=recipe.weight_decay or None, **averaging)
+    if recipe.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
 
 
 def best_epoch(history: History, monitor: Monitor) -> int:
@@ -132,65 +262,78 @@ def best_epoch(history: History, monitor: Monitor) -> int:
     return min(range(len(history)), key=lambda epoch: sign * history[epoch][monitor]) + 1
 
 
-def scheduled_rate(learning_rate: float, schedule: Schedule, epoch: int, epochs: int) -> float:
-    """Return the learning rate of an epoch, counted from 0."""
-    return learning_rate if schedule == "constant" else learning_rate * (1 + math.cos(math.pi * epoch / epochs)) / 2
+def digest_training(script: Path, inputs: Sequence[Path], settings: Mapping[str, Any]) -> str:
+    """Compute a digest of everything that determines the result of training: inputs, settings, code and libraries.
 
-
-def digest_training(files: Sequence[Path], settings: dict[str, Any]) -> str:
-    """Compute a digest of everything that determines the result of training: files, settings, code and libraries."""
-    sources = sorted(imported_files([Path(__file__), PACKAGE / "network/backbone.py"]))
-    parts = [hashlib.sha256(path.read_bytes()).digest() for path in (*sources, *files)]
+    Args:
+        script: that trains; with all that it imports from this package.
+        inputs: the files that it reads.
+        settings: as JSON can hold them.
+    """
+    files = (*sorted(imported_files([script])), *inputs)
+    parts = [hashlib.sha256(path.read_bytes()).digest() for path in files]
     parts.append(json.dumps(settings, sort_keys=True).encode())
-    parts += [f"{name}=={version(name)}".encode() for name in ("keras", "numpy", "tensorflow")]
+    names = ("keras", "numpy", "opencv-python-headless", "tensorflow")
+    parts += [f"{name}=={version(name)}".encode() for name in names]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-def _is_over(history: History, epochs: int, monitor: Monitor, patience: int) -> bool:
-    return bool(history) and (len(history) >= epochs or len(history) - best_epoch(history, monitor) >= patience)
+def _is_over(history: History, recipe: Recipe) -> bool:
+    since_best = len(history) - best_epoch(history, recipe.monitor) if history else 0
+    return len(history) >= recipe.epochs or since_best >= recipe.patience
 
 
-def _weights(state: Path, epoch: int) -> Path:
-    return state / f"epoch-{epoch:04}" / "tail.weights.h5"
+def _epoch_folder(state: Path, epoch: int, steps: int = 0) -> Path:
+    """Return the folder of the state after so many epochs and steps of the next; names sort by time."""
+    return state / (f"epoch-{epoch:04}" + (f"-step-{steps:07}" if steps else ""))
 
 
-def _known_epochs(state: Path) -> History:
-    folders = sorted(state.glob("epoch-*"))
-    if not folders:
-        return []
+def _last(state: Path) -> Path:
+    return max(state.glob("epoch-*"), default=_epoch_folder(state, 0))
+
+
+def _known_epochs(state: Path) -> tuple[History, int]:
+    """Return the history of all complete epochs, and the number of steps of the next that are done."""
+    folder = _last(state)
+    if not folder.exists():
+        return [], 0
     try:
-        history: History = json.loads((folders[-1] / "history.json").read_text(encoding="utf-8"))["epochs"]
+        content = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+        return content["epochs"], content["steps"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(folders[-1]) from error
-    return history
+        raise _damaged(folder) from error
 
 
-def _load(tail: keras.Model, weights: Path) -> None:
+def _load(tail: keras.Model, folder: Path) -> None:
     try:
-        tail.load_weights(weights)
+        tail.load_weights(folder / "tail.weights.h5")
     except (OSError, ValueError, KeyError) as error:
-        raise _damaged(weights.parent) from error
+        raise _damaged(folder) from error
 
 
-def _damaged(epoch: Path) -> FacegenderError:
-    return FacegenderError(epoch, "damaged training state", f"delete {epoch.parent} and run: dvc repro")
+def _restore_metrics(tail: keras.Model, folder: Path) -> None:
+    """Set the sums of loss and accuracy over the epoch so far."""
+    # Keras makes the variables with the first batch.
+    tail.test_on_batch(np.zeros((1, *tail.input_shape[1:])), np.eye(2)[:1])
+    try:
+        with np.load(folder / "metrics.npz") as sums:
+            for variable, name in zip(tail.metrics_variables, sums.files, strict=True):
+                variable.assign(sums[name])
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise _damaged(folder) from error
 
 
-def _keep(tail: keras.Model, history: History, monitor: Monitor, state: Path) -> None:
-    """Save the epoch that just ended, with Adam's moments, and delete all others except the best."""
-    last = _weights(state, len(history)).parent
-    with whole_folder(last) as partial:
-        tail.save_weights(partial / "tail.weights.h5")
-        write_json(partial / "history.json", {"epochs": history})
-    for folder in state.glob("epoch-*"):
-        if folder not in (last, _weights(state, best_epoch(history, monitor)).parent):
-            shutil.rmtree(folder)
+def _damaged(folder: Path) -> FacegenderError:
+    return FacegenderError(folder, "damaged training state", f"delete {folder.parent} and run: dvc repro")
 
 
 def _dataset(tail: keras.Model, batches: Callable[[], Iterator[Batch]]) -> tf.data.Dataset:
-    signature = (
-        tf.TensorSpec((None, *tail.input_shape[1:]), tf.float16),
-        tf.TensorSpec((None,), tf.int8),
-    )
+    inputs = tf.TensorSpec((None, *tail.input_shape[1:]), tf.uint8 if tail.input.dtype == "uint8" else tf.float16)
+    signature = (inputs, tf.TensorSpec((None, 2), tf.float32))
+
+    def with_shares() -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.float32]]]:
+        for images, labels in batches():
+            yield images, np.eye(2, dtype=np.float32)[labels]
+
     # With deterministic operations, tf.data does not prepare a batch during the previous step.
-    return tf.data.Dataset.from_generator(lambda: read_ahead(batches()), output_signature=signature)
+    return tf.data.Dataset.from_generator(lambda: read_ahead(with_shares()), output_signature=signature)

@@ -1,4 +1,4 @@
-"""Batches of features for training."""
+"""Batches of features and images for training."""
 
 import weakref
 from collections import Counter
@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facegender.network import batches
-from facegender.network.batches import MIXED_SHARDS, ordered_batches, shuffled_batches
+from facegender.data.images import Pixels
+from facegender.data.shards import Record, shard_paths, write_shard
+from facegender.network import batches, features
+from facegender.network.batches import MIXED_SHARDS, feature_batches, image_batches, ordered_batches, steps_per_epoch
 from facegender.network.features import FeatureShard
 
 
@@ -26,11 +28,12 @@ def fake_shards(patch: pytest.MonkeyPatch, sizes: list[int]) -> list[Path]:
         )
 
     patch.setattr(batches, "load_shard", load)
+    patch.setattr(features, "load_shard", load)
     return [Path(str(number)) for number in range(len(sizes))]
 
 
 def epoch_order(paths: list[Path], batch_size: int, seed: int, epoch: int) -> list[int]:
-    return [int(image) for batch, _ in shuffled_batches(paths, batch_size, seed, epoch) for image in batch[:, 0]]
+    return [int(image) for batch, _ in feature_batches(paths, batch_size, seed, epoch) for image in batch[:, 0]]
 
 
 @given(
@@ -44,7 +47,7 @@ def test_every_image_comes_at_most_once_and_less_than_a_batch_is_left_out(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         paths = fake_shards(patch, sizes)
-        batches = list(shuffled_batches(paths, batch_size, seed, epoch))
+        batches = list(feature_batches(paths, batch_size, seed, epoch))
 
     images = [int(image) for batch, _ in batches for image in batch[:, 0]]
     assert len(set(images)) == len(images)
@@ -88,7 +91,7 @@ def test_batches_mix_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     # As shards and their copies: without mixing, a batch of 20 would be one shard.
     paths = fake_shards(monkeypatch, [20] * 8)
 
-    batches = [batch[:, 0].astype(int) // 20 for batch, _ in shuffled_batches(paths, 20, seed=1, epoch=0)]
+    batches = [batch[:, 0].astype(int) // 20 for batch, _ in feature_batches(paths, 20, seed=1, epoch=0)]
 
     assert len(batches) == 8
     # 20 of 80 images come from fewer than three of four shards with probability 6 * C(40, 20) / C(80, 20) < 3e-7.
@@ -119,11 +122,11 @@ def test_shards_are_read_once_and_few_stay_in_memory(monkeypatch: pytest.MonkeyP
         reads[path] += 1
         shard = load(path)
         loaded.append(weakref.ref(shard.features))
-        alive.append(sum(features() is not None for features in loaded))
+        alive.append(sum(array() is not None for array in loaded))
         return shard
 
     monkeypatch.setattr(batches, "load_shard", tracked_load)
-    for _ in shuffled_batches(paths, 7, seed=1, epoch=0):
+    for _ in feature_batches(paths, 7, seed=1, epoch=0):
         pass
 
     assert max(alive) == MIXED_SHARDS
@@ -140,9 +143,64 @@ def test_nothing_is_read_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) ->
         return load(path)
 
     monkeypatch.setattr(batches, "load_shard", noted_load)
-    next(shuffled_batches(paths, 5, seed=1, epoch=0))
+    next(feature_batches(paths, 5, seed=1, epoch=0))
 
     assert len(reads) == MIXED_SHARDS
+
+
+@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=11), batch_size=st.integers(1, 12), data=st.data())
+def test_an_epoch_continues_after_the_batches_that_are_done(
+    sizes: list[int], batch_size: int, data: st.DataObject
+) -> None:
+    steps = steps_per_epoch(sum(sizes), batch_size)
+    done = data.draw(st.integers(0, steps))
+    with pytest.MonkeyPatch.context() as patch:
+        paths = fake_shards(patch, sizes)
+        whole = [batch.tolist() for batch, _ in feature_batches(paths, batch_size, 1, 2)]
+        rest = [batch.tolist() for batch, _ in feature_batches(paths, batch_size, 1, 2, done)]
+
+    assert len(whole) == steps
+    assert rest == whole[done:]
+
+
+@pytest.fixture
+def image_shards(tmp_path: Path) -> list[Path]:
+    """Return three shards of 20 records whose JPEG is the image's number."""
+    for number in range(3):
+        images = range(20 * number, 20 * number + 20)
+        records = [Record(f"{image}.jpg", image % 2, str(image).encode()) for image in images]
+        write_shard(tmp_path / f"{number:05}.zip", records)
+    return shard_paths(tmp_path)
+
+
+def numbered(record: Record, epoch: int) -> Pixels:
+    """Stand in for decoding: two pixels with the image's number and the epoch."""
+    return np.array([[[int(record.jpeg)], [epoch]]], np.uint8)
+
+
+def test_images_come_shuffled_with_their_labels_and_the_epoch(image_shards: list[Path]) -> None:
+    batches = list(image_batches(image_shards, 8, seed=1, epoch=3, to_pixels=numbered))
+
+    assert [images.shape for images, _ in batches] == [(8, 1, 2, 1)] * 7
+    order = [int(image) for images, _ in batches for image in images[:, 0, 0, 0]]
+    assert len(set(order)) == 56
+    assert order != sorted(order)
+    assert {int(epoch) for images, _ in batches for epoch in images[:, 0, 1, 0]} == {3}
+    assert [int(label) for _, labels in batches for label in labels] == [image % 2 for image in order]
+
+
+def test_images_that_are_done_are_not_decoded(image_shards: list[Path]) -> None:
+    decoded = []
+
+    def noted(record: Record, epoch: int) -> Pixels:
+        decoded.append(record.image_id)
+        return numbered(record, epoch)
+
+    whole = [images.tolist() for images, _ in image_batches(image_shards, 8, 1, 0, to_pixels=numbered)]
+    rest = [images.tolist() for images, _ in image_batches(image_shards, 8, 1, 0, 5, to_pixels=noted)]
+
+    assert rest == whole[5:]
+    assert len(decoded) == 16
 
 
 def test_ordered_batches_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def make_engine(name: str, weights: Path, trainable_from: str, networks: Path) -
     Args:
         name: as `choose_engine` returns it.
         weights: InceptionV3's, as the stage pretrained writes them.
-        trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
+        trainable_from: the cut: `mixed0` … `mixed10`, or `head`.
         networks: folder in .cache for this trunk, translated for OpenVINO.
     """
     if name == OPENVINO:

@@ -43,7 +43,7 @@ class OpenVinoEngine:
 
         Args:
             weights: InceptionV3's, as the stage pretrained writes them.
-            trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
+            trainable_from: the cut: `mixed0` … `mixed10`, or `head`.
             networks: a direct child of a part of .cache, for the translated network of this trunk.
         """
         self._weights = weights

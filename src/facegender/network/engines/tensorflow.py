@@ -1,11 +1,9 @@
 """The engine that runs the frozen trunk in TensorFlow, for GPUs. Importing it loads TensorFlow, which takes seconds."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -13,6 +11,7 @@ import tensorflow as tf
 from facegender.data.images import Pixels
 from facegender.data.streams import batched, read_ahead
 from facegender.network.backbone import build_model, load_backbone, trunk_of
+from facegender.network.devices import dtype_policy
 
 _BATCH = 50
 """Half a shard, so that only a split's last batch is padded."""
@@ -50,7 +49,7 @@ class TensorFlowEngine:
 
         Args:
             weights: InceptionV3's, as the stage pretrained writes them.
-            trainable_from: the cut: `mixed3` … `mixed10`, or `head`.
+            trainable_from: the cut: `mixed0` … `mixed10`, or `head`.
             policy: Keras's name of the precision: `float32` or `mixed_float16`.
         """
         self._weights = weights
@@ -78,7 +77,7 @@ class TensorFlowEngine:
         return np.concatenate(outputs).astype(np.float32)
 
     def _build(self, height: int, width: int) -> Callable[[Pixels], Any]:
-        with _dtype_policy(self._policy):
+        with dtype_policy(self._policy):
             model = build_model(height, width)
             load_backbone(model, self._weights)
             trunk = trunk_of(model, self._trainable_from)
@@ -88,14 +87,3 @@ class TensorFlowEngine:
             lambda batch: trunk(batch, training=False), input_signature=signature, autograph=False
         )
         return compute
-
-
-@contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
-    """Set the precision of the layers that Keras builds inside the block."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
