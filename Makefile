@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-fast lint lock-fresh app sweep check-params validate-model lock
+.PHONY: help repro test test-fast lint lock-fresh app sweep seeds check-params validate-model lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,16 @@ sweep: check-params ## Run an experiment for every combination of CUTS, COPIES a
 	done; done; done
 	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|.*(trainable_from|copies|yaml:train.learning_rate|after)' \
 		--sort-by metrics/calibrate.json:$(SORT_BY)
+
+# partition.seed stays the same, so all experiments have the same test images.
+N ?= 3
+
+seeds: check-params ## Run an experiment for each of N seeds, and show how much the metrics vary
+	@for seed in $$(seq 120 $$((119 + $(N)))); do \
+		if dvc exp list --name-only | grep -qx seed-$$seed; then echo "seed-$$seed: already run on this commit"; continue; fi; \
+		dvc exp run --name seed-$$seed -S train.seed=$$seed -S augment.seed=$$seed || exit 1; \
+	done
+	@facegender seeds
 
 # DVC ignores unknown keys while nothing is stale.
 check-params: $(VENV)/installed ## Check params.yaml

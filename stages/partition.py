@@ -1,4 +1,4 @@
-"""Stage partition: sample balanced train, val and test splits, or list all images of a further test set."""
+"""Stage partition: take train, val and test splits from their partitions, or list all images of a further test set."""
 
 import sys
 

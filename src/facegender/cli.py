@@ -228,6 +228,14 @@ def compare_command(
         print(comparison_markdown(comparison, old, new or "this folder"), end="")
 
 
+@app.command("seeds")
+def seeds_command() -> None:
+    """Show how much the metrics vary with the seed, over the experiments of `make seeds`."""
+    from facegender.repository.seeds import seed_experiments, shown_experiments, spread_markdown
+
+    print(spread_markdown(seed_experiments(shown_experiments())), end="")
+
+
 @app.command("gate")
 def gate_command(
     asked: Annotated[

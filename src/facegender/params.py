@@ -15,10 +15,12 @@ def _mistake(what: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("mistake", "{what}", {"what": what, "remedy": remedy})
 
 
-def _even(count: int) -> int:
-    if count % 2:
-        raise _mistake("odd, but half of a split is Male and half No male", f"use {count + 1}")
-    return count
+def _images(images: Any) -> Any:
+    whole = isinstance(images, int) and not isinstance(images, bool)
+    if images == "all" or (whole and images >= 2 and images % 2 == 0):
+        return images
+    near = f"{images + 1}, half Male and half No male" if whole and images > 0 else "such a number"
+    raise _mistake("not an even number of at least 2 or the word all", f"use {near}, or all")
 
 
 def _weights(weights: Any) -> Any:
@@ -48,7 +50,7 @@ RESERVED_NAMES = ("train", "train_copies", "val", "test")
 """The other names in data/preprocessed and data/features, which a further test set must not have."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Count = Annotated[int, Field(ge=2), AfterValidator(_even)]
+Images = Annotated[int | Literal["all"], BeforeValidator(_images)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 PathText = Annotated[str, Field(min_length=1)]
@@ -84,11 +86,11 @@ class Eda(_Group):
 
 
 class Partition(_Group):
-    """Images per split, half of them of each class."""
+    """Images per split: a number, half of them of each class, or all of the official partition."""
 
-    train: Count
-    val: Count
-    test: Count
+    train: Images
+    val: Images
+    test: Images
     seed: Seed
 
 

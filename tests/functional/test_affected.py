@@ -34,7 +34,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     # Identities are a column of the partition tables; they do not change an image's bytes and label.
     "dataset.identities": ("copy/identity_CelebA.txt", {"partition"} | PREPROCESS | END),
     "eda.examples": (5, {"eda"} | REPORT),
-    "partition.train": (42, {"partition", "preprocess@train", "features@train", "baseline"} | AUGMENT),
+    "partition.train": ("all", {"partition", "preprocess@train", "features@train", "baseline"} | AUGMENT),
     "partition.val": (14, {"partition", "preprocess@val", "features@val"} | TRAIN),
     "partition.test": (14, {"partition", "preprocess@test", "features@test", "baseline"} | END),
     "partition.seed": (121, PARTITION),

@@ -71,6 +71,12 @@ def test_an_unknown_key_is_named_with_its_nearest(tmp_path: Path, key: str, near
     ("key", "value"),
     [
         ("partition__train", 601),
+        ("partition__train", "al"),
+        ("partition__val", "All"),
+        ("partition__val", "600"),
+        ("partition__test", None),
+        ("partition__test", ["all"]),
+        ("partition__seed", "all"),
         ("partition__val", -2),
         ("partition__test", 0),
         ("partition__seed", "120"),
@@ -112,8 +118,21 @@ def test_a_wrong_value_is_named_in_one_line(tmp_path: Path, key: str, value: Any
 
 
 def test_an_odd_count_suggests_an_even_one(tmp_path: Path) -> None:
-    with pytest.raises(FacegenderError, match="half No male; use 602"):
+    with pytest.raises(FacegenderError, match=r"; use 602, half Male and half No male, or all$"):
         load_params(write(tmp_path, partition__train=601))
+
+
+@pytest.mark.parametrize("key", ["train", "val", "test"])
+def test_a_split_has_an_even_count_or_all_images(tmp_path: Path, key: str) -> None:
+    for images in (2, 162770, "all"):
+        assert getattr(load_params(write(tmp_path, **{f"partition__{key}": images})).partition, key) == images
+
+    path = write(tmp_path, **{f"partition__{key}": "al"})
+    with pytest.raises(FacegenderError) as caught:
+        load_params(path)
+    assert str(caught.value) == (
+        f"{path}: partition.{key} is 'al': not an even number of at least 2 or the word all; use such a number, or all"
+    )
 
 
 def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:

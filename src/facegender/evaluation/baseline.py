@@ -23,6 +23,10 @@ _LEAST_EPOCHS = 20
 _LEARNING_RATE = 1e-3
 """With averaged weights. On 4,000 CelebA images, it validates as well as a solver that holds all images as float64."""
 
+_CONSTANT = 5
+"""A column with this value takes the place of scikit-learn's intercept, which averaging resets to 0 in every
+partial_fit. It is large enough that the penalty hardly affects the column's weight."""
+
 _BLOCK = 500
 """Images held as float32 at a time."""
 
@@ -43,12 +47,15 @@ class Baseline:
 
     def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return P(Male), float32 (n,), for rows of `grey_pixels`, uint8 (n, 1044)."""
-        blocks = [self._classifier.predict_proba(self._scaler.transform(block))[:, 1] for block in _blocks(pixels)]
+        blocks = [self._classifier.predict_proba(_inputs(self._scaler, block))[:, 1] for block in _blocks(pixels)]
         return np.concatenate(blocks).astype(np.float32)
 
 
 def fit_baseline(pixels: NDArray[np.uint8], labels: NDArray[np.integer]) -> Baseline:
     """Fit a logistic regression on standardised pixels, by averaged stochastic gradient descent.
+
+    The classes are not weighted: where they differ in size, weights that balance them would make the baseline easier to
+    beat (accuracy 0.891 instead of 0.897 on 4,640 CelebA test images, after 37,540 training images, 45% of them Male).
 
     Args:
         pixels: uint8 (n, 1044), rows of `grey_pixels`.
@@ -73,6 +80,7 @@ def fit_baseline(pixels: NDArray[np.uint8], labels: NDArray[np.integer]) -> Base
         learning_rate="constant",
         eta0=_LEARNING_RATE,
         average=True,
+        fit_intercept=False,
         random_state=0,
     )
     generator = np.random.default_rng(0)
@@ -80,13 +88,18 @@ def fit_baseline(pixels: NDArray[np.uint8], labels: NDArray[np.integer]) -> Base
         order = generator.permutation(len(labels))
         for start in range(0, len(order), _BLOCK):
             chosen = order[start : start + _BLOCK]
-            classifier.partial_fit(scaler.transform(_scaled(pixels[chosen])), labels[chosen], classes=[0, 1])
+            classifier.partial_fit(_inputs(scaler, _scaled(pixels[chosen])), labels[chosen], classes=[0, 1])
     return Baseline(scaler, classifier)
 
 
 def _blocks(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
     for start in range(0, len(pixels), _BLOCK):
         yield _scaled(pixels[start : start + _BLOCK])
+
+
+def _inputs(scaler: StandardScaler, block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Standardise pixels, float32 (n, 1044), and add a constant column, float32 (n, 1045)."""
+    return np.pad(scaler.transform(block), ((0, 0), (0, 1)), constant_values=_CONSTANT)
 
 
 def _scaled(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -36,7 +36,7 @@ def describe(imported: Imported) -> str:
         "Replace `dataset` in params.yaml with:",
         "",
         block,
-        f"and set at most these counts, half of each class, under `partition`: {{{most}}}",
+        f"and set at most these counts, half of each class, under `partition`: {{{most}}}, or all for every image",
         "",
     ]
     if inside:

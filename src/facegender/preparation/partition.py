@@ -1,13 +1,17 @@
-"""Tables of images to use: balanced, seeded samples of CelebA's official partitions, or all images of a data set."""
+"""Tables of images to use: balanced, seeded samples or all images of CelebA's official partitions, or of a data set."""
 
 import hashlib
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from facegender.data.celeba import CLASSES, IMAGE_ID, LABEL, PARTITIONS
 from facegender.errors import FacegenderError, FacegenderErrors
+
+Images = int | Literal["all"]
+"""How many images of an official partition: an even number, half of each class, or every image."""
 
 
 def drop_shared_identities(annotations: pd.DataFrame) -> pd.DataFrame:
@@ -30,23 +34,25 @@ def drop_shared_identities(annotations: pd.DataFrame) -> pd.DataFrame:
     return annotations[annotations["partition"] == annotations["identity"].map(home)]
 
 
-def sample_splits(annotations: pd.DataFrame, counts: Mapping[str, int], seed: int) -> dict[str, pd.DataFrame]:
-    """Sample each split from its official partition, half Male and half No male, without replacement.
+def sample_splits(annotations: pd.DataFrame, counts: Mapping[str, Images], seed: int) -> dict[str, pd.DataFrame]:
+    """Take each split from its official partition: a sample, half Male and half No male, or all images.
 
-    An image's rank in its split and class is a hash of the seed and its id. So the sample does not depend on the row
-    order or on the other splits, and a larger sample begins with the smaller one.
+    Images are ordered by a hash of the seed and their id. So a split does not depend on the row order or on the other
+    splits. A sample takes the first images of each class in turn, so a larger sample begins with the smaller one.
+    `all` does not begin with a sample: it ignores the classes, so that they are mixed throughout the split in the
+    proportion that they have in the partition.
 
     Args:
         annotations: columns `Male` (0, 1), `partition` (0, 1, 2) and perhaps `identity` (int); index `image_id` (str).
-        counts: images of train, val and test; even.
+        counts: images of train, val and test. No split has an image that `drop_shared_identities` drops.
         seed: in [0, 2**64).
 
     Returns:
-        A table per split with the columns `image_id` (str), `label` (int64: 0 No male, 1 Male, alternating) and, if
-        the annotations have it, `identity` (int64).
+        A table per split with the columns `image_id` (str), `label` (int64: 0 No male, 1 Male; alternating in a
+        sample) and, if the annotations have it, `identity` (int64).
 
     Raises:
-        FacegenderError: a partition has fewer images of a class than are needed.
+        FacegenderError: a partition has fewer images of a class than are needed; `all` needs both classes.
     """
     annotations = drop_shared_identities(annotations)
     pools = {
@@ -57,7 +63,7 @@ def sample_splits(annotations: pd.DataFrame, counts: Mapping[str, int], seed: in
         for split, number in PARTITIONS.items()
     }
     _check_enough(pools, counts)
-    chosen = {split: _alternate([_rank(pool, seed) for pool in pools[split]], counts[split]) for split in PARTITIONS}
+    chosen = {split: _choose(pools[split], counts[split], seed) for split in PARTITIONS}
     return {split: _table(annotations.loc[image_ids]) for split, image_ids in chosen.items()}
 
 
@@ -89,30 +95,35 @@ def _table(annotations: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _check_enough(pools: Mapping[str, list[pd.Index]], counts: Mapping[str, int]) -> None:
+def _check_enough(pools: Mapping[str, list[pd.Index]], counts: Mapping[str, Images]) -> None:
     errors = []
     for split in PARTITIONS:
+        count = counts[split]
+        needed = 1 if count == "all" else count // len(CLASSES)
         most = len(CLASSES) * min(map(len, pools[split]))
         remedy = f"lower it to {most}" if most else f"add images to the official partition {split}"
         errors += [
             FacegenderError(
                 f"partition.{split}",
-                f"{counts[split] // 2} images of class {name} needed, {len(pool)} available",
+                f"{needed} image{'s' * (needed > 1)} of class {name} needed, {len(pool)} available",
                 remedy,
             )
             for name, pool in zip(CLASSES, pools[split], strict=True)
-            if len(pool) < counts[split] // 2
+            if len(pool) < needed
         ]
     if errors:
         raise FacegenderErrors(errors)
+
+
+def _choose(pool: list[pd.Index], count: Images, seed: int) -> list[str]:
+    """Return the ids of a split in order, from the ids of each class."""
+    if count == "all":
+        return _rank(pool[0].append(pool[1:]), seed)
+    ranked = [_rank(image_ids, seed)[: count // len(CLASSES)] for image_ids in pool]
+    return [image_id for pair in zip(*ranked, strict=True) for image_id in pair]
 
 
 def _rank(image_ids: pd.Index, seed: int) -> list[str]:
     key = seed.to_bytes(8, "little")
     # If two hashes are equal, the ids themselves decide.
     return sorted(image_ids, key=lambda name: (hashlib.blake2b(name.encode(), digest_size=8, key=key).digest(), name))
-
-
-def _alternate(ranked: list[list[str]], count: int) -> list[str]:
-    half = count // len(CLASSES)
-    return [image_id for pair in zip(*(names[:half] for names in ranked), strict=True) for image_id in pair]

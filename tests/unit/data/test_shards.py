@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facegender.data import shards
-from facegender.data.shards import SHARD_SIZE, Record, read_records, read_shard, shard_paths, write_shard, write_shards
+from facegender.data.shards import (
+    SHARD_SIZE,
+    Record,
+    count_labels,
+    read_records,
+    read_shard,
+    shard_paths,
+    write_shard,
+    write_shards,
+)
 
 # Letters of all scripts, spaces and signs; lists.py refuses ids with a slash or backslash.
 NAMES = st.text(
@@ -79,6 +88,34 @@ def test_shards_are_full_except_the_last(tmp_path: Path, count: int, sizes: list
     assert [path.name for path in paths] == [f"{number:05}.zip" for number in range(len(sizes))]
     assert [len(read_shard(path)) for path in paths] == sizes
     assert list(read_records(tmp_path)) == numbered(count)
+
+
+def test_the_images_of_each_class_are_counted_over_all_shards(tmp_path: Path) -> None:
+    # Every third image is Male, in shards of 100, 100 and 7: numbers 0, 3 … 204.
+    records = [record._replace(label=int(number % 3 == 0)) for number, record in enumerate(numbered(207))]
+    write_shards(tmp_path, records)
+
+    assert count_labels(shard_paths(tmp_path)) == (138, 69)
+    assert count_labels(shard_paths(tmp_path)[2:]) == (5, 2)
+    assert count_labels([]) == (0, 0)
+
+
+@given(records=RECORDS)
+def test_the_classes_are_counted_whatever_the_images_are_called(
+    tmp_path_factory: pytest.TempPathFactory, records: list[Record]
+) -> None:
+    path = tmp_path_factory.mktemp("count") / "shard.zip"
+    write_shard(path, [record._replace(image_id=f"Male {record.image_id}") for record in records])
+
+    males = sum(record.label for record in records)
+    assert count_labels([path]) == (len(records) - males, males)
+
+
+def test_the_images_are_not_read_to_count_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_shard(tmp_path / "shard.zip", numbered(5))
+    monkeypatch.delattr(zipfile.ZipFile, "open")
+
+    assert count_labels([tmp_path / "shard.zip"]) == (3, 2)
 
 
 def test_bytes_do_not_depend_on_the_date_or_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,22 @@ def test_its_probabilities_are_close_to_an_exact_solver() -> None:
     assert log_loss(unseen_labels, found) < log_loss(unseen_labels, expected) + 0.01
 
 
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_it_learns_how_many_images_are_male(share: float) -> None:
+    # Only 10 pixels differ, so that many images are ambiguous, and the share of Male images decides on them.
+    pixels, labels = _faces(6000, seed=1, difference=40)
+    pixels[:, 10:] = 127
+    kept = np.concatenate(
+        [np.flatnonzero(labels == label)[: round(2000 * of_class)] for label, of_class in enumerate([1 - share, share])]
+    )
+    exact = make_pipeline(StandardScaler(), LogisticRegression(C=0.03)).fit(pixels[kept] / 255, labels[kept])
+
+    found = fit_baseline(pixels[kept], labels[kept]).predict(pixels[kept])
+
+    assert found.mean() == pytest.approx(share, abs=0.03)
+    assert np.abs(found - exact.predict_proba(pixels[kept] / 255)[:, 1]).mean() < 0.03
+
+
 def test_a_constant_pixel_gives_finite_probabilities() -> None:
     pixels, labels = _faces(100, seed=1)
     pixels[:, 500] = 127

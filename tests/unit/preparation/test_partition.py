@@ -1,4 +1,4 @@
-"""Balanced samples of the official partitions, and tables of all images."""
+"""Balanced samples of the official partitions, whole partitions, and tables of all images."""
 
 import hashlib
 from pathlib import Path
@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from facegender.data.celeba import PARTITIONS
 from facegender.errors import FacegenderError
-from facegender.preparation.partition import all_rows, drop_shared_identities, sample_splits
+from facegender.preparation.partition import Images, all_rows, drop_shared_identities, sample_splits
 from stages.partition import main
 
-COUNTS = {"train": 20, "val": 10, "test": 12}
+COUNTS: dict[str, Images] = {"train": 20, "val": 10, "test": 12}
+ALL: dict[str, Images] = dict.fromkeys(PARTITIONS, "all")
 
 
 def annotations_of(images: int = 300, identities: int | None = None) -> pd.DataFrame:
@@ -38,7 +39,7 @@ def test_splits_are_balanced_at_every_even_prefix_and_come_from_their_partition(
     for split, table in splits.items():
         assert list(table.columns) == ["image_id", "label"]
         assert len(table) == COUNTS[split]
-        assert list(table["label"]) == [0, 1] * (COUNTS[split] // 2)
+        assert list(table["label"]) == [0, 1] * (len(table) // 2)
         rows = annotations.loc[table["image_id"]]
         assert list(rows["Male"]) == list(table["label"])
         assert set(rows["partition"]) == {PARTITIONS[split]}
@@ -52,13 +53,51 @@ def test_no_image_is_sampled_twice_even_when_all_are_sampled() -> None:
     assert set(image_ids) == set(annotations_of(300).index)
 
 
+def keyed_hash(image_id: str) -> str:
+    return hashlib.blake2b(image_id.encode(), digest_size=8, key=(120).to_bytes(8, "little")).hexdigest()
+
+
 def test_the_order_is_the_keyed_hash_of_the_id() -> None:
     annotations = annotations_of()
     women = annotations.index[(annotations["partition"] == 0) & (annotations["Male"] == 0)]
-    key = (120).to_bytes(8, "little")
-    expected = sorted(women, key=lambda name: hashlib.blake2b(name.encode(), digest_size=8, key=key).hexdigest())
+    expected = sorted(women, key=keyed_hash)
 
     assert list(sample_splits(annotations, COUNTS, seed=120)["train"]["image_id"][::2]) == expected[:10]
+
+
+def test_all_is_every_image_of_the_partition_in_hash_order_with_the_classes_mixed() -> None:
+    annotations = annotations_of(3000)
+    # 500 images of each class in each partition; of the men in train, every fourth stays.
+    men = annotations.index[(annotations["partition"] == 0) & (annotations["Male"] == 1)]
+    annotations = annotations.drop(men[np.arange(500) % 4 > 0])
+
+    table = sample_splits(annotations, {**COUNTS, "train": "all"}, seed=120)["train"]
+
+    assert list(table["image_id"]) == sorted(annotations.index[annotations["partition"] == 0], key=keyed_hash)
+    assert list(table["label"]) == list(annotations.loc[table["image_id"], "Male"])
+    # 125 of 625 images: 1 in 5 throughout. A class at the end, or in turn until the men are used up, would show.
+    shares = [part["label"].mean() for part in (table[start : start + 125] for start in range(0, 625, 125))]
+    assert all(0.1 < share < 0.3 for share in shares)
+
+
+def test_all_of_one_split_leaves_the_others_alone() -> None:
+    before = sample_splits(annotations_of(identities=40), COUNTS, seed=120)
+
+    for whole in PARTITIONS:
+        after = sample_splits(annotations_of(identities=40), {**COUNTS, whole: "all"}, seed=120)
+        for split in set(PARTITIONS) - {whole}:
+            pd.testing.assert_frame_equal(after[split], before[split])
+
+
+def test_all_leaves_out_only_images_whose_identity_has_more_images_in_another_partition() -> None:
+    annotations = annotations_of(60)
+    # Every image has an identity of its own, but the first two and the seventh, of train, and the fifth, of test.
+    annotations["identity"] = range(100, 160)
+    annotations.loc[annotations.index[[0, 1, 6, 4]], "identity"] = 1
+
+    splits = sample_splits(annotations, ALL, seed=120)
+
+    assert sorted(pd.concat(splits)["image_id"]) == [f"{number:06d}.jpg" for number in range(1, 61) if number != 5]
 
 
 def test_another_seed_samples_other_images() -> None:
@@ -73,7 +112,7 @@ def test_another_seed_samples_other_images() -> None:
 def test_the_row_order_does_not_matter(shuffle: int, identities: int | None) -> None:
     annotations = annotations_of(identities=identities)
     shuffled = annotations.sample(frac=1, random_state=shuffle)
-    counts = {"train": 10, "val": 4, "test": 6}
+    counts: dict[str, Images] = {"train": 10, "val": "all", "test": 6}
 
     expected = sample_splits(annotations, counts, seed=120)
     for split, table in sample_splits(shuffled, counts, seed=120).items():
@@ -99,11 +138,12 @@ def test_a_larger_sample_begins_with_the_smaller_and_leaves_the_others_alone(
             pd.testing.assert_frame_equal(after[split].head(counts[split]), before[split])
 
 
-def test_no_identity_is_in_two_splits() -> None:
+@pytest.mark.parametrize("counts", [COUNTS, {**COUNTS, "train": "all"}, ALL])
+def test_no_identity_is_in_two_splits(counts: dict[str, Images]) -> None:
     annotations = annotations_of(identities=40)
     assert (annotations.groupby("identity")["partition"].nunique() > 1).mean() > 0.9
 
-    splits = sample_splits(annotations, COUNTS, seed=120)
+    splits = sample_splits(annotations, counts, seed=120)
     train, val, test = (set(annotations.loc[table["image_id"], "identity"]) for table in splits.values())
     assert not train & val
     assert not train & test
@@ -187,7 +227,19 @@ def test_a_class_without_images_needs_images_and_not_a_lower_count() -> None:
         sample_splits(only_women, COUNTS, seed=120)
 
 
-def lay_out(folder: Path, annotations: pd.DataFrame, counts: dict[str, int]) -> None:
+@pytest.mark.parametrize(("label", "missing"), [(0, "Male"), (1, "No male")])
+def test_all_of_a_partition_needs_both_classes(label: int, missing: str) -> None:
+    annotations = annotations_of(300)
+    one_class = annotations[(annotations["partition"] != 2) | (annotations["Male"] == label)]
+
+    with pytest.raises(FacegenderError) as raised:
+        sample_splits(one_class, ALL, seed=120)
+    assert str(raised.value) == (
+        f"partition.test: 1 image of class {missing} needed, 0 available; add images to the official partition test"
+    )
+
+
+def lay_out(folder: Path, annotations: pd.DataFrame, counts: dict[str, Images]) -> None:
     """Write the lists and a params.yaml for the stage."""
     (folder / "raw").mkdir()
     (folder / "raw" / "identity.csv").touch()  # An empty list: identities are not known.

@@ -1,0 +1,132 @@
+"""How much the metrics vary with the seed, over the experiments that `make seeds` runs."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from facegender.errors import FacegenderError
+from facegender.repository.commands import dvc, output_of
+
+PARAMS = "params.yaml"
+SEEDS = ("train.seed", "augment.seed")
+"""The parameters that `make seeds` changes."""
+
+METRICS = ("accuracy", "roc_auc", "log_loss", "expected_calibration_error")
+WORST = ("worst_recall", "worst_recall_no_male")
+"""Of the slices of the test images; missing if no slice has enough images."""
+
+
+class Experiment(NamedTuple):
+    """An experiment of `make seeds`, with the content of its params.yaml, and of its metrics by path."""
+
+    name: str
+    params: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, Any]]
+
+
+def shown_experiments() -> list[dict[str, Any]]:
+    """Return what `dvc exp show` knows of this folder, its commit and the experiments that started from this commit.
+
+    Raises:
+        FacegenderError: DVC fails.
+    """
+    shown: list[dict[str, Any]] = json.loads(output_of(dvc("exp", "show", "--json")))
+    return shown
+
+
+def seed_experiments(shown: Sequence[Mapping[str, Any]]) -> list[Experiment]:
+    """Select the experiments of `make seeds` that started from this commit.
+
+    Args:
+        shown: as `shown_experiments` returns it.
+
+    Returns:
+        At least one, by ascending seed.
+
+    Raises:
+        FacegenderError: there are none, or one has no results or other parameters than this folder.
+    """
+    folder, commit = shown[:2]
+    rows = [row["revs"][0] for row in commit["experiments"] or []]
+    rows = [row for row in rows if re.fullmatch(r"seed-\d+", row["name"] or "")]
+    if not rows:
+        raise FacegenderError("HEAD", "no experiment of this commit is named seed-120 or the like", "run: make seeds")
+    here = dict(_flat(_contents(folder, "params")[PARAMS]))
+    experiments = []
+    for row in sorted(rows, key=lambda row: int(row["name"].removeprefix("seed-"))):
+        name, params = row["name"], _contents(row, "params").get(PARAMS, {})
+        there = dict(_flat(params))
+        for key in sorted((here.keys() | there.keys()) - set(SEEDS)):
+            if here.get(key) != there.get(key):
+                what = f"{key} is {there.get(key, 'missing')}, but {here.get(key, 'missing')} in {PARAMS}"
+                raise FacegenderError(name, what, f"commit {PARAMS}, then run: make seeds; or restore it")
+        experiments.append(Experiment(name, params, _contents(row, "metrics")))
+    return experiments
+
+
+def spread(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Summarise the metrics of the test images and of each further test set over experiments.
+
+    Args:
+        experiments: with the same parameters but the seeds, as `seed_experiments` returns them.
+
+    Returns:
+        A row per test set and metric: test_set, metric, mean, std (of a sample: divided by n - 1; NaN for one
+        experiment), min, max.
+
+    Raises:
+        FacegenderError: an experiment lacks a file of metrics.
+    """
+    values = pd.DataFrame(
+        [row for experiment in experiments for row in _values(experiment)], columns=["test_set", "metric", "value"]
+    )
+    summary = values.groupby(["test_set", "metric"], sort=False)["value"].agg(["mean", "std", "min", "max"])
+    return summary.reset_index()
+
+
+def spread_markdown(experiments: Sequence[Experiment]) -> str:
+    """Format `spread` as a Markdown table, after a line that names the experiments.
+
+    Raises:
+        FacegenderError: as `spread`.
+    """
+    lines = [
+        f"Experiments: {', '.join(experiment.name for experiment in experiments)}",
+        "",
+        "| Test set | Metric | mean | standard deviation | lowest | highest |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for test_set, metric, *numbers in spread(experiments).itertuples(index=False):
+        cells = ("-" if pd.isna(number) else f"{number:.4f}" for number in numbers)
+        lines.append(f"| {test_set} | {metric} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _values(experiment: Experiment) -> Iterator[tuple[str, str, float]]:
+    files = [("test", "metrics/evaluate.json", METRICS), ("test", "metrics/slices.json", WORST)]
+    further = experiment.params["evaluate"]["datasets"]
+    files += [(name, f"metrics/datasets/{name}.json", METRICS) for name in further]
+    for test_set, path, names in files:
+        if path not in experiment.metrics:
+            remedy = f"run: dvc exp remove {experiment.name}, then make seeds"
+            raise FacegenderError(experiment.name, f"has no {path}", remedy)
+        metrics = experiment.metrics[path]
+        yield from ((test_set, name, metrics[name]) for name in names if name in metrics)
+
+
+def _contents(row: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return the content of each file of a kind, `params` or `metrics`, that DVC could read."""
+    files = (row["data"] or {}).get(kind) or {}
+    return {path: file["data"] for path, file in files.items() if "data" in file}
+
+
+def _flat(content: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield values by dotted key; an empty group is a value."""
+    for key, value in content.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{place}{key}.")
+        else:
+            yield f"{place}{key}", value

@@ -1,0 +1,52 @@
+"""`make seeds` and `facegender seeds`, with one stage in place of the pipeline."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.functional.project import change_params, commit_all, run
+from tests.paths import ROOT
+
+pytestmark = pytest.mark.slow
+
+STAGE = """\
+import json, pathlib, yaml
+params = yaml.safe_load(open("params.yaml"))
+accuracy = params["train"]["seed"] / 1000 + params["augment"]["seed"] / 500
+pathlib.Path("metrics").mkdir(exist_ok=True)
+pathlib.Path("metrics/evaluate.json").write_text(json.dumps({"accuracy": accuracy}))
+pathlib.Path("metrics/slices.json").write_text(json.dumps({"worst_recall": accuracy / 2}))
+"""
+
+
+def test_each_seed_is_run_once_and_all_are_summarised(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.lock", "pyproject.toml", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "installed").touch()
+    (tmp_path / ".gitignore").write_text(".venv\n", encoding="utf-8")
+    (tmp_path / "stage.py").write_text(STAGE, encoding="utf-8")
+    metrics = [{f"metrics/{name}.json": {"cache": False}} for name in ("evaluate", "slices")]
+    stage = {"cmd": "python stage.py", "params": ["train.seed", "augment.seed"], "metrics": metrics}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"evaluate": stage}}), encoding="utf-8")
+    run(tmp_path, "git", "init", "--quiet")
+    run(tmp_path, "dvc", "init", "--quiet")
+    run(tmp_path, "dvc", "repro")
+    commit_all(tmp_path, "start")
+    assert "error: HEAD: no experiment of this commit is named" in run(tmp_path, "facegender", "seeds", status=1)
+
+    printed = run(tmp_path, "make", "seeds", "N=2")
+    # Seeds 120 and 121 give 0.36 and 0.363; what differs by 0.003 has a standard deviation of 0.003 / sqrt(2).
+    assert "| test | accuracy | 0.3615 | 0.0021 | 0.3600 | 0.3630 |" in printed
+    assert "| test | worst_recall | 0.1807 | 0.0011 | 0.1800 | 0.1815 |" in printed
+    assert yaml.safe_load((tmp_path / "params.yaml").read_text(encoding="utf-8"))["partition"]["seed"] == 120
+
+    printed = run(tmp_path, "make", "seeds", "N=3")
+    assert printed.count("already run on this commit") == 2
+    assert printed.count("Running stage 'evaluate'") == 1
+    assert "Experiments: seed-120, seed-121, seed-122\n" in printed
+
+    change_params(tmp_path, {"train.epochs": 77})
+    assert "error: seed-120: train.epochs is 5, but 77 in params.yaml" in run(tmp_path, "facegender", "seeds", status=1)
