@@ -197,8 +197,8 @@ def test_the_average_of_weights_is_validated_and_kept(tmp_path: Path) -> None:
     assert best_epoch(history, "val_loss") == 3
     for found, wanted in zip(averaged.get_weights(), expected, strict=True):
         assert found == pytest.approx(wanted, abs=1e-6)
-    averaged.compile(loss="sparse_categorical_crossentropy")
-    assert averaged.evaluate(IMAGES, LABELS, verbose=0) == pytest.approx(history[2]["val_loss"], abs=1e-6)
+    of_labels = averaged.predict_on_batch(IMAGES)[np.arange(len(LABELS)), LABELS]
+    assert -np.log(of_labels).mean() == pytest.approx(history[2]["val_loss"], abs=1e-6)
 
 
 FULL = RECIPE._replace(
