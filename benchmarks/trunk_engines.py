@@ -44,7 +44,16 @@ SAME = 0.9999
 """Features with at least this cosine count as the same."""
 
 RANGES = Ranges(
-    rotation=10, zoom=0.2, horizontal_flip=True, vertical_flip=False, width_shift=0, height_shift=0, shear=0
+    rotation=10,
+    zoom=0.2,
+    horizontal_flip=True,
+    vertical_flip=False,
+    width_shift=0,
+    height_shift=0,
+    shear=0,
+    brightness=0,
+    contrast=0,
+    colour=0,
 )
 """As in params.yaml."""
 

@@ -1,22 +1,24 @@
-"""Stage augment: shards of transformed copies of the training images."""
+"""Stage augment: shards of transformed copies of the training images, or how training transforms them itself."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import cv2
 from tqdm import tqdm
 
-from facegender.data.images import decode_image
-from facegender.data.shards import read_records, read_shard, shard_paths, write_shard
+from facegender.data.images import Pixels, decode_image
+from facegender.data.shards import Record, read_records, read_shard, shard_paths, write_shard
 from facegender.errors import one_line_errors
 from facegender.files import whole_folder
 from facegender.params import load_params
-from facegender.preparation.augment import Ranges, augment_record
+from facegender.preparation.augment import Ranges, augment_record, fresh_image, write_transformations
 from facegender.reporting.costs import recorded_cost
 from facegender.reporting.pictures import image_grid
 
 PICTURED = 8
+PICTURED_COPIES = 3
 
 
 @one_line_errors()
@@ -24,30 +26,49 @@ PICTURED = 8
 def main() -> None:
     """Write data/preprocessed/train_copies from data/preprocessed/train."""
     group = load_params().augment
-    ranges = Ranges(**group.model_dump(exclude={"copies", "seed"}))
-    copies = range(1, group.copies + 1)
+    ranges = Ranges(**group.model_dump(exclude={"mode", "copies", "seed"}))
     source = Path("data/preprocessed/train")
-    # OpenCV releases the GIL, so threads are enough.
-    with whole_folder("data/preprocessed/train_copies") as folder, ThreadPoolExecutor() as pool:
-        for path in tqdm(shard_paths(source), "augment train", unit="shard", disable=None):
-            records = read_shard(path)
-            for copy in copies:
-                name = f"{path.stem}-copy-{copy}.zip"
-                transform = partial(augment_record, ranges=ranges, seed=group.seed, copy=copy)
-                write_shard(folder / name, pool.map(transform, records))
+    with whole_folder("data/preprocessed/train_copies") as folder:
+        if group.mode == "fresh":
+            write_transformations(folder, ranges, group.seed)
+        else:
+            write_copies(source, folder, ranges, group.seed, group.copies)
 
     originals = list(islice(read_records(source), PICTURED))
-    rows = [originals] + [
-        [augment_record(record, ranges, group.seed, copy) for record in originals] for copy in copies[:3]
-    ]
-    captions = ["original"] + [f"copy {copy}" for copy in copies[:3]]
+    if group.mode == "fresh":
+        title, name = "Training images, each above its transformations in the first epochs", "epoch"
+        numbers = range(1, PICTURED_COPIES + 1)
+    else:
+        title, name = "Training images, each above its transformed copies", "copy"
+        numbers = range(1, min(group.copies, PICTURED_COPIES) + 1)
+    transform = fresh_image if group.mode == "fresh" else stored_image
+    images = [decode_image(record.jpeg, record.image_id) for record in originals]
+    images += [transform(record, ranges, group.seed, number) for number in numbers for record in originals]
+    captions = ["original", *(f"{name} {number}" for number in numbers)]
     image_grid(
         "metrics/plots/augment.png",
-        [decode_image(record.jpeg, record.image_id) for row in rows for record in row],
-        [f"{record.image_id}\n{caption}" for row, caption in zip(rows, captions, strict=True) for record in row],
-        "Training images, each above its transformed copies",
+        images,
+        [f"{record.image_id}\n{caption}" for caption in captions for record in originals],
+        title,
         columns=len(originals),
     )
+
+
+def stored_image(record: Record, ranges: Ranges, seed: int, copy: int) -> Pixels:
+    """Return a copy as training sees it: after its JPEG encoding."""
+    return decode_image(augment_record(record, ranges, seed, copy).jpeg, record.image_id)
+
+
+def write_copies(source: Path, folder: Path, ranges: Ranges, seed: int, copies: int) -> None:
+    """Write into `folder` the shards of the copies 1 to `copies` of every record in the shards of `source`."""
+    # A thread per image, as OpenCV releases the GIL, is faster than threads within an image.
+    cv2.setNumThreads(1)
+    with ThreadPoolExecutor() as pool:
+        for path in tqdm(shard_paths(source), "augment train", unit="shard", disable=None):
+            records = read_shard(path)
+            for copy in range(1, copies + 1):
+                transform = partial(augment_record, ranges=ranges, seed=seed, copy=copy)
+                write_shard(folder / f"{path.stem}-copy-{copy}.zip", pool.map(transform, records))
 
 
 if __name__ == "__main__":

@@ -4,15 +4,26 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML, YAMLError
 
 from facegender.errors import FacegenderError, FacegenderErrors
 
 
-def _mistake(what: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("mistake", "{what}", {"what": what, "remedy": remedy})
+def _mistake(what: str, remedy: str, key: str = "") -> PydanticCustomError:
+    """Return an error about the validated value, or about a dotted key in it."""
+    return PydanticCustomError("mistake", "{what}", {"what": what, "remedy": remedy, "key": key})
 
 
 def _images(images: Any) -> Any:
@@ -52,6 +63,22 @@ RESERVED_NAMES = ("train", "train_copies", "val", "test")
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Images = Annotated[int | Literal["all"], BeforeValidator(_images)]
 Share = Annotated[float, Field(ge=0, le=1)]
+PartialShare = Annotated[float, Field(ge=0, lt=1)]
+Cut = Literal[
+    "head",
+    "mixed10",
+    "mixed9",
+    "mixed8",
+    "mixed7",
+    "mixed6",
+    "mixed5",
+    "mixed4",
+    "mixed3",
+    "mixed2",
+    "mixed1",
+    "mixed0",
+    "image",
+]
 Positive = Annotated[int, Field(ge=1)]
 PathText = Annotated[str, Field(min_length=1)]
 MetricName = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
@@ -103,17 +130,28 @@ class Preprocess(_Group):
 
 
 class Augment(_Group):
-    """Random transformations of training images: degrees, and shares of the image's size."""
+    """Random transformations of training images: degrees, and shares of the image's size and of its colours."""
 
+    mode: Literal["copies", "fresh"]
     copies: Annotated[int, Field(ge=0, le=100)]
     rotation: Annotated[float, Field(ge=0, le=180)]
-    zoom: Annotated[float, Field(ge=0, lt=1)]
+    zoom: PartialShare
     horizontal_flip: bool
     vertical_flip: bool
     width_shift: Share
     height_shift: Share
     shear: Annotated[float, Field(ge=0, lt=90)]
+    brightness: PartialShare
+    contrast: PartialShare
+    colour: PartialShare
     seed: Seed
+
+    @field_validator("copies")
+    @classmethod
+    def _has_no_copies_if_fresh(cls, copies: int, info: ValidationInfo) -> int:
+        if copies and info.data.get("mode") == "fresh":
+            raise _mistake("augment.mode fresh transforms every image anew and stores no copies", "use 0")
+        return copies
 
 
 class Backbone(_Group):
@@ -121,7 +159,7 @@ class Backbone(_Group):
 
     weights: Annotated[Literal["imagenet", "random", "file"], BeforeValidator(_weights)]
     weights_file: PathText
-    trainable_from: Literal["head", "mixed10", "mixed9", "mixed8", "mixed7", "mixed6", "mixed5", "mixed4", "mixed3"]
+    trainable_from: Cut
 
     @model_validator(mode="after")
     def _has_a_file(self) -> "Backbone":
@@ -211,6 +249,17 @@ class Params(_Group):
     cache: Cache
     gate: Gate
 
+    @model_validator(mode="after")
+    def _reads_images_if_fresh(self) -> "Params":
+        cut = self.backbone.trainable_from
+        if self.augment.mode == "fresh" and cut != "image":
+            raise _mistake(
+                f"backbone.trainable_from is {cut}, and stored features cannot be transformed anew",
+                "use copies, or set backbone.trainable_from to image",
+                "augment.mode",
+            )
+        return self
+
 
 def load_params(path: str | Path = "params.yaml") -> Params:
     """Read and check all parameters, with the YAML 1.2 parser that DVC uses, so that both see the same values.
@@ -246,7 +295,11 @@ def _problem(error: YAMLError) -> str:
 
 
 def _explain(path: str | Path, detail: Any) -> FacegenderError:
-    location = [str(part) for part in detail["loc"]]
+    location, value = [str(part) for part in detail["loc"]], detail["input"]
+    context = detail.get("ctx", {})
+    for part in filter(None, context.get("key", "").split(".")):
+        location.append(part)
+        value = value[part]
     key = ".".join(location)
     if detail["type"] == "missing":
         return FacegenderError(path, f"{key} is missing", "docs/params.md lists every key")
@@ -256,8 +309,8 @@ def _explain(path: str | Path, detail: Any) -> FacegenderError:
         remedy = f"did you mean {near[0]}?" if near else f"known keys are {', '.join(known)}"
         return FacegenderError(path, f"{key} is unknown", remedy)
     message = detail["msg"]
-    shown = f"{key} is {detail['input']!r}" if not isinstance(detail["input"], dict) else key
-    remedy = detail.get("ctx", {}).get("remedy", "see docs/params.md")
+    shown = f"{key} is {value!r}" if not isinstance(value, dict) else key
+    remedy = context.get("remedy", "see docs/params.md")
     return FacegenderError(path, f"{shown}: {message[0].lower()}{message[1:]}", remedy)
 
 

@@ -42,6 +42,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "preprocess.width": (82, IMAGES),
     # No image is bad here, so nothing changes.
     "preprocess.on_bad_image": ("skip", PREPROCESS | REPORT),
+    "augment.mode": ("fresh", AUGMENT),
     "augment.copies": (2, AUGMENT),
     "augment.rotation": (11, AUGMENT),
     "augment.zoom": (0.3, AUGMENT),
@@ -50,6 +51,9 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "augment.width_shift": (0.1, AUGMENT),
     "augment.height_shift": (0.1, AUGMENT),
     "augment.shear": (5, AUGMENT),
+    "augment.brightness": (0.1, AUGMENT),
+    "augment.contrast": (0.1, AUGMENT),
+    "augment.colour": (0.1, AUGMENT),
     "augment.seed": (121, AUGMENT),
     "backbone.weights": ("imagenet", {"pretrained"} | FEATURES),
     # The path alone re-runs these stages, although the file is read only if backbone.weights is `file`.
@@ -87,6 +91,11 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "gate.tolerance": (0.01, set()),
 }
 
+# Other keys that have to change before, as the new value is a mistake without them.
+NEEDED: dict[str, dict[str, Any]] = {
+    "augment.mode": {"augment.copies": 0, "backbone.trainable_from": "image"},
+}
+
 # Stand-ins replace the stages that need TensorFlow or read what stand-ins wrote; all others really run.
 STOOD_IN = (
     *("pretrained", "features", "train", "calibrate"),
@@ -118,6 +127,9 @@ def test_the_table_has_every_key_of_params_yaml() -> None:
 def test_a_change_re_runs_exactly_the_affected_stages(project: Path, key: str) -> None:
     value, affected = AFFECTED[key]
     before = (project / "params.yaml").read_text(encoding="utf-8")
+    if key in NEEDED:
+        change_params(project, NEEDED[key])
+        repro(project)
     change_params(project, {key: value})
 
     # The results that another key's change replaced are restored from DVC's run cache, so those stages do not run.

@@ -88,9 +88,14 @@ def test_an_unknown_key_is_named_with_its_nearest(tmp_path: Path, key: str, near
         ("train__learning_rate", 0),
         ("train__dropout", 1),
         ("train__epochs", 0),
+        ("augment__mode", "fresher"),
+        ("augment__mode", None),
         ("augment__zoom", 1.0),
+        ("augment__brightness", 1.0),
+        ("augment__contrast", -0.1),
+        ("augment__colour", "0.2"),
         ("augment__horizontal_flip", "yes"),
-        ("backbone__trainable_from", "mixed2"),
+        ("backbone__trainable_from", "mixed11"),
         ("backbone__weights", "model.hdf5"),
         ("preprocess__height", 60),
         ("preprocess__on_bad_image", "ignore"),
@@ -179,6 +184,35 @@ def test_weights_from_a_file_need_its_path(tmp_path: Path) -> None:
 
     path = write(tmp_path, backbone__weights="file", backbone__weights_file="own.h5")
     assert load_params(path).backbone.weights_file == "own.h5"
+
+
+def test_fresh_transformations_need_images_and_no_copies(tmp_path: Path) -> None:
+    fresh = {"augment__mode": "fresh", "augment__copies": 0, "backbone__trainable_from": "image"}
+
+    assert load_params(write(tmp_path, **fresh)).augment.mode == "fresh"
+    for changes, message in (
+        (
+            {"augment__copies": 1},
+            "augment.copies is 1: augment.mode fresh transforms every image anew and stores no copies; use 0",
+        ),
+        (
+            {"backbone__trainable_from": "mixed0"},
+            "augment.mode is 'fresh': backbone.trainable_from is mixed0, and stored features cannot be transformed "
+            "anew; use copies, or set backbone.trainable_from to image",
+        ),
+    ):
+        path = write(tmp_path, **fresh | changes)
+        with pytest.raises(FacegenderError) as caught:
+            load_params(path)
+        assert str(caught.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize("cut", ["head", *(f"mixed{block}" for block in range(11)), "image"])
+@pytest.mark.parametrize("copies", [0, 2])
+def test_stored_copies_are_allowed_with_every_cut(tmp_path: Path, cut: str, copies: int) -> None:
+    params = load_params(write(tmp_path, augment__copies=copies, backbone__trainable_from=cut))
+
+    assert (params.augment.mode, params.augment.copies, params.backbone.trainable_from) == ("copies", copies, cut)
 
 
 @pytest.mark.parametrize("text", ["1e-4", "1E-4", "1.0e-4", "0.0001", ".0001", "1e-04"])
