@@ -260,6 +260,17 @@ class Params(_Group):
             )
         return self
 
+    @model_validator(mode="after")
+    def _mirrors_images(self) -> "Params":
+        cut = self.backbone.trainable_from
+        if self.calibrate.mirror and cut != "image":
+            raise _mistake(
+                f"backbone.trainable_from is {cut}, and there are no features of mirror images",
+                "use false, or set backbone.trainable_from to image",
+                "calibrate.mirror",
+            )
+        return self
+
 
 def load_params(path: str | Path = "params.yaml") -> Params:
     """Read and check all parameters, with the YAML 1.2 parser that DVC uses, so that both see the same values.
