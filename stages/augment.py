@@ -5,7 +5,6 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import cv2
 from tqdm import tqdm
 
 from facegender.data.images import Pixels, decode_image
@@ -61,8 +60,7 @@ def stored_image(record: Record, ranges: Ranges, seed: int, copy: int) -> Pixels
 
 def write_copies(source: Path, folder: Path, ranges: Ranges, seed: int, copies: int) -> None:
     """Write into `folder` the shards of the copies 1 to `copies` of every record in the shards of `source`."""
-    # A thread per image, as OpenCV releases the GIL, is faster than threads within an image.
-    cv2.setNumThreads(1)
+    # OpenCV releases the GIL, so threads are enough.
     with ThreadPoolExecutor() as pool:
         for path in tqdm(shard_paths(source), "augment train", unit="shard", disable=None):
             records = read_shard(path)
