@@ -1,10 +1,10 @@
 """Compare training of the tail on features from disk and from memory, and training without a cut.
 
 All ways train the same layers on the same number of images. They take turns, round by round, each in a new process
-that warms up before the measured epoch, by two steps or, for `fit_tail`, by an epoch:
+that warms up before the measured epoch, by two steps or, for `fit`, by an epoch:
 
 - arrays in memory: `train_on_batch` on float16 features, plain and compiled by XLA;
-- shards on disk: `fit_tail`, as the stage train calls it, including the files that it keeps of each epoch;
+- shards on disk: `fit`, as the stage train calls it, including the files that it keeps of each epoch;
 - whole network: `train_on_batch` on uint8 images in memory, with the layers below the cut frozen.
 
 Features are random, with as many zeros as after a ReLU; their values do not affect the speed. Prints a Markdown table.
@@ -35,11 +35,25 @@ from facegender.data.images import encode_jpeg
 from facegender.data.shards import Record, shard_paths, write_shards
 from facegender.errors import one_line_errors
 from facegender.network.backbone import build_model, load_backbone, tail_of, trunk_of
+from facegender.network.batches import feature_batches, ordered_batches
 from facegender.network.features import compute_shard, feature_paths, load_shard, pack_shard
-from facegender.network.training import fit_tail
+from facegender.network.training import Recipe, TrainingBatches, fit
 from facegender.network.weights import pretrained_backbone
 
 DROPOUT, LEARNING_RATE, SEED = 0.5, 1e-4, 0
+RECIPE = Recipe(
+    epochs=2,
+    learning_rate=LEARNING_RATE,
+    schedule="constant",
+    warmup_steps=0,
+    weight_decay=0,
+    label_smoothing=0,
+    ema_momentum=0,
+    monitor="val_loss",
+    patience=2,
+    seed=SEED,
+)
+
 VALIDATION_IMAGES = 10
 """Few, so that an epoch is almost only training."""
 
@@ -134,7 +148,7 @@ def train_in_memory_with_xla(task: Task) -> float:
 
 
 def train_from_disk(task: Task) -> float:
-    """Return the seconds of the second epoch of `fit_tail`, set up as in the stage train."""
+    """Return the seconds of the second epoch of `fit`, set up as in the stage train."""
     keras.utils.set_random_seed(SEED)
     tf.config.experimental.enable_op_determinism()
     tail = tail_of(network(task), task.trainable_from)
@@ -142,18 +156,15 @@ def train_from_disk(task: Task) -> float:
     ends: list[float] = []
     # Standard output is for the table, not for the progress of `fit`.
     with tempfile.TemporaryDirectory() as state, redirect_stdout(sys.stderr):
-        fit_tail(
+        fit(
             tail,
-            train,
-            val,
+            TrainingBatches(
+                partial(feature_batches, train, task.batch_size, SEED), task.images // task.batch_size, (1, 1)
+            ),
+            partial(ordered_batches, val),
+            RECIPE,
             Path(state),
-            epochs=2,
-            batch_size=task.batch_size,
-            learning_rate=LEARNING_RATE,
-            schedule="constant",
-            monitor="val_loss",
-            patience=2,
-            seed=SEED,
+            checkpoint_seconds=600,
             on_epoch=lambda numbers: ends.append(time.perf_counter()),
         )
     return ends[1] - ends[0]
@@ -181,7 +192,7 @@ def train_epoch(
     batch_size: int,
     jit_compile: bool = False,
 ) -> float:
-    """Compile as `fit_tail` does, take two steps, and return the seconds of the epoch that follows."""
+    """Compile as `fit` does, take two steps, and return the seconds of the epoch that follows."""
     model.compile(
         keras.optimizers.Adam(LEARNING_RATE),
         loss="sparse_categorical_crossentropy",

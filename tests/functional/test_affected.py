@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.functional.project import TINY, change_params, make_project, repro
+from tests.functional.project import TINY, change_params, make_project, put_stand_ins, repro
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -65,10 +65,16 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "train.patience": (1, TRAIN),
     "train.monitor": ("val_accuracy", TRAIN),
     "train.schedule": ("constant", TRAIN),
+    "train.warmup_steps": (2, TRAIN),
+    "train.weight_decay": (0.01, TRAIN),
+    "train.label_smoothing": (0.05, TRAIN),
+    "train.ema_momentum": (0.9, TRAIN),
+    "train.precision": ("bfloat16", TRAIN),
     "train.dropout": (0.25, TRAIN),
     "train.hidden_units": (8, TRAIN),
     "train.seed": (121, TRAIN),
     "calibrate.threshold": (0.6, CALIBRATE),
+    "calibrate.mirror": (True, CALIBRATE),
     "evaluate.resamples": (200, END),
     "evaluate.seed": (121, END),
     "evaluate.datasets": (
@@ -82,8 +88,9 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
         {f"{stage}_dataset@copy" for stage in ("partition", "preprocess", "features", "evaluate")} | REPORT,
     ),
     "mistakes.images": (3, {"mistakes"} | REPORT),
-    # Not even the stage that reads it: it affects what is kept in .cache, not the outs.
+    # Not even the stages that read them: they affect what is kept in .cache, not the outs.
     "cache.gigabytes": (0.5, set()),
+    "cache.checkpoint_minutes": (1, set()),
     # Requirements for the model, which do not change it.
     "gate.floors": ({"accuracy": 0.9}, set()),
     "gate.ceilings": ({}, set()),
@@ -94,6 +101,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
 # Other keys that have to change before, as the new value is a mistake without them.
 NEEDED: dict[str, dict[str, Any]] = {
     "augment.mode": {"augment.copies": 0, "backbone.trainable_from": "image"},
+    "calibrate.mirror": {"backbone.trainable_from": "image"},
 }
 
 # Stand-ins replace the stages that need TensorFlow or read what stand-ins wrote; all others really run.
@@ -106,8 +114,7 @@ STOOD_IN = (
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_project(tmp_path_factory.mktemp("affected") / "project", TINY)
-    for name in STOOD_IN:
-        shutil.copy(Path(__file__).with_name("stand_in.py"), folder / "stages" / f"{name}.py")
+    put_stand_ins(folder, STOOD_IN)
     repro(folder)
     shutil.copytree(folder / "data" / "synthetic", folder / "copy")
     attributes = (folder / "copy" / "list_attr_celeba.csv").read_text(encoding="utf-8").splitlines()[1:]
@@ -152,3 +159,43 @@ def test_other_weights_under_the_same_name_are_noticed(project: Path) -> None:
 
     (project / "params.yaml").write_text(before, encoding="utf-8")
     assert ran == {"pretrained"} | FEATURES
+
+
+ALL_TRAINED = {"augment.mode": "fresh", "augment.copies": 0, "backbone.trainable_from": "image"}
+
+
+@pytest.fixture(scope="module")
+def trained_from_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project in which features really runs, and stores nothing because nothing is frozen."""
+    folder = make_project(tmp_path_factory.mktemp("image") / "project", TINY | ALL_TRAINED)
+    put_stand_ins(folder, set(STOOD_IN) - {"features"})
+    repro(folder)
+    assert [path.name for path in (folder / "data" / "features").rglob("*.*")] == ["trunk.json"] * 4
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "affected"),
+    [
+        ("partition.train", 44, {"partition", "preprocess@train", "features@train", "baseline"} | AUGMENT),
+        ("partition.val", 14, {"partition", "preprocess@val", "features@val"} | TRAIN),
+        ("partition.test", 14, {"partition", "preprocess@test", "features@test", "baseline"} | END),
+        ("augment.rotation", 11, AUGMENT),
+        ("augment.seed", 121, AUGMENT),
+        # The partition of the images changes all of them, although no features do.
+        ("partition.seed", 121, PARTITION),
+        ("backbone.weights", "imagenet", {"pretrained"} | FEATURES),
+        ("train.precision", "bfloat16", TRAIN),
+        ("calibrate.mirror", True, CALIBRATE),
+    ],
+)
+def test_training_on_images_depends_on_the_images_although_no_features_are_stored(
+    trained_from_images: Path, key: str, value: Any, affected: set[str]
+) -> None:
+    before = (trained_from_images / "params.yaml").read_text(encoding="utf-8")
+    change_params(trained_from_images, {key: value})
+
+    ran = repro(trained_from_images)
+
+    (trained_from_images / "params.yaml").write_text(before, encoding="utf-8")
+    assert ran == affected
