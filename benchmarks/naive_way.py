@@ -4,7 +4,7 @@ All images are read into float32 arrays; ImageDataGenerator augments them; all o
 float32; test images are predicted one by one. It is frozen below a block, as a whole (`head`) or not at all (`image`).
 Batch normalisation is always frozen, so it uses its stored statistics, as in the pipeline: with new ones from small
 batches, fine-tuning loses what the weights had learned (Keras's guide to transfer learning). Prints one line of JSON:
-seconds, rates, bytes and test accuracy. benchmarks/against_naive.py runs it. Alone, in a folder that holds data/partition/*.csv:
+seconds, rates, bytes and test accuracy. benchmarks/against_naive.py runs it. Alone, in a folder with data/partition:
 
     python -m benchmarks.naive_way --images img_align_celeba.zip --weights inception_v3_notop.h5 --trainable-from image
 """
