@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import ROOT, Run, argument_parser, measured_repro, megabytes, project, say, settings, table
+from benchmarks.measure import Run, argument_parser, measured_repro, megabytes, project, say, settings, table
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.files import write_json
 
@@ -194,12 +194,12 @@ def measure(celeba: Path, weights: str, parameters: Parameters) -> Result:
     with tempfile.TemporaryDirectory() as temporary:
         folder = project(celeba, weights, Path(temporary, "project"), parameters)
         run = measured_repro(folder)
-        return {"parameters": parameters, "weights": weights, "commit": commit(), **result_of(folder, run)}
+        return {"parameters": parameters, "weights": weights, "commit": commit(folder), **result_of(folder, run)}
 
 
-def commit() -> str:
-    """Return the short hash of this repository's last commit, which `project` clones."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+def commit(folder: Path) -> str:
+    """Return the short hash of a project's commit. This repository may have a later one by now."""
+    command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
