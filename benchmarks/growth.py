@@ -1,8 +1,8 @@
 """How time, memory and disk space of every stage grow with the number of training images; what more images cost.
 
-Each size runs cold in a project of its own, with one copy of each training image and one epoch; val and test have a
-quarter of the training images each, as far as the data allows. --grow changes the number of training images in one
-project, step by step. Prints Markdown tables.
+Each size runs cold in a project of its own, trained from mixed9 with one copy of each training image and one epoch; val
+and test have a quarter of the training images each, as far as the data allows. --grow changes the number of training
+images in one project, step by step. Prints Markdown tables.
 
     python -m benchmarks.growth --celeba FOLDER --weights inception_v3_notop.h5 [--sizes 1000 4000 16000]
     python -m benchmarks.growth --celeba FOLDER --weights inception_v3_notop.h5 --sizes 2000 20000 --grow
@@ -28,6 +28,7 @@ from benchmarks.measure import (
     settings,
     table,
 )
+from facegender.errors import one_line_errors
 from facegender.files import md5_of
 from facegender.network.features import feature_paths, load_shard
 
@@ -92,7 +93,10 @@ def parameters(options: argparse.Namespace, images: int) -> dict[str, Any]:
         "partition.train": images,
         "partition.val": held_out,
         "partition.test": held_out,
+        "augment.mode": "copies",
         "augment.copies": 1,
+        "backbone.trainable_from": "mixed9",
+        "calibrate.mirror": False,
         "train.epochs": 1,
         **settings(options.set),
     }
@@ -162,4 +166,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import psutil
 import yaml
 
+from facegender.errors import FacegenderError
+
 ROOT = Path(__file__).parents[1]
 IMAGES = "img_align_celeba.zip"
 DATASET = {
@@ -93,13 +95,13 @@ def change_params(folder: Path, changes: Mapping[str, Any]) -> None:
     """Set parameters of a project by dotted key.
 
     Raises:
-        KeyError: a parameter does not exist.
+        FacegenderError: a parameter does not exist.
     """
     params = read_params(folder)
     for dotted, value in changes.items():
-        group, key = dotted.split(".")
-        if key not in params[group]:
-            raise KeyError(dotted)
+        group, _, key = dotted.partition(".")
+        if key not in params.get(group, {}):
+            raise FacegenderError(dotted, "no such parameter in params.yaml", "docs/params.md lists them")
         params[group][key] = value
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 

@@ -1,10 +1,12 @@
 """The naive way of transfer learning, as tutorials show it: everything in memory, the whole network in each epoch.
 
-All images are read into float32 arrays; ImageDataGenerator augments them; all of InceptionV3 runs in every epoch,
-frozen below a block or as a whole; test images are predicted one by one. Prints one line of JSON: times, rates, memory
-and test accuracy. benchmarks/against_naive.py runs it. To run it alone, in a folder that holds data/partition/*.csv:
+All images are read into float32 arrays; ImageDataGenerator augments them; all of InceptionV3 runs in every epoch, in
+float32; test images are predicted one by one. It is frozen below a block, as a whole (`head`) or not at all (`image`).
+Batch normalisation is always frozen, so it uses its stored statistics, as in the pipeline: with new ones from small
+batches, fine-tuning loses what the weights had learned (Keras's guide to transfer learning). Prints one line of JSON:
+seconds, rates, bytes and test accuracy. benchmarks/against_naive.py runs it. Alone, in a folder with data/partition:
 
-    python benchmarks/naive_way.py --images img_align_celeba.zip --weights inception_v3_notop.h5
+    python -m benchmarks.naive_way --images img_align_celeba.zip --weights inception_v3_notop.h5 --trainable-from image
 """
 
 import argparse
@@ -44,13 +46,9 @@ def read_split(partition: Path, archive: zipfile.ZipFile) -> tuple[Images, Label
 def build_network(
     weights: str, image_shape: tuple[int, ...], trainable_from: str, dropout: float, learning_rate: float
 ) -> keras.Model:
-    """Build InceptionV3 with a new head. It is frozen below block `trainable_from`, and as a whole for `head`."""
+    """Build InceptionV3 with a new head, frozen below `trainable_from` and in all of its batch normalisation."""
     backbone = InceptionV3(include_top=False, weights=weights, input_shape=image_shape)
-    if trainable_from == "head":
-        frozen = len(backbone.layers)
-    else:
-        before = f"mixed{int(trainable_from.removeprefix('mixed')) - 1}"
-        frozen = [layer.name for layer in backbone.layers].index(before) + 1
+    frozen = frozen_layers(backbone, trainable_from)
     for index, layer in enumerate(backbone.layers):
         # Frozen batch normalisation uses its stored statistics.
         layer.trainable = index >= frozen and not isinstance(layer, keras.layers.BatchNormalization)
@@ -60,6 +58,27 @@ def build_network(
     network = keras.Model(backbone.input, output)
     network.compile(keras.optimizers.Adam(learning_rate), loss="categorical_crossentropy", metrics=["accuracy"])
     return network
+
+
+def frozen_layers(backbone: keras.Model, trainable_from: str) -> int:
+    """Return how many of InceptionV3's first layers are frozen.
+
+    Args:
+        backbone: InceptionV3.
+        trainable_from: `image` (none is frozen), the first trained block `mixed0` to `mixed10`, or `head` (all are).
+
+    Raises:
+        ValueError: there is no such block.
+    """
+    if trainable_from == "image":
+        return 0
+    if trainable_from == "head":
+        return len(backbone.layers)
+    # A block's layers follow the output of the block before it, which for mixed0 is the second pooling of the stem.
+    stem_end = [layer.name for layer in backbone.layers if isinstance(layer, keras.layers.MaxPooling2D)][1]
+    ends = [stem_end, *(f"mixed{block}" for block in range(11))]
+    before = ends[ends.index(trainable_from) - 1]
+    return [layer.name for layer in backbone.layers].index(before) + 1
 
 
 def train(
@@ -138,7 +157,7 @@ def main() -> None:
         "--partition", type=Path, default=Path("data/partition"), help="folder with the tables of the splits"
     )
     parser.add_argument("--weights", required=True, help="imagenet, or an .h5 file of InceptionV3 without its top")
-    parser.add_argument("--trainable-from", default="head", help="first trained block, or head")
+    parser.add_argument("--trainable-from", default="head", help="image, first trained block, or head")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=0.0003)

@@ -23,6 +23,7 @@ from benchmarks.measure import (
     stage_table,
     table,
 )
+from facegender.errors import one_line_errors
 
 LAST_OF_PARTITIONS = (162_770, 182_637, 202_599)
 """CelebA's last image of train, val and test."""
@@ -87,4 +88,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()
