@@ -32,7 +32,7 @@ def model() -> keras.Model:
     keras.utils.set_random_seed(3)
     model = build_model(HEIGHT, WIDTH)
     # So that probabilities differ from 0.5, although activations fade with initial weights.
-    last = model.get_layer("probabilities")
+    last = model.get_layer("logits")
     kernel, bias = last.get_weights()
     last.set_weights([kernel * 300, bias])
     return model
@@ -115,7 +115,7 @@ def test_features_without_a_description_of_their_trunk_are_one_line(tmp_path: Pa
 def test_heat_is_the_contribution_of_each_position_to_the_class(model: keras.Model) -> None:
     # With one layer above the average, a position contributes its activations times the difference of the weights.
     activations = keras.Model(model.input, model.get_layer("mixed10").output).predict_on_batch(IMAGES)
-    kernel = model.get_layer("probabilities").get_weights()[0]
+    kernel = model.get_layer("logits").get_weights()[0]
     for label, sign in ((1, 1), (0, -1)):
         added = np.maximum(sign * activations @ (kernel[:, 1] - kernel[:, 0]), 0)
         heat = class_heat(model, IMAGES, np.full(len(IMAGES), label))

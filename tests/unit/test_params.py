@@ -40,13 +40,13 @@ def test_the_files_of_the_repository_are_valid(path: Path) -> None:
     assert params.model_dump() == yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def test_the_settings_for_celeba_are_those_of_the_student_report() -> None:
+def test_the_sample_of_celeba_is_that_of_the_student_report() -> None:
     params = load_params(ROOT / "params" / "celeba.yaml")
 
     assert (params.partition.train, params.partition.val, params.partition.test) == (14000, 6000, 6000)
     assert params.partition.seed == 120
     assert params.backbone.weights == "imagenet"
-    assert (params.augment.rotation, params.augment.zoom, params.augment.horizontal_flip) == (10, 0.2, True)
+    assert (params.preprocess.height, params.preprocess.width) == (218, 178)
 
 
 @pytest.mark.parametrize("key", ["synthetic_data", "train", "train__epochs", "dataset__identities", "augment__seed"])
