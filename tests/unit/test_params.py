@@ -40,6 +40,11 @@ def test_the_files_of_the_repository_are_valid(path: Path) -> None:
     assert params.model_dump() == yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "params").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_settings_to_copy_are_valid(path: Path) -> None:
+    assert load_params(path).backbone.trainable_from == "image"
+
+
 def test_the_sample_of_celeba_is_that_of_the_student_report() -> None:
     params = load_params(ROOT / "params" / "celeba.yaml")
 
