@@ -13,7 +13,7 @@ from facegender.evaluation.curves import confusion_table, curve_tables, histogra
 from facegender.evaluation.predictions import predictions_table
 from facegender.files import write_json
 from facegender.network.backbone import tail_of
-from facegender.network.features import check_same_trunk, read_trunk, tail_inputs
+from facegender.network.features import IMAGE, check_same_trunk, read_trunk, tail_inputs
 from facegender.network.model_file import load_calibrated
 from facegender.network.prediction import check_agreement, predict_split
 from facegender.params import load_params
@@ -34,10 +34,11 @@ def main(test_set: str = "test") -> None:
     preprocessed = f"data/preprocessed/{test_set}"
     shards = tail_inputs(trunk, [features], [preprocessed])
     image_ids, labels, probabilities = predict_split(tail_of(model, trunk["trainable_from"]), shards)
-    records = islice(read_records(preprocessed), CHECKED)
-    images = {record.image_id: decode_image(record.jpeg, record.image_id) for record in records}
-    by_id = dict(zip(image_ids, probabilities.tolist(), strict=True))
-    check_agreement(model, images, by_id, sidecar["temperature"])
+    if trunk["trainable_from"] != IMAGE:
+        records = islice(read_records(preprocessed), CHECKED)
+        images = {record.image_id: decode_image(record.jpeg, record.image_id) for record in records}
+        by_id = dict(zip(image_ids, probabilities.tolist(), strict=True))
+        check_agreement(model, images, by_id, sidecar["temperature"])
 
     predictions = predictions_table(read_table(table), image_ids, labels, probabilities, sidecar["threshold"], table)
     is_test = test_set == "test"

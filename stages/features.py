@@ -34,12 +34,18 @@ def main(split: str) -> None:
         with whole_folder(folder) as partial:
             write_json(partial / TRUNK_FILE, dict(spec))
         print(f"features {split}: none are stored, because nothing is frozen (backbone.trainable_from: image)")
+        in_use = None
     else:
-        store_features(split, folder, spec, params)
+        in_use = store_features(split, folder, spec, params)
+    dropped = prune(CACHE, params.cache.gigabytes * 1e9, in_use)
+    if dropped:
+        print(
+            f"features {split}: dropped {describe(dropped)} from {CACHE}, least recently used, to fit cache.gigabytes"
+        )
 
 
-def store_features(split: str, folder: Path, spec: TrunkSpec, params: Params) -> None:
-    """Compute the features that .cache does not hold, write them all, and prune .cache."""
+def store_features(split: str, folder: Path, spec: TrunkSpec, params: Params) -> Path:
+    """Compute the features that .cache does not hold, write all, and return the folder of the network in .cache."""
     cut = spec["trainable_from"]
     engine_name = choose_engine(half_precision=params.backbone.weights != "random")
     print(f"features {split}: the engine is {engine_name}", flush=True)
@@ -52,11 +58,7 @@ def store_features(split: str, folder: Path, spec: TrunkSpec, params: Params) ->
         computed = list(tqdm(shards, f"features {split}", len(shard_paths(images)), unit="shard", disable=None))
         write_json(partial / TRUNK_FILE, dict(spec))
     print(f"features {split}: {sum(computed)} shards computed, {len(computed) - sum(computed)} known")
-    dropped = prune(CACHE, params.cache.gigabytes * 1e9, in_use=networks)
-    if dropped:
-        print(
-            f"features {split}: dropped {describe(dropped)} from {CACHE}, least recently used, to fit cache.gigabytes"
-        )
+    return networks
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Stage train: train the tail on features, or the whole network on images, and write the whole network."""
 
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -46,15 +47,17 @@ def train(params: Params) -> None:
     if md5_of(WEIGHTS) != trunk["weights_md5"]:
         raise FacegenderError(WEIGHTS, f"not the weights that computed {FEATURES / VAL}", "run: dvc repro")
     if group.precision == "bfloat16" and not multiplies_bfloat16():
-        print(
-            "train: this processor has no bfloat16 arithmetic, so train.precision float32 would be faster", flush=True
-        )
+        print("train: this processor reports no bfloat16 arithmetic: train.precision float32 may be faster", flush=True)
     shards = inputs_of(trunk, TRAIN, COPIES)
+    batches = training_batches(trunk, shards, group)
+    check_steps(batches.steps, group)
     val = inputs_of(trunk, VAL)
     transformations = IMAGES.glob(f"{COPIES}/*.json")
     files = [WEIGHTS, *transformations, *shards, *val]
     states = CACHE / TRAINING
-    state = states / digest_training(Path(__file__), files, {"train": group.model_dump(), "trunk": trunk})
+    devices = [device.device_type for device in tf.config.list_logical_devices()]
+    settings = {"train": group.model_dump(), "trunk": trunk, "inputs": len(shards), "devices": devices}
+    state = states / digest_training(Path(__file__), files, settings)
     for other in set(states.glob("*")) - {state}:
         shutil.rmtree(other)
 
@@ -71,7 +74,7 @@ def train(params: Params) -> None:
 
         history = fit(
             tail_of(model, trunk["trainable_from"]),
-            training_batches(trunk, shards, group),
+            batches,
             partial(ordered_batches, val),
             Recipe(**group.model_dump(include=set(Recipe._fields))),
             state,
@@ -85,6 +88,18 @@ def train(params: Params) -> None:
     trained.set_weights(model.get_weights())
     save_model(trained, "models/uncalibrated.keras", trunk)
     shutil.rmtree(state)
+
+
+def check_steps(steps: int, group: Train) -> None:
+    """Check that there are steps after the warm-up, and that all GPUs get images in every step."""
+    if group.warmup_steps >= group.epochs * steps:
+        what = f"train.warmup_steps is {group.warmup_steps}, but training has {group.epochs * steps} steps"
+        raise FacegenderError("params.yaml", what, "lower it, or train for more epochs")
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    # TensorFlow gives all but the last GPU the same number of images, rounded up.
+    if (gpus - 1) * math.ceil(group.batch_size / max(1, gpus)) >= group.batch_size:
+        what = f"train.batch_size is {group.batch_size}, but there are {gpus} GPUs"
+        raise FacegenderError("params.yaml", what, f"use a multiple of {gpus}")
 
 
 def inputs_of(trunk: TrunkSpec, *splits: str) -> list[Path]:

@@ -34,6 +34,23 @@ def stages_of(folder: Path) -> dict[str, Any]:
     return stages
 
 
+IMAGES = TINY | {
+    "partition.train": "all",
+    "augment.mode": "fresh",
+    "augment.copies": 0,
+    "augment.brightness": 0.2,
+    "backbone.trainable_from": "image",
+    "train.warmup_steps": 2,
+    "train.weight_decay": 0.02,
+    "train.label_smoothing": 0.05,
+    "train.ema_momentum": 0.5,
+    "train.precision": "bfloat16",
+    "calibrate.mirror": True,
+    "cache.checkpoint_minutes": 0.0001,
+}
+"""The whole network, with a state after every step."""
+
+
 def kill_when(project: Path, ready: Callable[[], Any], dvc_too: bool) -> str:
     """Run `dvc repro` until `ready()`, kill the stage's process, with DVC's if `dvc_too`, and return the output."""
     log = project.parent / "log"
@@ -83,3 +100,28 @@ def test_a_run_killed_in_features_and_in_train_has_the_outs_of_an_undisturbed_on
     assert stages_of(project) == stages_of(undisturbed)
     assert not list(states.glob("*"))
     assert not list((project / "data").rglob(".partial*"))
+
+
+def test_training_on_images_killed_within_an_epoch_has_the_outs_of_an_undisturbed_one(tmp_path: Path) -> None:
+    undisturbed = make_project(tmp_path / "undisturbed", IMAGES)
+    run(undisturbed, "dvc", "repro", "evaluate")
+    project = make_project(tmp_path / "killed" / "project", IMAGES)
+
+    states = project / ".cache" / "training"
+    kill_when(project, lambda: list(states.glob("*/epoch-0001-step-*/tail.weights.h5")), dvc_too=True)
+
+    run(project, "dvc", "repro", "train")
+    assert stages_of(project)["train"] == stages_of(undisturbed)["train"]
+    assert not list(states.glob("*"))
+
+    program = (
+        "import keras, numpy as np\n"
+        "model = keras.saving.load_model('models/gender.keras')\n"
+        "layers = [layer for layer in model.layers if isinstance(layer, keras.Layer)]\n"
+        "assert {layer.compute_dtype for layer in layers} <= {'float32', 'uint8'}\n"
+        "images = np.random.default_rng(0).integers(0, 256, (4, *model.input_shape[1:]), np.uint8)\n"
+        "one, other = model.predict_on_batch(images), model.predict_on_batch(images[:, :, ::-1])\n"
+        "assert np.abs(one - other).max() < 1e-6, (one, other)\n"
+        "assert one.std() > 1e-4\n"
+    )
+    run(undisturbed, "python", "-c", program)

@@ -1,7 +1,6 @@
 """Training with a small network instead of InceptionV3: the recipe, resuming, and several devices."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from facegender.errors import FacegenderError
 from facegender.network import training
@@ -346,15 +346,34 @@ def test_bfloat16_is_for_computing_only() -> None:
     assert small_network().get_layer("block").compute_dtype == "float32"
 
 
-@pytest.mark.skipif(os.environ.get("CUDA_VISIBLE_DEVICES", "") not in ("", "-1"), reason="a GPU decides")
 @pytest.mark.parametrize(
-    ("flags", "expected"), [("fpu avx512f avx512_bf16", True), ("fpu amx_bf16", True), ("fpu avx2 bf16", False)]
+    ("description", "expected"),
+    [
+        ("flags : fpu avx512f avx512_bf16", True),
+        ("flags : fpu amx_bf16", True),
+        ("Features : fp asimd bf16", True),
+        ("flags : fpu avx2 avx512f", False),
+    ],
 )
-def test_the_processor_says_whether_it_multiplies_bfloat16(tmp_path: Path, flags: str, expected: bool) -> None:
-    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
+def test_the_processor_says_whether_it_multiplies_bfloat16(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, description: str, expected: bool
+) -> None:
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\n{description}\n")
 
     assert multiplies_bfloat16(tmp_path / "cpuinfo") is expected
     assert multiplies_bfloat16(tmp_path / "missing") is False
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), False), ((8, 0), True), (None, False)])
+def test_the_gpu_s_generation_decides_whether_it_multiplies_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int] | None, expected: bool
+) -> None:
+    details = {} if capability is None else {"compute_capability": capability}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["GPU:0"])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
+
+    assert multiplies_bfloat16() is expected
 
 
 TWO_DEVICES = """
@@ -363,29 +382,46 @@ from pathlib import Path
 import numpy as np, tensorflow as tf
 one = tf.config.LogicalDeviceConfiguration()
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [one, one])
+from facegender.network import training
 from tests.model.test_training import FULL, small_network, train
 
 folder = Path(sys.argv[1])
-
-def trained(strategy, name):
-    with strategy.scope():
-        network = small_network()
-        history = train(network, folder / name, FULL)
-    return history, network.get_weights()
-
-history, weights = trained(tf.distribute.get_strategy(), "one")
+RECIPE = FULL._replace(epochs=2)
 mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 assert mirrored.num_replicas_in_sync == 2
-both, of_both = trained(mirrored, "two")
-for one, two in zip(history, both, strict=True):
-    assert one.keys() == two.keys()
-    assert all(abs(one[name] - two[name]) < 1e-4 for name in one), (one, two)
-for one, two in zip(weights, of_both, strict=True):
-    assert np.abs(one - two).max() < 1e-4
+
+def trained(strategy, name, dropout=0):
+    with strategy.scope():
+        network = small_network(dropout)
+        history = train(network, folder / name, RECIPE, checkpoint_seconds=0)
+    return history, network.get_weights()
+
+def compare(one, two, tolerance):
+    for first, second in zip(one[0], two[0], strict=True):
+        assert first.keys() == second.keys()
+        assert all(abs(first[name] - second[name]) <= tolerance for name in first), (first, second)
+    for first, second in zip(one[1], two[1], strict=True):
+        assert np.abs(first - second).max() <= tolerance
+
+compare(trained(tf.distribute.get_strategy(), "one"), trained(mirrored, "two"), 1e-4)
+
+undisturbed = trained(mirrored, "undisturbed", dropout=0.5)
+keep, kept = training._Progress._keep, []
+def interrupted_keep(progress, steps):
+    keep(progress, steps)
+    kept.append(steps)
+    if len(kept) == 7:
+        raise KeyboardInterrupt
+training._Progress._keep = interrupted_keep
+try:
+    trained(mirrored, "interrupted", dropout=0.5)
+except KeyboardInterrupt:
+    training._Progress._keep = keep
+compare(undisturbed, trained(mirrored, "interrupted", dropout=0.5), 0)
 """
 
 
-def test_two_devices_train_what_one_trains(tmp_path: Path) -> None:
+def test_two_devices_train_what_one_trains_and_resume(tmp_path: Path) -> None:
     command = [sys.executable, "-c", TWO_DEVICES, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 

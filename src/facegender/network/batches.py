@@ -119,7 +119,10 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 
 
 def ordered_batches(paths: Sequence[Path]) -> Iterator[Batch]:
-    """Yield all features or images of shards in order, one shard at a time."""
-    for path in paths:
-        examples = load_inputs(path)
-        yield examples.inputs, examples.labels
+    """Yield all features or images of shards in order, one shard at a time, but the last two together.
+
+    The last shard may have one image, which several GPUs cannot share.
+    """
+    groups = [[path] for path in paths[:-2]] + [list(paths[-2:])]
+    for group in filter(None, groups):
+        yield _joined([(examples.inputs, examples.labels) for examples in map(load_inputs, group)])

@@ -16,7 +16,8 @@ POLICIES: dict[Precision, str] = {"float32": "float32", "bfloat16": "mixed_bfloa
 _AMPERE = (8, 0)
 """The lowest compute capability of NVIDIA GPUs that multiply bfloat16 (CUDA C++ Programming Guide)."""
 
-_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
+_CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Linux's names for the instructions of x86 and, the last one, of ARM."""
 
 
 @contextmanager
@@ -31,10 +32,10 @@ def dtype_policy(name: str) -> Iterator[None]:
 
 
 def multiplies_bfloat16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
-    """Return whether the device that TensorFlow computes on multiplies bfloat16, so that it is faster than float32.
+    """Return whether the device that TensorFlow computes on says that it multiplies bfloat16, and so is faster with it.
 
     Args:
-        cpu_info: Linux's description of the processor. Where it is missing, a CPU is taken not to.
+        cpu_info: Linux's description of the processor. Where it is missing, a CPU says nothing.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:

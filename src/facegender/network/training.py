@@ -31,7 +31,7 @@ _DECIMALS = 8
 Schedule = Literal["constant", "cosine"]
 Monitor = Literal["val_loss", "val_accuracy"]
 History = list[dict[str, float]]
-"""For each epoch: loss, accuracy, val_loss, val_accuracy, learning_rate."""
+"""For each epoch: loss, accuracy, val_loss, val_accuracy, and the learning_rate after its last step."""
 
 
 class Recipe(NamedTuple):
@@ -43,7 +43,8 @@ class Recipe(NamedTuple):
         schedule: `constant`, or `cosine`: after the warm-up, the rate falls with every step along half a cosine that
             reaches 0 with the last step of the last epoch (Loshchilov and Hutter, SGDR, 2017, equation 5, without
             restarts).
-        warmup_steps: the number of steps in which the rate rises from 0 to `learning_rate` in a straight line.
+        warmup_steps: the number of steps in which the rate rises from 0 to `learning_rate` in a straight line; fewer
+            than all steps.
         weight_decay: share of `learning_rate` by which each kernel shrinks in a step, apart from the gradient
             (Loshchilov and Hutter, AdamW, 2019); biases do not shrink.
         label_smoothing: the loss asks for a probability of 1 - label_smoothing / 2 of an image's label.
@@ -70,7 +71,7 @@ class TrainingBatches(NamedTuple):
     """The batches of every epoch.
 
     Attributes:
-        of_epoch: yields the batches of an epoch, counted from 0, without as many at its start as the second argument.
+        of_epoch: called with the epoch, counted from 0, and the number of batches to skip; yields the rest.
         steps: the number of batches in an epoch.
         class_weights: factors of the loss for No male and Male.
     """
@@ -90,7 +91,7 @@ def balanced_weights(counts: tuple[int, int]) -> tuple[float, float]:
         FacegenderError: there are no images of a class.
     """
     if not all(counts):
-        raise FacegenderError("data/partition/train.csv", "has images of one class only", "use another data set")
+        raise FacegenderError("data/preprocessed/train", "has images of one class only", "use another data set")
     no_male, male = (sum(counts) / (2 * count) for count in counts)
     return no_male, male
 
@@ -105,7 +106,7 @@ def fit(
     checkpoint_seconds: float,
     on_epoch: Callable[[dict[str, float]], None],
 ) -> History:
-    """Train the tail with Adam and leave it with the weights of the best epoch.
+    """Train the tail, which may be the whole network, and leave it with the weights of the best epoch.
 
     Call it under the scope of the distribution strategy under which the tail was built.
 
@@ -114,8 +115,8 @@ def fit(
         train: to train on.
         val: yields batches to choose the epoch by.
         recipe: how to train.
-        state: folder for the best epoch and the last checkpoint, from which a call with the same arguments resumes. The
-            caller deletes it when it is no longer needed.
+        state: folder for the state after the best epoch and the last one, from which a call with the same arguments
+            resumes. The caller deletes it when it is no longer needed.
         checkpoint_seconds: the state is kept after every epoch, and within an epoch when this time has passed.
         on_epoch: called with the values of every epoch when it ends, and at the start for the epochs in `state`.
 
@@ -195,7 +196,8 @@ class _Progress(keras.callbacks.Callback):
             _restore_metrics(self._tail, _last(self._state))
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        # Keras does not save the state of random generators, so dropout is seeded again in every step.
+        # Keras does not save the state of random generators, so dropout is seeded again in every step. With several
+        # GPUs, each drops the same features of its part of the batch.
         for layer in self._dropouts:
             seed = np.random.SeedSequence([self._recipe.seed, self._epoch, self._skipped + batch])
             layer.seed_generator.state.assign(seed.generate_state(2))
@@ -229,7 +231,8 @@ class _Progress(keras.callbacks.Callback):
         wanted = {last}
         if self._history:
             wanted.add(_epoch_folder(self._state, best_epoch(self._history, self._recipe.monitor)))
-        for folder in set(self._state.glob("epoch-*")) - wanted:
+        # Including what kills left behind.
+        for folder in set(self._state.iterdir()) - wanted:
             shutil.rmtree(folder)
         self._kept_at = time.monotonic()
 
@@ -242,7 +245,7 @@ def _of_epochs(train: TrainingBatches, first: int, last: int, skipped: int) -> I
 def _optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
     rates = keras.optimizers.schedules.CosineDecay(
         0.0 if recipe.warmup_steps else recipe.learning_rate,
-        max(1, recipe.epochs * steps_per_epoch - recipe.warmup_steps),
+        recipe.epochs * steps_per_epoch - recipe.warmup_steps,
         # The lowest rate, as a share of the highest.
         alpha=1.0 if recipe.schedule == "constant" else 0.0,
         warmup_target=recipe.learning_rate if recipe.warmup_steps else None,

@@ -203,11 +203,12 @@ def test_images_that_are_done_are_not_decoded(image_shards: list[Path]) -> None:
     assert len(decoded) == 16
 
 
-def test_ordered_batches_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = fake_shards(monkeypatch, [3, 1, 4])
+def test_ordered_batches_keep_the_order_and_end_with_two_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = fake_shards(monkeypatch, [3, 2, 4, 1])
 
     batches = list(ordered_batches(paths))
 
-    assert [batch[:, 0].tolist() for batch, _ in batches] == [[0, 1, 2], [3], [4, 5, 6, 7]]
-    assert [labels.tolist() for _, labels in batches] == [[0, 1, 0], [1], [0, 1, 0, 1]]
+    assert [batch[:, 0].tolist() for batch, _ in batches] == [[0, 1, 2], [3, 4], [5, 6, 7, 8, 9]]
+    assert [labels.tolist() for _, labels in batches] == [[0, 1, 0], [1, 0], [1, 0, 1, 0, 1]]
+    assert [batch[:, 0].tolist() for batch, _ in ordered_batches(paths[:1])] == [[0, 1, 2]]
     assert list(ordered_batches([])) == []
