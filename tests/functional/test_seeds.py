@@ -37,6 +37,11 @@ def test_each_seed_is_run_once_and_all_are_summarised(tmp_path: Path) -> None:
     commit_all(tmp_path, "start")
     assert "error: HEAD: no experiment of this commit is named" in run(tmp_path, "facegender", "seeds", status=1)
 
+    for number in ("0", "x", "", "2 3"):
+        printed = run(tmp_path, "make", "seeds", f"N={number}", status=2)
+        assert f"error: N: '{number}' is not a number of seeds" in printed
+        assert "Experiments:" not in printed
+
     printed = run(tmp_path, "make", "seeds", "N=2")
     # Seeds 120 and 121 give 0.36 and 0.363; what differs by 0.003 has a standard deviation of 0.003 / sqrt(2).
     assert "| test | accuracy | 0.3615 | 0.0021 | 0.3600 | 0.3630 |" in printed

@@ -2,8 +2,8 @@
 
 import base64
 import json
+import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from benchmarks.peers import (
     BOTH,
     DETECTOR,
     FACE_BOX,
+    NPM_FOLDERS,
     Peer,
     Row,
     answers_of,
     ask,
-    check_installed,
+    installed_version,
+    npm_peer,
     peer_predictions,
     peer_rows,
     peers_table,
@@ -29,10 +31,11 @@ from benchmarks.peers import (
     request_line,
     with_both,
 )
-from benchmarks.recipes import RECIPES, chosen_recipes, is_measured, read_results, result_of, results_table
+from benchmarks.recipes import RECIPES, chosen_recipes, inputs, is_measured, read_results, result_of, results_table
 from facegender.data.images import Pixels, encode_jpeg
 from facegender.errors import FacegenderError
 from facegender.evaluation.bootstrap import metrics_with_interval
+from facegender.files import write_json
 from tests.predictions import predictions
 
 ECHO = (
@@ -40,12 +43,12 @@ ECHO = (
     "ways = json.loads(sys.stdin.readline())\n"
     "for number, line in enumerate(sys.stdin):\n"
     "    image = json.loads(line)\n"
-    "    assert number < {limit}\n"
+    "    assert number < int(sys.argv[1])\n"
     "    red = base64.b64decode(image['pixels'])[0] / 100\n"
-    "    answer = {{'male': red > 0.5, 'probability': red, 'seconds': 0.5}}\n"
-    "    print(json.dumps({{way: answer for way in ways}}), flush=True)\n"
+    "    answer = {'male': red > 0.5, 'probability': red, 'seconds': 0.5}\n"
+    "    print(json.dumps({way: answer for way in ways}), flush=True)\n"
 )
-"""A worker whose answer is the first byte of the image as a percentage; it fails at image number `limit`."""
+"""A worker whose answer is the image's first byte as a percentage. It fails after as many images as it is told to."""
 
 
 class Images:
@@ -59,9 +62,18 @@ class Images:
         return encode_jpeg(np.full((8, 8, 3), int(image_id.partition(".")[0]), np.uint8))
 
 
-def echo(limit: int, check: Sequence[str] = ()) -> Peer:
+@pytest.fixture
+def worker(tmp_path: Path) -> Path:
+    """Write ECHO to a file."""
+    path = tmp_path / "worker.py"
+    path.write_text(ECHO, encoding="utf-8")
+    return path
+
+
+def echo(worker: Path, limit: int, version: str = "1.0") -> Peer:
     """Return a peer whose worker is ECHO."""
-    return Peer("echo", [sys.executable, "-c", ECHO.format(limit=limit)], check, "install it", {DETECTOR: None})
+    check = [sys.executable, "-c", f"print('{version}')"]
+    return Peer("echo", [sys.executable, str(worker), str(limit)], worker, check, "install it", {DETECTOR: None})
 
 
 def answer(probability: float | None, seconds: float) -> dict[str, Any]:
@@ -191,23 +203,24 @@ def test_only_images_of_the_aligned_size_suit_the_face_box() -> None:
         read_pixels(Images(), "7.jpg", aligned=True)
 
 
-def test_a_worker_that_stops_is_named_with_its_image() -> None:
-    asked = ask(echo(limit=1), ["10.jpg", "20.jpg"], lambda image_id: read_pixels(Images(), image_id, aligned=False))
+def test_a_worker_that_stops_is_named_with_its_image(worker: Path) -> None:
+    asked = ask(echo(worker, 1), ["10.jpg", "20.jpg"], lambda image_id: read_pixels(Images(), image_id, aligned=False))
 
     assert next(asked) == ("10.jpg", {DETECTOR: answer(0.1, 0.5)})
     with pytest.raises(FacegenderError, match=r"echo: 20\.jpg: its process stopped"):
         next(asked)
 
 
-def test_an_interrupted_peer_continues_with_the_images_that_are_left(tmp_path: Path) -> None:
+def test_an_interrupted_peer_continues_with_the_images_that_are_left(worker: Path, tmp_path: Path) -> None:
     with pytest.raises(FacegenderError):
-        answers_of(echo(limit=2), ["10.jpg", "20.jpg", "30.jpg", "40.jpg"], Images(), tmp_path)
+        answers_of(echo(worker, 2), ["10.jpg", "20.jpg", "30.jpg", "40.jpg"], Images(), tmp_path)
     kept = tmp_path / "echo.jsonl"
     # As if the run had been killed in the middle of a line.
-    kept.write_text(kept.read_text(encoding="utf-8") + '["30.jpg", {"own', encoding="utf-8")
+    lines = kept.read_text(encoding="utf-8")
+    kept.write_text(lines + '["0123456789abcdef", {"own', encoding="utf-8")
 
     # Two more images, no more.
-    found = answers_of(echo(limit=2), ["40.jpg", "10.jpg", "20.jpg", "30.jpg"], Images(), tmp_path)
+    found = answers_of(echo(worker, 2), ["40.jpg", "10.jpg", "20.jpg", "30.jpg"], Images(), tmp_path)
 
     assert [(image_id, ways[DETECTOR]["probability"]) for image_id, ways in found.items()] == [
         ("40.jpg", 0.4),
@@ -215,18 +228,59 @@ def test_an_interrupted_peer_continues_with_the_images_that_are_left(tmp_path: P
         ("20.jpg", 0.2),
         ("30.jpg", 0.3),
     ]
+    assert kept.read_text(encoding="utf-8").startswith(lines)
+    assert len(kept.read_text(encoding="utf-8").splitlines()) == 4
     # None at all.
-    assert answers_of(echo(limit=0), ["30.jpg"], Images(), tmp_path) == {"30.jpg": found["30.jpg"]}
+    assert answers_of(echo(worker, 0), ["30.jpg"], Images(), tmp_path) == {"30.jpg": found["30.jpg"]}
+
+
+def test_kept_answers_count_only_for_the_same_image_ways_worker_and_version(worker: Path, tmp_path: Path) -> None:
+    class OtherImages(Images):
+        """Other images with the same ids."""
+
+        def read(self, image_id: str) -> bytes:
+            """Return the JPEG whose red is one more."""
+            return super().read(f"{int(image_id.partition('.')[0]) + 1}.jpg")
+
+    def probability(peer: Peer, source: Images) -> float:
+        return float(answers_of(peer, ["10.jpg"], source, tmp_path)["10.jpg"][DETECTOR]["probability"])
+
+    peer, never = echo(worker, 1), echo(worker, 0)
+    assert probability(peer, Images()) == 0.1
+    assert probability(peer, OtherImages()) == 0.11
+    assert probability(never, Images()) == 0.1  # What was known is still known.
+    for other in (echo(worker, 0, version="2.0"), never._replace(ways={FACE_BOX: None})):
+        with pytest.raises(FacegenderError, match="its process stopped"):
+            answers_of(other, ["10.jpg"], Images(), tmp_path)
+    worker.write_text(ECHO.replace("/ 100", "/ 200"), encoding="utf-8")
+    assert probability(peer, Images()) == 0.05
+
+
+def test_answers_that_were_kept_by_image_id_do_not_count(worker: Path, tmp_path: Path) -> None:
+    (tmp_path / "echo.jsonl").write_text(json.dumps(["10.jpg", {DETECTOR: answer(0.9, 1)}]) + "\n", encoding="utf-8")
+
+    assert answers_of(echo(worker, 1), ["10.jpg"], Images(), tmp_path) == {"10.jpg": {DETECTOR: answer(0.1, 0.5)}}
 
 
 @pytest.mark.parametrize("check", [[sys.executable, "-c", "import no_such_package"], ["./no-such-python", "-c", ""]])
-def test_a_missing_peer_says_how_to_install_it(check: list[str]) -> None:
+def test_a_missing_peer_says_how_to_install_it(check: list[str], worker: Path) -> None:
     with pytest.raises(FacegenderError, match="install it"):
-        check_installed(echo(0, check))
+        installed_version(echo(worker, 0)._replace(check=check))
 
 
-def test_an_installed_peer_is_accepted() -> None:
-    check_installed(echo(0, [sys.executable, "-c", "import json"]))
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_the_versions_of_npm_packages_are_found_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / """it's a "folder" ${1} \\"""
+    for number, name in enumerate(NPM_FOLDERS):
+        (folder / "node_modules" / name).mkdir(parents=True)
+        (folder / "node_modules" / name / "package.json").write_text(f'{{"version": "{number}.0"}}', encoding="utf-8")
+
+    assert installed_version(npm_peer("human", folder)).split() == [
+        word for number, name in enumerate(NPM_FOLDERS) for word in (name, f"{number}.0")
+    ]
+    shutil.rmtree(folder / "node_modules" / NPM_FOLDERS[-1])
+    with pytest.raises(FacegenderError, match="npm install"):
+        installed_version(npm_peer("human", folder))
 
 
 def test_recipes_are_chosen_by_name_with_changes() -> None:
@@ -239,13 +293,24 @@ def test_recipes_are_chosen_by_name_with_changes() -> None:
         chosen_recipes([first, "other"], {})
 
 
-def test_a_result_counts_only_for_its_parameters_and_weights() -> None:
-    result = {"parameters": {"train.epochs": 3}, "weights": "imagenet"}
+def test_a_result_counts_only_for_its_whole_params_yaml_and_the_content_of_the_weights(tmp_path: Path) -> None:
+    params, weights, results = tmp_path / "params.yaml", tmp_path / "weights.h5", tmp_path / "results.json"
+    params.write_text(
+        "train: {epochs: 3, learning_rate: 0.0003, seed: 120}\nevaluate: {datasets: {}}\n", encoding="utf-8"
+    )
+    weights.write_bytes(b"weights")
+    write_json(results, {"recipe": {**inputs(tmp_path, str(weights)), "accuracy": 0.9}})
+    kept = read_results(results)["recipe"]
 
-    assert is_measured(result, {"train.epochs": 3}, "imagenet")
-    assert not is_measured(result, {"train.epochs": 4}, "imagenet")
-    assert not is_measured(result, {"train.epochs": 3}, "other.h5")
-    assert not is_measured(None, {"train.epochs": 3}, "imagenet")
+    assert is_measured(kept, inputs(tmp_path, str(weights)))
+    assert not is_measured(kept, inputs(tmp_path, "imagenet"))
+    weights.write_bytes(b"others")
+    assert not is_measured(kept, inputs(tmp_path, str(weights)))
+    weights.write_bytes(b"weights")
+    change_params(tmp_path, {"train.seed": 121})
+    assert not is_measured(kept, inputs(tmp_path, str(weights)))
+    # Of an older form.
+    assert not is_measured({"parameters": {}, "weights": str(weights)}, inputs(tmp_path, str(weights)))
 
 
 def test_kept_results_are_read(tmp_path: Path) -> None:
@@ -260,7 +325,7 @@ def test_kept_results_are_read(tmp_path: Path) -> None:
 
 def test_a_recipes_figures_come_from_the_metrics_and_the_run(tmp_path: Path) -> None:
     files = {
-        "metrics/evaluate.json": {"accuracy": 0.97, "roc_auc": 0.996},
+        "metrics/evaluate.json": {"accuracy": 0.97, "roc_auc": 0.996, "expected_calibration_error": 0.0123},
         "metrics/evaluate_low.json": {"accuracy": 0.965},
         "metrics/evaluate_high.json": {"accuracy": 0.974},
         "metrics/train/metrics.json": {"eval": {"accuracy": 0.5}, "best": {"val_accuracy": 0.98}},
@@ -281,6 +346,7 @@ def test_a_recipes_figures_come_from_the_metrics_and_the_run(tmp_path: Path) -> 
         "0.9800",
         "0.9700 (0.9650 to 0.9740)",
         "0.9960",
+        "0.0123",
         "2.0 min",
         "5.0 min",
         "2,000 MB",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from facegender.params import load_params
 from tests.paths import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -54,6 +55,22 @@ def test_pre_commit_runs_what_make_lint_runs() -> None:
     for hook in hooks:
         # The tools find the files themselves, as in make lint.
         assert (hook["language"], hook["pass_filenames"], hook["always_run"]) == ("system", False, True)
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "params/celeba.yaml"])
+def test_what_make_sweep_sets_suits_the_parameters(name: str, tmp_path: Path) -> None:
+    cuts, copies, rates = re.findall(r"^(?:CUTS|COPIES|RATES) \?= (.*)$", MAKEFILE, flags=re.MULTILINE)
+    [recipe] = re.findall(r"^sweep:.*\n((?:\t.*\n)+)", MAKEFILE, flags=re.MULTILINE)
+    variables = {"$$cut": cuts.split(), "$$copies": copies.split(), "$$rate": rates.split()}
+
+    for number in (0, -1):
+        params = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+        values = {variable: each[number] for variable, each in variables.items()}
+        for group, key, value in re.findall(r"-S (\w+)\.(\w+)=(\S+)", recipe):
+            params[group][key] = yaml.safe_load(values.get(value, value))
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+        assert load_params(tmp_path / "params.yaml").augment.mode == "copies"
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from facegender.errors import FacegenderError
+from facegender.params import load_params
 from facegender.repository.commands import dvc, output_of
 
 PARAMS = "params.yaml"
@@ -31,8 +32,9 @@ def shown_experiments() -> list[dict[str, Any]]:
     """Return what `dvc exp show` knows of this folder, its commit and the experiments that started from this commit.
 
     Raises:
-        FacegenderError: DVC fails.
+        FacegenderError: params.yaml has a mistake, or DVC fails.
     """
+    load_params(PARAMS)
     shown: list[dict[str, Any]] = json.loads(output_of(dvc("exp", "show", "--json")))
     return shown
 
@@ -47,9 +49,15 @@ def seed_experiments(shown: Sequence[Mapping[str, Any]]) -> list[Experiment]:
         At least one, by ascending seed.
 
     Raises:
-        FacegenderError: there are none, or one has no results or other parameters than this folder.
+        FacegenderError: there are none, or one failed or has other parameters than this folder; or DVC could not read
+            this folder or its commit.
     """
+    if len(shown) < 2:
+        raise FacegenderError("HEAD", "DVC shows no commit", "commit this folder, then run: make seeds")
     folder, commit = shown[:2]
+    for row, place in ((folder, "this folder"), (commit, "HEAD")):
+        if problem := _problem(row):
+            raise FacegenderError(place, f"DVC cannot read it: {problem}", "run: dvc status")
     rows = [row["revs"][0] for row in commit["experiments"] or []]
     rows = [row for row in rows if re.fullmatch(r"seed-\d+", row["name"] or "")]
     if not rows:
@@ -57,7 +65,10 @@ def seed_experiments(shown: Sequence[Mapping[str, Any]]) -> list[Experiment]:
     here = dict(_flat(_contents(folder, "params")[PARAMS]))
     experiments = []
     for row in sorted(rows, key=lambda row: int(row["name"].removeprefix("seed-"))):
-        name, params = row["name"], _contents(row, "params").get(PARAMS, {})
+        name = row["name"]
+        if _problem(row):
+            raise FacegenderError(name, "failed", _again(name))
+        params = _contents(row, "params")[PARAMS]
         there = dict(_flat(params))
         for key in sorted((here.keys() | there.keys()) - set(SEEDS)):
             if here.get(key) != there.get(key):
@@ -78,13 +89,16 @@ def spread(experiments: Sequence[Experiment]) -> pd.DataFrame:
         experiment), min, max.
 
     Raises:
-        FacegenderError: an experiment lacks a file of metrics.
+        FacegenderError: an experiment lacks a file of metrics, or a metric that another one has.
     """
-    values = pd.DataFrame(
-        [row for experiment in experiments for row in _values(experiment)], columns=["test_set", "metric", "value"]
-    )
-    summary = values.groupby(["test_set", "metric"], sort=False)["value"].agg(["mean", "std", "min", "max"])
-    return summary.reset_index()
+    rows = [(experiment.name, *row) for experiment in experiments for row in _values(experiment)]
+    values = pd.DataFrame(rows, columns=["experiment", "test_set", "metric", "value"])
+    groups = values.groupby(["test_set", "metric"], sort=False)
+    for (test_set, metric), having in groups["experiment"]:
+        for lacking in [experiment.name for experiment in experiments if experiment.name not in set(having)][:1]:
+            what = f"has no {metric} of test set {test_set}, but {having.iloc[0]} has"
+            raise FacegenderError(lacking, what, _again(lacking))
+    return groups["value"].agg(["mean", "std", "min", "max"]).reset_index()
 
 
 def spread_markdown(experiments: Sequence[Experiment]) -> str:
@@ -111,10 +125,20 @@ def _values(experiment: Experiment) -> Iterator[tuple[str, str, float]]:
     files += [(name, f"metrics/datasets/{name}.json", METRICS) for name in further]
     for test_set, path, names in files:
         if path not in experiment.metrics:
-            remedy = f"run: dvc exp remove {experiment.name}, then make seeds"
-            raise FacegenderError(experiment.name, f"has no {path}", remedy)
+            raise FacegenderError(experiment.name, f"has no {path}", _again(experiment.name))
         metrics = experiment.metrics[path]
         yield from ((test_set, name, metrics[name]) for name in names if name in metrics)
+
+
+def _again(name: str) -> str:
+    return f"run: dvc exp remove {name}, then make seeds"
+
+
+def _problem(row: Mapping[str, Any]) -> str:
+    """Return why a row has no parameters to compare, or an empty string."""
+    if row["error"]:
+        return str(row["error"]["msg"])
+    return "" if PARAMS in _contents(row, "params") else f"no {PARAMS}"
 
 
 def _contents(row: Mapping[str, Any], kind: str) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from facegender.errors import FacegenderError
-from facegender.repository.seeds import seed_experiments, spread, spread_markdown
+from facegender.repository.seeds import seed_experiments, shown_experiments, spread, spread_markdown
 
 PARAMS: dict[str, Any] = {
     "train": {"seed": 120, "epochs": 5},
@@ -92,6 +93,22 @@ def test_slices_that_are_too_small_to_be_judged_are_left_out() -> None:
     assert not spread(seed_experiments(shown(small)))["metric"].str.startswith("worst").any()
 
 
+@pytest.mark.parametrize(
+    ("path", "test_set"),
+    [("metrics/slices.json", "test"), ("metrics/evaluate.json", "test"), ("metrics/datasets/other.json", "other")],
+)
+def test_a_metric_that_only_some_experiments_have_is_one_line(path: str, test_set: str) -> None:
+    broken = experiment(121, 0.9)
+    metrics = broken["revs"][0]["data"]["metrics"][path]["data"]
+    metric = "worst_recall" if "worst_recall" in metrics else "accuracy"
+    del metrics[metric]
+
+    with pytest.raises(FacegenderError) as caught:
+        spread(seed_experiments(shown(experiment(120, 0.9), broken, experiment(122, 0.9))))
+    what = f"has no {metric} of test set {test_set}, but seed-120 has"
+    assert str(caught.value) == f"seed-121: {what}; run: dvc exp remove seed-121, then make seeds"
+
+
 def test_other_experiments_are_not_counted() -> None:
     other = {**experiment(120, 0.1), "name": "seed-120b"}
     other["revs"][0]["name"] = "seed-120b"
@@ -122,6 +139,55 @@ def test_an_experiment_with_other_parameters_is_one_line(params: dict[str, Any],
     with pytest.raises(FacegenderError) as caught:
         seed_experiments(shown(experiment(120, 0.9), experiment(121, 0.9, **params)))
     assert str(caught.value).startswith(words)
+    assert "\n" not in str(caught.value)
+
+
+# As DVC shows an experiment whose queued run failed, and one whose files it cannot read.
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"error": {"msg": "Experiment run failed", "type": ""}},
+        {"data": None},
+        {"data": None, "error": {"msg": "unable to read: 'dvc.yaml'", "type": "YAMLSyntaxError"}},
+        {"data": {"params": {"params.yaml": {"error": {"msg": "", "type": "YAMLSyntaxError"}}}, "metrics": {}}},
+    ],
+)
+def test_an_experiment_that_failed_is_one_line(change: dict[str, Any]) -> None:
+    failed = experiment(121, 0.9)
+    failed["revs"][0] |= change
+
+    with pytest.raises(FacegenderError) as caught:
+        seed_experiments(shown(experiment(120, 0.9), failed))
+    assert str(caught.value) == "seed-121: failed; run: dvc exp remove seed-121, then make seeds"
+
+
+def test_a_folder_that_dvc_cannot_read_is_one_line() -> None:
+    folder, commit = shown(experiment(120, 0.9))
+    error = {"msg": "unable to read: 'dvc.yaml'", "type": "YAMLSyntaxError"}
+
+    unreadable = {"data": None, "error": error}
+    for rows, place in (([folder | unreadable, commit], "this folder"), ([folder, commit | unreadable], "HEAD")):
+        with pytest.raises(FacegenderError) as caught:
+            seed_experiments(rows)
+        assert str(caught.value) == f"{place}: DVC cannot read it: unable to read: 'dvc.yaml'; run: dvc status"
+    with pytest.raises(FacegenderError, match=r"^this folder: DVC cannot read it: no params\.yaml; run: dvc status$"):
+        seed_experiments([folder | {"data": None}, commit])
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_folder_without_a_commit_is_one_line(rows: int) -> None:
+    with pytest.raises(FacegenderError) as caught:
+        seed_experiments(shown()[:rows])
+    assert str(caught.value) == "HEAD: DVC shows no commit; commit this folder, then run: make seeds"
+
+
+def test_a_mistake_in_params_yaml_is_named_before_dvc_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("train: [\n", encoding="utf-8")
+
+    with pytest.raises(FacegenderError) as caught:
+        shown_experiments()
+    assert str(caught.value).startswith("params.yaml")
     assert "\n" not in str(caught.value)
 
 
