@@ -166,7 +166,6 @@ def test_a_second_cold_run_gives_the_same_lock_file(project: Path, tmp_path: Pat
             16,
             {"partition", "preprocess@test", "features@test", "baseline"} | END,
         ),
-        ("train.learning_rate", 0.0005, {"train", "calibrate"} | MODEL),
         ("calibrate.threshold", 0.99, {"calibrate"} | MODEL),
         ("mistakes.images", 2, {"mistakes", "report"}),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.functional.project import make_project, metrics, repro
+from tests.functional.project import make_project, metrics, run
 from tests.paths import SHARED
 
 pytestmark = [
@@ -42,7 +42,7 @@ def changes(name: str, train: int, val: int, test: int) -> dict[str, Any]:
 def test_real_portraits_are_classified(tmp_path: Path, name: str, counts: tuple[int, int, int], floor: float) -> None:
     folder = make_project(tmp_path / "Gesichter für Prüfung", changes(name, *counts))
 
-    repro(folder)
+    run(folder, "dvc", "repro", "evaluate")
 
     predictions = pd.read_csv(folder / "data" / "predictions.csv")
     labels = pd.read_csv(SHARED / "data" / name / "list_attr_celeba.csv").set_index("image_id")["Male"]
