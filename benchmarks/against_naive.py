@@ -22,6 +22,8 @@ from typing import Any
 
 from benchmarks.measure import (
     IMAGES,
+    PLAIN,
+    UNREGULARISED,
     Run,
     argument_parser,
     change_params,
@@ -39,23 +41,11 @@ from facegender.errors import one_line_errors
 
 NAIVE_WAY = Path(__file__).with_name("naive_way.py")
 SAME_TRAINING = {
-    "augment.rotation": 10,
-    "augment.zoom": 0.2,
-    "augment.horizontal_flip": True,
-    "augment.vertical_flip": False,
-    "augment.width_shift": 0,
-    "augment.height_shift": 0,
-    "augment.shear": 0,
-    "augment.brightness": 0,
-    "augment.contrast": 0,
-    "augment.colour": 0,
+    **PLAIN,
+    **UNREGULARISED,
     "train.hidden_units": 0,
     "train.monitor": "val_loss",
     "train.schedule": "constant",
-    "train.weight_decay": 0,
-    "train.label_smoothing": 0,
-    "train.ema_momentum": 0,
-    "train.warmup_steps": 0,
     "calibrate.mirror": False,
 }
 """The training of the naive way."""

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from benchmarks.measure import (
+    STORED_FEATURES,
     Run,
     argument_parser,
     change_params,
@@ -90,13 +91,11 @@ def parameters(options: argparse.Namespace, images: int) -> dict[str, Any]:
     """Return the parameters for this number of training images, by dotted key."""
     held_out = min(images // 8, options.held_out // 2) * 2
     return {
+        **STORED_FEATURES,
         "partition.train": images,
         "partition.val": held_out,
         "partition.test": held_out,
-        "augment.mode": "copies",
-        "augment.copies": 1,
         "backbone.trainable_from": "mixed9",
-        "calibrate.mirror": False,
         "train.epochs": 1,
         **settings(options.set),
     }

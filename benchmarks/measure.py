@@ -30,6 +30,41 @@ DATASET = {
 }
 """The keys of `dataset` in params.yaml, and their files in the folder that --celeba names."""
 
+Parameters = dict[str, Any]
+"""Parameters by dotted key."""
+
+PLAIN: Parameters = {
+    "augment.rotation": 10,
+    "augment.zoom": 0.2,
+    "augment.horizontal_flip": True,
+    "augment.vertical_flip": False,
+    "augment.width_shift": 0,
+    "augment.height_shift": 0,
+    "augment.shear": 0,
+    "augment.brightness": 0,
+    "augment.contrast": 0,
+    "augment.colour": 0,
+}
+"""The transformations of the default params.yaml."""
+
+UNREGULARISED: Parameters = {
+    "train.weight_decay": 0,
+    "train.label_smoothing": 0,
+    "train.ema_momentum": 0,
+    "train.warmup_steps": 0,
+}
+"""Plain Adam."""
+
+STORED_FEATURES: Parameters = {
+    **PLAIN,
+    **UNREGULARISED,
+    "augment.mode": "copies",
+    "augment.copies": 1,
+    "train.precision": "float32",
+    "calibrate.mirror": False,
+}
+"""A frozen trunk whose features are computed once, and a fixed copy of each training image; for any cut but image."""
+
 _PAUSE = 0.05
 """Seconds between two looks at the running processes."""
 

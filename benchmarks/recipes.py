@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import (
+    PLAIN,
+    STORED_FEATURES,
+    UNREGULARISED,
+    Parameters,
     Run,
     argument_parser,
     measured_repro,
@@ -30,24 +34,9 @@ from benchmarks.measure import (
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.files import md5_of, write_json
 
-Parameters = dict[str, Any]
-"""Parameters by dotted key."""
-
 IMAGES_14K: Parameters = {"partition.train": 14000, "partition.val": 4164, "partition.test": 3872}
 IMAGES_ALL: Parameters = {**IMAGES_14K, "partition.train": "all"}
 
-PLAIN: Parameters = {
-    "augment.rotation": 10,
-    "augment.zoom": 0.2,
-    "augment.horizontal_flip": True,
-    "augment.vertical_flip": False,
-    "augment.width_shift": 0,
-    "augment.height_shift": 0,
-    "augment.shear": 0,
-    "augment.brightness": 0,
-    "augment.contrast": 0,
-    "augment.colour": 0,
-}
 STRONG: Parameters = {
     **PLAIN,
     "augment.rotation": 12,
@@ -68,12 +57,6 @@ HARD: Parameters = {
     "augment.colour": 0.3,
 }
 
-UNREGULARISED: Parameters = {
-    "train.weight_decay": 0,
-    "train.label_smoothing": 0,
-    "train.ema_momentum": 0,
-    "train.warmup_steps": 0,
-}
 REGULARISED: Parameters = {
     "train.weight_decay": 0.02,
     "train.label_smoothing": 0.05,
@@ -90,17 +73,7 @@ TRAINING: Parameters = {
     "train.dropout": 0.5,
     "train.hidden_units": 0,
 }
-FROZEN: Parameters = {
-    **IMAGES_14K,
-    **PLAIN,
-    **TRAINING,
-    **UNREGULARISED,
-    "augment.mode": "copies",
-    "augment.copies": 1,
-    "train.precision": "float32",
-    "calibrate.mirror": False,
-}
-"""A frozen trunk whose features are computed once, and a fixed copy of each training image."""
+FROZEN: Parameters = {**IMAGES_14K, **TRAINING, **STORED_FEATURES}
 WHOLE: Parameters = {
     **IMAGES_14K,
     **PLAIN,

@@ -22,7 +22,7 @@ import openvino
 import tensorflow as tf
 
 from benchmarks.features_stage import first_records, run_features
-from benchmarks.measure import argument_parser, median_rate, rate_cells, say, table, take_turns, timed
+from benchmarks.measure import PLAIN, argument_parser, median_rate, rate_cells, say, table, take_turns, timed
 from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.images import Pixels, decode_image
 from facegender.data.shards import write_shards
@@ -43,20 +43,7 @@ BATCH = 32
 SAME = 0.9999
 """Features with at least this cosine count as the same."""
 
-RANGES = Ranges(
-    rotation=10,
-    zoom=0.2,
-    horizontal_flip=True,
-    vertical_flip=False,
-    width_shift=0,
-    height_shift=0,
-    shear=0,
-    brightness=0,
-    contrast=0,
-    colour=0,
-)
-"""As in params.yaml."""
-
+RANGES = Ranges(**{name.removeprefix("augment."): value for name, value in PLAIN.items()})
 PREDICT = "Keras model.predict"
 STAGE, STAGE_OF_COPIES = "features stage, whole", "features stage, whole, transformed copies"
 
