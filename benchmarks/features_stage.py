@@ -3,6 +3,8 @@
 import tempfile
 from pathlib import Path
 
+import keras
+import onnx
 import pandas as pd
 
 from benchmarks.measure import DATASET
@@ -10,7 +12,11 @@ from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.image_sources import open_images
 from facegender.data.lists import read_partitions
 from facegender.data.shards import Record
+from facegender.network.backbone import build_backbone
 from facegender.network.features import Engine, write_features
+from facegender.network.model_file import read_layers, save_model
+from facegender.network.onnx_file import convert, part
+from facegender.network.sidecar import FEATURES, IMAGE, TrunkSpec
 from facegender.preparation.preprocess import good_records, preprocess
 
 
@@ -20,6 +26,19 @@ def first_records(celeba: Path, count: int) -> list[Record]:
     rows = pd.DataFrame({"image_id": image_ids, "label": 0})
     with open_images(celeba / DATASET["images"]) as source:
         return list(good_records(preprocess(rows, source, HEIGHT, WIDTH), "fail", "train", {}))
+
+
+def save_backbone(pretrained: keras.Model, path: Path) -> None:
+    """Write InceptionV3 as the stage pretrained does."""
+    backbone = build_backbone()
+    backbone.set_weights(pretrained.get_weights())
+    save_model(backbone, path, {})
+
+
+def trunk_network(backbone: Path, trainable_from: str) -> onnx.ModelProto:
+    """Return the trunk for aligned images, from a file that the stage pretrained wrote."""
+    trunk = TrunkSpec(trainable_from=trainable_from, weights_md5="", height=HEIGHT, width=WIDTH)
+    return part(convert(read_layers(backbone), trunk), IMAGE, FEATURES)
 
 
 def run_features(images: Path, engine: Engine, folder: Path) -> Path:

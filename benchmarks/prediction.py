@@ -4,7 +4,7 @@ The features stage runs the whole trunk (`head`), as a prediction does, over sha
 empty memo; predictions read a folder of them. All ways take turns. Then a process of its own predicts a single picture:
 one that is aligned, and one that must be aligned first. Prints Markdown tables.
 
-    python -m benchmarks.prediction --celeba FOLDER --model models/gender.keras --weights inception_v3_notop.h5
+    python -m benchmarks.prediction --celeba FOLDER --model models/gender.onnx --weights inception_v3_notop.h5
 """
 
 import statistics
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.features_stage import first_records, run_features
+from benchmarks.features_stage import first_records, run_features, save_backbone, trunk_network
 from benchmarks.measure import (
     argument_parser,
     measured,
@@ -32,7 +32,6 @@ from facegender.data.shards import read_records, write_shards
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.weights import pretrained_backbone
 from facegender.serving.classifier import load_classifier
-from facegender.serving.export import export_model
 from facegender.serving.photographs import find_photographs, predict_photographs
 
 STAGE = "features stage, whole trunk"
@@ -41,7 +40,9 @@ STAGE = "features stage, whole trunk"
 def main() -> None:
     """Run with the arguments of the command line."""
     parser = argument_parser(__doc__, "celeba", "weights")
-    parser.add_argument("--model", type=Path, required=True, help=".keras file of the stage calibrate")
+    parser.add_argument(
+        "--model", type=Path, required=True, help=".onnx file of the stage calibrate; the .keras file is beside it"
+    )
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--starts", type=int, default=5, help="processes for each single picture")
@@ -51,19 +52,17 @@ def main() -> None:
         say("images")
         faces = prepare(options.celeba, options.images, folder)
         say("models")
-        onnx = folder / "gender.onnx"
-        export_model(options.model, onnx, "onnx", faces)
-        weights = folder / "backbone.weights.h5"
-        pretrained_backbone(options.weights).save_weights(weights)
-        engine = OpenVinoEngine(weights, "head", folder / "cache" / "trunks" / "trunk")
+        models = (options.model.with_suffix(".keras"), options.model)
+        save_backbone(pretrained_backbone(options.weights), folder / "backbone.keras")
+        engine = OpenVinoEngine(trunk_network(folder / "backbone.keras", "head"))
         first = next(read_records(folder / "images"))
         engine([decode_image(first.jpeg, first.image_id)])
 
         ways = {STAGE: partial(timed, partial(run_features, folder / "images", engine, folder))}
-        for model in (options.model, onnx):
+        for model in models:
             ways[f"predict, {model.suffix}"] = partial(timed, predicting(faces, model))
         seconds = take_turns(ways, options.rounds)
-        one_picture = start_rows(faces, folder, (options.model, onnx), options.starts)
+        one_picture = start_rows(faces, folder, models, options.starts)
     print(rate_table(seconds, options.images))
     print(table(["One picture in a process of its own", "median", "all", "peak memory"], one_picture))
 

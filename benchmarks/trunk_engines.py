@@ -17,18 +17,17 @@ from pathlib import Path
 import keras
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime
-import openvino
 import tensorflow as tf
 
-from benchmarks.features_stage import first_records, run_features
+from benchmarks.features_stage import first_records, run_features, save_backbone, trunk_network
 from benchmarks.measure import PLAIN, argument_parser, median_rate, rate_cells, say, table, take_turns, timed
 from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.images import Pixels, decode_image
 from facegender.data.shards import write_shards
 from facegender.errors import one_line_errors
 from facegender.network.backbone import build_model, load_backbone, trunk_of
-from facegender.network.engines.openvino import BATCH as OPENVINO_BATCH
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.features import feature_paths, load_shard
 from facegender.network.weights import pretrained_backbone
@@ -60,11 +59,12 @@ def main() -> None:
         say("images")
         images = prepare_images(options.celeba, options.images, folder)
         say("networks")
-        weights = folder / "backbone.weights.h5"
-        pretrained_backbone(options.weights).save_weights(weights)
-        engines = make_engines(weights, options.trainable_from, folder)
-        stage_engine = OpenVinoEngine(weights, options.trainable_from, folder / "cache" / "trunks" / "trunk")
-        stage_engine(images[:OPENVINO_BATCH])
+        backbone = folder / "backbone.keras"
+        save_backbone(pretrained_backbone(options.weights), backbone)
+        network = trunk_network(backbone, options.trainable_from)
+        engines = make_engines(backbone, network, options.trainable_from)
+        stage_engine = OpenVinoEngine(network)
+        stage_engine(images[:BATCH])
 
         say("comparison")
         reference = engines[PREDICT](images)
@@ -98,20 +98,18 @@ def prepare_images(celeba: Path, count: int, folder: Path) -> Pixels:
     return np.stack([decode_image(record.jpeg, record.image_id) for record in records])
 
 
-def make_engines(weights: Path, trainable_from: str, folder: Path) -> dict[str, Engine]:
-    """Make the engines, by name. Their files go into `folder`."""
+def make_engines(backbone: Path, network: onnx.ModelProto, trainable_from: str) -> dict[str, Engine]:
+    """Make the engines, by name, and use each once."""
     model = build_model(HEIGHT, WIDTH)
-    load_backbone(model, weights)
+    load_backbone(model, backbone)
     trunk = trunk_of(model, trainable_from)
-    trunk.export(folder / "trunk", verbose=False)
-    engines: dict[str, Engine] = {
+    return {
         PREDICT: lambda images: trunk.predict(images, batch_size=BATCH, verbose=0),
         "TensorFlow tf.function": graph_engine(trunk),
-        "onnxruntime float32": onnx_engine(trunk, folder / "trunk.onnx"),
+        "onnxruntime float32": onnx_engine(network),
+        "OpenVINO float32": OpenVinoEngine(network),
+        "OpenVINO bfloat16": OpenVinoEngine(network, "bfloat16"),
     }
-    for precision in ("f32", "bf16"):
-        engines[f"OpenVINO {precision}"] = openvino_engine(folder / "trunk", precision)
-    return engines
 
 
 def graph_engine(trunk: keras.Model) -> Engine:
@@ -121,33 +119,11 @@ def graph_engine(trunk: keras.Model) -> Engine:
     return lambda images: np.concatenate([compute(batch).numpy() for batch in batches(images, BATCH)])
 
 
-def onnx_engine(trunk: keras.Model, path: Path) -> Engine:
-    """Make an engine of the trunk in onnxruntime, through the ONNX file `path`."""
-    # Keras only exports a model to ONNX after its first call.
-    trunk(np.zeros((1, HEIGHT, WIDTH, 3), np.uint8))
-    trunk.export(path, format="onnx", verbose=False)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+def onnx_engine(network: onnx.ModelProto) -> Engine:
+    """Make an engine of the trunk in onnxruntime."""
+    session = onnxruntime.InferenceSession(network.SerializeToString(), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: np.concatenate([session.run(None, {name: batch})[0] for batch in batches(images, BATCH)])
-
-
-def openvino_engine(network: Path, precision: str) -> Engine:
-    """Make an engine of the trunk in OpenVINO, with the settings of `OpenVinoEngine` except the precision."""
-    core = openvino.Core()
-    options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
-    requests = openvino.AsyncInferQueue(core.compile_model(core.read_model(network), "CPU", options))
-
-    def compute(images: Pixels) -> Features:
-        outputs: dict[int, Features] = {}
-        requests.set_callback(
-            lambda request, index: outputs.__setitem__(index, request.get_output_tensor().data.copy())
-        )
-        for index, batch in enumerate(batches(images, OPENVINO_BATCH)):
-            requests.start_async(batch, index)
-        requests.wait_all()
-        return np.concatenate([outputs[index] for index in range(len(outputs))])
-
-    return compute
 
 
 def batches(images: Pixels, size: int) -> Iterator[Pixels]:

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit
 base=$1 page=pull_request/page.md
 mkdir -p pull_request
 
-dvc pull models/gender.keras data/predictions.csv data/preprocessed/test
+dvc pull models/gender.onnx data/predictions.csv data/preprocessed/test
 facegender gate --base "$base" | tee "$page"
 verdict=${PIPESTATUS[0]}
 

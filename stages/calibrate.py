@@ -1,42 +1,64 @@
 """Stage calibrate: fit the temperature and choose the threshold, both on validation images."""
 
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
 from facegender.errors import one_line_errors
 from facegender.evaluation.calibration import choose_threshold, fit_temperature, probabilities_at
 from facegender.evaluation.metrics import classification_metrics
 from facegender.files import write_json
-from facegender.network.backbone import tail_of, with_mirror
+from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.features import check_same_trunk, read_trunk, tail_inputs
-from facegender.network.model_file import load_model, save_model
-from facegender.network.prediction import divide_logits, logits_of_split
+from facegender.network.model_file import read_layers, read_sidecar, save_calibrated
+from facegender.network.onnx_file import convert, divide_logits, part, save
+from facegender.network.prediction import predict_split
+from facegender.network.sidecar import FEATURES, LOGITS
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 
-MODEL, FEATURES = "models/uncalibrated.keras", "data/features/val"
+UNCALIBRATED, VAL = "models/uncalibrated.keras", "data/features/val"
 SHOWN = ("accuracy", "log_loss", "expected_calibration_error")
 
 
 @one_line_errors()
 @recorded_cost
 def main() -> None:
-    """Write models/gender.keras and metrics/calibrate.json."""
+    """Write models/gender.onnx, models/gender.keras and metrics/calibrate.json."""
     group = load_params().calibrate
-    model, sidecar = load_model(MODEL)
-    trunk = check_same_trunk({MODEL: sidecar, FEATURES: read_trunk(FEATURES)})
-    if group.mirror:
-        model = with_mirror(model)
-    shards = tail_inputs(trunk, [FEATURES], ["data/preprocessed/val"])
-    labels, logits = logits_of_split(tail_of(model, trunk["trainable_from"]), shards)
+    sidecar, layers = read_sidecar(UNCALIBRATED), read_layers(UNCALIBRATED)
+    trunk = check_same_trunk({UNCALIBRATED: sidecar, VAL: read_trunk(VAL)})
+    network = convert(layers, trunk, mirror=group.mirror)
+    shards = tail_inputs(trunk, [VAL], ["data/preprocessed/val"])
+    _, labels, outputs = predict_split(OpenVinoEngine(part(network, FEATURES, LOGITS)), shards)
+    logits = outputs[:, 1].astype(np.float64) - outputs[:, 0]
     before = classification_metrics(labels, probabilities_at(logits, 1.0), 0.5)
     temperature = fit_temperature(logits, labels)
     probabilities = probabilities_at(logits, temperature)
     threshold = choose_threshold(probabilities, labels, group.threshold)
     after = classification_metrics(labels, probabilities, threshold)
 
-    divide_logits(model, temperature)
     fitted = {"temperature": temperature, "threshold": threshold}
-    save_model(model, "models/gender.keras", {**sidecar, **fitted})
+    described = {**sidecar, **fitted}
+    save(
+        convert(divide_logits(layers, temperature), trunk, mirror=group.mirror, sidecar=described), "models/gender.onnx"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        uncalibrated = mirrored(Path(folder, "mirrored.keras")) if group.mirror else UNCALIBRATED
+        save_calibrated(uncalibrated, "models/gender.keras", temperature, described)
     shown = {key: {name: metrics[name] for name in SHOWN} for key, metrics in (("before", before), ("after", after))}
     write_json("metrics/calibrate.json", {**fitted, **shown})
+
+
+def mirrored(path: Path) -> Path:
+    """Write the network so that it averages the logits of an image and its mirror image, and return the file."""
+    # TensorFlow takes seconds to load.
+    from facegender.network.backbone import with_mirror
+    from facegender.network.model_file import load_model, save_model
+
+    save_model(with_mirror(load_model(UNCALIBRATED)[0]), path, {})
+    return path
 
 
 if __name__ == "__main__":

@@ -12,15 +12,16 @@ from facegender.evaluation.bootstrap import metrics_with_interval
 from facegender.evaluation.curves import confusion_table, curve_tables, histogram_table, reliability_table
 from facegender.evaluation.predictions import predictions_table
 from facegender.files import write_json
-from facegender.network.backbone import tail_of
-from facegender.network.features import IMAGE, check_same_trunk, read_trunk, tail_inputs
-from facegender.network.model_file import load_calibrated
+from facegender.network.engines.openvino import OpenVinoEngine
+from facegender.network.features import check_same_trunk, read_trunk, tail_inputs
+from facegender.network.onnx_file import load_calibrated, part
 from facegender.network.prediction import check_agreement, predict_split
+from facegender.network.sidecar import FEATURES, IMAGE, PROBABILITIES
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 
 CHECKED = 32
-MODEL, PLOTS = "models/gender.keras", Path("metrics/plots")
+MODEL, PLOTS = "models/gender.onnx", Path("metrics/plots")
 
 
 @one_line_errors()
@@ -28,19 +29,22 @@ MODEL, PLOTS = "models/gender.keras", Path("metrics/plots")
 def main(test_set: str = "test") -> None:
     """Write predictions and metrics with their intervals, and for the test images also the plots."""
     group = load_params().evaluate
-    model, sidecar = load_calibrated(MODEL)
+    network, sidecar = load_calibrated(MODEL)
     features, table = f"data/features/{test_set}", f"data/partition/{test_set}.csv"
     trunk = check_same_trunk({MODEL: sidecar, features: read_trunk(features)})
     preprocessed = f"data/preprocessed/{test_set}"
     shards = tail_inputs(trunk, [features], [preprocessed])
-    image_ids, labels, probabilities = predict_split(tail_of(model, trunk["trainable_from"]), shards)
+    image_ids, labels, outputs = predict_split(OpenVinoEngine(part(network, FEATURES, PROBABILITIES)), shards)
+    by_id = dict(zip(image_ids, outputs[:, 1].tolist(), strict=True))
     if trunk["trainable_from"] != IMAGE:
-        records = islice(read_records(preprocessed), CHECKED)
-        images = {record.image_id: decode_image(record.jpeg, record.image_id) for record in records}
-        by_id = dict(zip(image_ids, probabilities.tolist(), strict=True))
-        check_agreement(model, images, by_id, sidecar["temperature"])
+        records = list(islice(read_records(preprocessed), CHECKED))
+        whole = OpenVinoEngine(part(network, IMAGE, PROBABILITIES))
+        checked = whole(decode_image(record.jpeg, record.image_id) for record in records)
+        ids = [record.image_id for record in records]
+        check_agreement(dict(zip(ids, checked[:, 1].tolist(), strict=True)), by_id, sidecar["temperature"])
 
-    predictions = predictions_table(read_table(table), image_ids, labels, probabilities, sidecar["threshold"], table)
+    rows = read_table(table)
+    predictions = predictions_table(rows, image_ids, labels, outputs[:, 1], sidecar["threshold"], table)
     is_test = test_set == "test"
     write_csv("data/predictions.csv" if is_test else f"data/datasets/{test_set}.csv", predictions)
     stem = "metrics/evaluate" if is_test else f"metrics/datasets/{test_set}"

@@ -5,16 +5,20 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from facegender.cache import FEATURES, TRUNKS, describe, prune, sole_run
+from facegender.cache import FEATURES, describe, prune, sole_run
 from facegender.data.shards import shard_paths
 from facegender.errors import one_line_errors
 from facegender.files import md5_of, whole_folder, write_json
-from facegender.network.engines.choice import choose_engine, engine_file, make_engine
-from facegender.network.features import IMAGE, TRUNK_FILE, TrunkSpec, digest_trunk, write_features
-from facegender.params import Params, load_params
+from facegender.network.engines.choice import choose_engine, engine_file, has_bfloat16, make_engine
+from facegender.network.features import TRUNK_FILE, Precision, digest_trunk, write_features
+from facegender.network.model_file import read_layers
+from facegender.network.onnx_file import convert, part
+from facegender.network.sidecar import FEATURES as OUTPUT
+from facegender.network.sidecar import IMAGE, TrunkSpec
+from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 
-WEIGHTS = Path("models/backbone.weights.h5")
+BACKBONE = Path("models/backbone.keras")
 CACHE = Path(".cache")
 
 
@@ -26,7 +30,7 @@ def main(split: str) -> None:
     folder = Path("data/features", split)
     spec = TrunkSpec(
         trainable_from=params.backbone.trainable_from,
-        weights_md5=md5_of(WEIGHTS),
+        weights_md5=md5_of(BACKBONE),
         height=params.preprocess.height,
         width=params.preprocess.width,
     )
@@ -34,31 +38,30 @@ def main(split: str) -> None:
         with whole_folder(folder) as partial:
             write_json(partial / TRUNK_FILE, dict(spec))
         print(f"features {split}: none are stored, because nothing is frozen (backbone.trainable_from: image)")
-        in_use = None
     else:
-        in_use = store_features(split, folder, spec, params)
-    dropped = prune(CACHE, params.cache.gigabytes * 1e9, in_use)
+        store_features(split, folder, spec, params.backbone.precision)
+    dropped = prune(CACHE, params.cache.gigabytes * 1e9)
     if dropped:
         print(
             f"features {split}: dropped {describe(dropped)} from {CACHE}, least recently used, to fit cache.gigabytes"
         )
 
 
-def store_features(split: str, folder: Path, spec: TrunkSpec, params: Params) -> Path:
-    """Compute the features that .cache does not hold, write all, and return the folder of the network in .cache."""
-    cut = spec["trainable_from"]
-    engine_name = choose_engine(half_precision=params.backbone.weights != "random")
-    print(f"features {split}: the engine is {engine_name}", flush=True)
+def store_features(split: str, folder: Path, spec: TrunkSpec, precision: Precision) -> None:
+    """Compute the features that .cache does not hold, and write all."""
+    name = choose_engine()
+    print(f"features {split}: {name} computes in {precision}", flush=True)
+    if precision == "bfloat16" and not has_bfloat16(name):
+        print(f"features {split}: this processor reports no bfloat16: float32 may be faster", flush=True)
     images = Path("data/preprocessed", split)
-    trunk = digest_trunk(WEIGHTS, cut, engine_name, engine_file(engine_name))
-    networks = CACHE / TRUNKS / trunk
-    engine = make_engine(engine_name, WEIGHTS, cut, networks)
+    trunk = part(convert(read_layers(BACKBONE), spec), IMAGE, OUTPUT)
+    digest = digest_trunk(trunk.SerializeToString(deterministic=True), name, precision, engine_file(name))
+    engine = make_engine(name, trunk, BACKBONE, spec["trainable_from"], precision)
     with sole_run(CACHE, f"features@{split}"), whole_folder(folder) as partial:
-        shards = write_features(images, partial, trunk, engine, CACHE / FEATURES)
+        shards = write_features(images, partial, digest, engine, CACHE / FEATURES)
         computed = list(tqdm(shards, f"features {split}", len(shard_paths(images)), unit="shard", disable=None))
         write_json(partial / TRUNK_FILE, dict(spec))
     print(f"features {split}: {sum(computed)} shards computed, {len(computed) - sum(computed)} known")
-    return networks
 
 
 if __name__ == "__main__":

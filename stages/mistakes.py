@@ -1,15 +1,15 @@
 """Stage mistakes: show the worst mistakes with Grad-CAM, and list the labels that are probably wrong."""
 
-import numpy as np
-
 from facegender.data.images import decode_image
 from facegender.data.shards import read_records
 from facegender.data.tables import write_csv
 from facegender.errors import one_line_errors
 from facegender.evaluation.label_errors import likely_label_errors
 from facegender.evaluation.predictions import captions_of, most_confident_mistakes, read_predictions
+from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.explanation import class_heat, overlay
-from facegender.network.model_file import load_calibrated
+from facegender.network.onnx_file import load_calibrated, part
+from facegender.network.sidecar import EVIDENCE, IMAGE
 from facegender.params import load_params
 from facegender.reporting import pictures
 from facegender.reporting.costs import recorded_cost
@@ -30,8 +30,9 @@ def main() -> None:
     images = [faces[name] for name in captions]
     heated = []
     if images:
-        model, _ = load_calibrated("models/gender.keras")
-        heat = class_heat(model, np.stack(images), mistakes["predicted"].to_numpy())
+        network, _ = load_calibrated("models/gender.onnx")
+        evidence = OpenVinoEngine(part(network, IMAGE, EVIDENCE))(images)
+        heat = class_heat(evidence, mistakes["predicted"].to_numpy(), *images[0].shape[:2])
         heated = [overlay(image, one) for image, one in zip(images, heat, strict=True)]
     pictures.image_grid(
         "metrics/plots/mistakes.png",

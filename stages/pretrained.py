@@ -1,7 +1,8 @@
-"""Stage pretrained: InceptionV3's weights, as chosen by backbone.weights, in a file that DVC versions."""
+"""Stage pretrained: InceptionV3 with the weights chosen by backbone.weights, in a file that DVC versions."""
 
 from facegender.errors import one_line_errors
-from facegender.files import whole_file
+from facegender.network.backbone import build_backbone
+from facegender.network.model_file import save_model
 from facegender.network.weights import pretrained_backbone, random_backbone
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
@@ -10,14 +11,15 @@ from facegender.reporting.costs import recorded_cost
 @one_line_errors()
 @recorded_cost
 def main() -> None:
-    """Write models/backbone.weights.h5."""
+    """Write models/backbone.keras."""
     group = load_params().backbone
     if group.weights == "random":
-        backbone = random_backbone()
+        pretrained = random_backbone()
     else:
-        backbone = pretrained_backbone(group.weights_file if group.weights == "file" else group.weights)
-    with whole_file("models/backbone.weights.h5") as partial:
-        backbone.save_weights(partial)
+        pretrained = pretrained_backbone(group.weights_file if group.weights == "file" else group.weights)
+    backbone = build_backbone()
+    backbone.set_weights(pretrained.get_weights())
+    save_model(backbone, "models/backbone.keras", {})
 
 
 if __name__ == "__main__":

@@ -4,30 +4,37 @@ import math
 import shutil
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 from dvclive import Live
 from dvclive.utils import standardize_metric_name
 
 from facegender.cache import TRAINING, sole_run
 from facegender.data.images import Pixels, decode_image
-from facegender.data.shards import Record, count_labels, shard_paths
+from facegender.data.shards import Record, count_labels, read_records, shard_paths
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.files import md5_of
 from facegender.network.backbone import build_model, load_backbone, tail_of
 from facegender.network.batches import Batch, feature_batches, image_batches, ordered_batches, steps_per_epoch
 from facegender.network.devices import POLICIES, dtype_policy, multiplies_bfloat16, training_strategy
-from facegender.network.features import IMAGE, TrunkSpec, check_same_trunk, read_trunk, tail_inputs
-from facegender.network.model_file import save_model
+from facegender.network.engines.openvino import OpenVinoEngine
+from facegender.network.features import check_same_trunk, read_trunk, tail_inputs
+from facegender.network.model_file import read_layers, save_model
+from facegender.network.onnx_file import convert, part
+from facegender.network.sidecar import IMAGE, PROBABILITIES, TrunkSpec
 from facegender.network.training import Recipe, TrainingBatches, balanced_weights, best_epoch, digest_training, fit
 from facegender.params import Params, Train, load_params
 from facegender.preparation.augment import fresh_image, read_transformations
 from facegender.reporting.costs import recorded_cost
 
-WEIGHTS = Path("models/backbone.weights.h5")
+BACKBONE = Path("models/backbone.keras")
 CACHE = Path(".cache")
+MODEL = "models/uncalibrated.keras"
+CHECKED, TOLERANCE = 8, 1e-4
 TRAIN, COPIES, VAL = "train", "train_copies", "val"
 FEATURES, IMAGES = Path("data/features"), Path("data/preprocessed")
 
@@ -44,8 +51,8 @@ def train(params: Params) -> None:
     """Train, or resume training, and write the model."""
     group = params.train
     trunk = check_same_trunk({str(FEATURES / split): read_trunk(FEATURES / split) for split in (TRAIN, COPIES, VAL)})
-    if md5_of(WEIGHTS) != trunk["weights_md5"]:
-        raise FacegenderError(WEIGHTS, f"not the weights that computed {FEATURES / VAL}", "run: dvc repro")
+    if md5_of(BACKBONE) != trunk["weights_md5"]:
+        raise FacegenderError(BACKBONE, f"not the weights that computed {FEATURES / VAL}", "run: dvc repro")
     if group.precision == "bfloat16" and not multiplies_bfloat16():
         print("train: this processor reports no bfloat16 arithmetic: train.precision float32 may be faster", flush=True)
     shards = inputs_of(trunk, TRAIN, COPIES)
@@ -53,7 +60,7 @@ def train(params: Params) -> None:
     check_steps(batches.steps, group)
     val = inputs_of(trunk, VAL)
     transformations = IMAGES.glob(f"{COPIES}/*.json")
-    files = [WEIGHTS, *transformations, *shards, *val]
+    files = [BACKBONE, *transformations, *shards, *val]
     states = CACHE / TRAINING
     devices = [device.device_type for device in tf.config.list_logical_devices()]
     settings = {"train": group.model_dump(), "trunk": trunk, "inputs": len(shards), "devices": devices}
@@ -84,10 +91,26 @@ def train(params: Params) -> None:
         best = best_epoch(history, group.monitor)
         live.summary["best"] = {"epoch": best} | history[best - 1]
     # Whatever the precision of training, the model is used in float32.
-    trained = make_model(trunk, group)
-    trained.set_weights(model.get_weights())
-    save_model(trained, "models/uncalibrated.keras", trunk)
+    if group.precision != "float32":
+        trained = make_model(trunk, group)
+        trained.set_weights(model.get_weights())
+        model = trained
+    save_model(model, MODEL, trunk)
+    check_conversion(model, trunk)
     shutil.rmtree(state)
+
+
+def check_conversion(model: keras.Model, trunk: TrunkSpec) -> None:
+    """Check on validation images that the network without Keras, which later stages use, predicts what Keras does."""
+    records = islice(read_records(IMAGES / VAL), CHECKED)
+    images = np.stack([decode_image(record.jpeg, record.image_id) for record in records])
+    network = part(convert(read_layers(MODEL), trunk), IMAGE, PROBABILITIES)
+    # GPUs round float32 to TensorFloat-32.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    difference = np.abs(OpenVinoEngine(network)(images) - model(images, training=False).numpy()).max()
+    if not difference <= TOLERANCE:
+        what = f"P(Male) of {len(images)} images differs from Keras's by {difference:.6f} without Keras"
+        raise FacegenderError(MODEL, what, "install the versions of the packages that requirements.lock names")
 
 
 def check_steps(steps: int, group: Train) -> None:
@@ -110,7 +133,7 @@ def inputs_of(trunk: TrunkSpec, *splits: str) -> list[Path]:
 def make_model(trunk: TrunkSpec, group: Train) -> keras.Model:
     """Build the whole network with the backbone's pretrained weights."""
     model = build_model(trunk["height"], trunk["width"], group.dropout, group.hidden_units)
-    load_backbone(model, WEIGHTS)
+    load_backbone(model, BACKBONE)
     return model
 
 

@@ -18,8 +18,6 @@ from facegender.errors import FacegenderError
 
 FEATURES = "features"
 """Feature shards that were computed before, in a folder for each trunk."""
-TRUNKS = "trunks"
-"""Trunks translated for OpenVINO, each in its own folder."""
 TRAINING = "training"
 """States of interrupted training, each in its own folder."""
 _LOCKS = "locks"
@@ -35,7 +33,7 @@ class Entry(NamedTuple):
 
 def list_entries(cache: Path) -> dict[str, list[Entry]]:
     """List the entries of each part; a missing part has none."""
-    patterns = {FEATURES: "*/*", TRUNKS: "*", TRAINING: "*"}
+    patterns = {FEATURES: "*/*", TRAINING: "*"}
     return {part: list(_entries((cache / part).glob(pattern))) for part, pattern in patterns.items()}
 
 
@@ -47,13 +45,12 @@ def _entries(paths: Iterable[Path]) -> Iterator[Entry]:
             yield Entry(path, sum(file.stat().st_size for file in files), path.stat().st_mtime)
 
 
-def prune(cache: Path, limit: float, in_use: Path | None = None) -> list[Entry]:
+def prune(cache: Path, limit: float) -> list[Entry]:
     """Drop the least recently used entries of all parts until the others fit.
 
     Args:
         cache: the folder of all parts.
         limit: in bytes.
-        in_use: an entry that is marked as used now and never dropped, even if it exceeds the limit; it may be missing.
 
     Returns:
         The entries that were dropped.
@@ -61,19 +58,15 @@ def prune(cache: Path, limit: float, in_use: Path | None = None) -> list[Entry]:
     Raises:
         FacegenderError: an entry cannot be deleted.
     """
-    if in_use is not None:
-        with suppress(OSError):
-            os.utime(in_use)
     entries = [entry for part in list_entries(cache).values() for entry in part]
     excess = sum(entry.size for entry in entries) - limit
     dropped = []
     for entry in sorted(entries, key=lambda entry: entry.used):
         if excess <= 0:
             break
-        if entry.path != in_use:
-            _delete(entry.path)
-            dropped.append(entry)
-            excess -= entry.size
+        _delete(entry.path)
+        dropped.append(entry)
+        excess -= entry.size
     return dropped
 
 
@@ -83,7 +76,7 @@ def clear(cache: Path) -> None:
     Raises:
         FacegenderError: an entry cannot be deleted.
     """
-    for part in (FEATURES, TRUNKS, TRAINING):
+    for part in (FEATURES, TRAINING):
         for path in (cache / part).glob("*"):
             _delete(path)
 
@@ -121,11 +114,6 @@ def sole_run(cache: Path, stage: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def one_at_a_time(entry: Path) -> FileLock:
-    """Return a lock that waits while another process makes an entry: a direct child of one of the parts."""
-    return _lock(entry.parents[1], entry.name)
 
 
 def _lock(cache: Path, name: str) -> FileLock:

@@ -18,7 +18,7 @@ from facegender.evaluation.calibration import UNSURE_WITHIN
 from facegender.network.quiet import load_tensorflow
 
 CACHE = Path(".cache")
-MODEL = Path("models/gender.keras")
+MODEL, KERAS_MODEL = Path("models/gender.onnx"), Path("models/gender.keras")
 MODEL_CARD = Path("docs/model-card.md")
 
 APP_MODULES = ("aiohttp", "jinja2", "markdown_it", "PIL")
@@ -72,7 +72,7 @@ def cache_command(
         print(f"{CACHE / part}: {cache.describe(entries)}")
 
 
-Model = Annotated[Path, typer.Option(metavar="FILE", help="Model: .keras, or .onnx, which needs no TensorFlow.")]
+Model = Annotated[Path, typer.Option(metavar="FILE", help="Model: .onnx, or .keras, which loads TensorFlow.")]
 Align = Annotated[
     Literal["auto", "never", "always"],
     typer.Option(
@@ -141,7 +141,7 @@ def predict_command(
 def explain_command(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="A photograph.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.png", help="PNG file to write.")],
-    model: Annotated[Path, typer.Option(metavar="FILE", help="Model: .keras.")] = MODEL,
+    model: Annotated[Path, typer.Option(metavar="FILE", help="Model: .onnx.")] = MODEL,
     align: Align = "auto",
 ) -> None:
     """Show which regions of each face are evidence for Male and for No male (Grad-CAM)."""
@@ -151,21 +151,21 @@ def explain_command(
         raise FacegenderError(output, "its folder does not exist", "create the folder first")
     if output.resolve() == Path(image).resolve():
         raise FacegenderError(output, "this is the photograph itself", "name another file with -o")
-    load_tensorflow()
     import numpy as np
 
     from facegender.data.celeba import CLASSES
     from facegender.network.explanation import class_overlays
-    from facegender.network.model_file import load_calibrated
-    from facegender.network.prediction import predict
     from facegender.reporting.pictures import image_grid
+    from facegender.serving.classifier import load_classifier
     from facegender.serving.photographs import read_faces
 
-    network, _ = load_calibrated(model)
-    _, height, width, _ = network.input_shape
-    images = np.stack([face for _, face in read_faces(image, height, width, align)])
+    classifier = load_classifier(model)
+    if classifier.explain is None:
+        raise FacegenderError(model, "does not say where it finds evidence", f"use an .onnx model, such as {MODEL}")
+    images = np.stack([face for _, face in read_faces(image, classifier.height, classifier.width, align)])
+    probabilities, evidence = classifier.explain(images)
     pictures, captions = [], []
-    faces = zip(images, predict(network, images), class_overlays(network, images), strict=True)
+    faces = zip(images, probabilities, class_overlays(images, evidence), strict=True)
     for number, (face, probability, overlays) in enumerate(faces, start=1):
         pictures += [face, *overlays]
         captions += [f"face {number}: P(Male) = {probability:.3f}", *(f"red: evidence for {name}" for name in CLASSES)]
@@ -174,8 +174,8 @@ def explain_command(
 
 @app.command("export")
 def export_command(
-    form: Annotated[Literal["onnx", "saved_model", "tflite"], typer.Option("--format", help="Format to write.")],
-    model: Annotated[Path, typer.Option(metavar="FILE", help="Model to export: .keras.")] = MODEL,
+    form: Annotated[Literal["saved_model", "tflite"], typer.Option("--format", help="Format to write.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="Model to export: .keras.")] = KERAS_MODEL,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PATH", help="File to write; by default beside the model.")
     ] = None,
@@ -183,7 +183,7 @@ def export_command(
         Path, typer.Option(metavar="FOLDER", help="Faces to compare on: images, or shards of the stage preprocess.")
     ] = Path("data/preprocessed/test"),
 ) -> None:
-    """Write the model in a format for other programs.
+    """Write the model in a format for other programs, beside the .onnx and .keras files of the pipeline.
 
     It is written only if it predicts the same P(Male) as Keras, to 0.0001, for up to 32 faces.
     """

@@ -160,6 +160,7 @@ class Backbone(_Group):
     weights: Annotated[Literal["imagenet", "random", "file"], BeforeValidator(_weights)]
     weights_file: PathText
     trainable_from: Cut
+    precision: Literal["float32", "bfloat16"]
 
     @model_validator(mode="after")
     def _has_a_file(self) -> "Backbone":

@@ -28,9 +28,12 @@ pytestmark = [
 MAKE_MODEL = """
 import keras, sys
 from facegender.network.backbone import build_model
-from facegender.network.model_file import save_model
+from facegender.network.model_file import read_layers, save_model
+from facegender.network.onnx_file import convert, save
 keras.utils.set_random_seed(3)
-save_model(build_model(90, 80), sys.argv[1], {"temperature": 1.0, "threshold": 0.5})
+save_model(build_model(90, 80), sys.argv[1] + ".keras", {})
+trunk = {"trainable_from": "head", "weights_md5": "", "height": 90, "width": 80}
+save(convert(read_layers(sys.argv[1] + ".keras"), trunk, sidecar={"temperature": 1.0, "threshold": 0.5}), sys.argv[1])
 """
 STATUS = "document.getElementById('status').textContent"
 
@@ -45,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
     """Start the server as a user does, in the project's folder, and yield the address that it prints."""
-    model = folder / "gender.keras"
+    model = folder / "gender.onnx"
     subprocess.run([sys.executable, "-c", MAKE_MODEL, str(model)], check=True)
     start = "from facegender.cli import main; main()"
     process = subprocess.Popen(

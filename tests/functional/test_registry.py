@@ -14,7 +14,7 @@ from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-MODEL = Path("models/gender.keras")
+MODEL = Path("models/gender.onnx")
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def test_a_model_is_fetched_by_version_stage_and_revision(repository: Path, tmp_
         "HEAD": "v2.0.0",
     }.items():
         model = fetch_model(revision, str(clone))
-        assert model.suffix == ".keras"
+        assert model.suffix == ".onnx"
         assert model.read_text() == f"model {version}", revision
 
     # Neither the clone's folder nor its DVC has changed, and a model in the user's cache needs no remote.
@@ -86,7 +86,7 @@ def test_a_model_is_fetched_by_version_stage_and_revision(repository: Path, tmp_
 
     # A cached file that was changed is fetched again; where that is impossible, it is an error.
     fetch_model("gender#prod", str(clone)).write_text("changed")
-    with pytest.raises(FacegenderError, match=r"^gender#prod: its models/gender\.keras is neither in .*; run dvc push"):
+    with pytest.raises(FacegenderError, match=r"^gender#prod: its models/gender\.onnx is neither in .*; run dvc push"):
         fetch_model("gender#prod", str(clone))
     assert fetch_model("gender#prod", str(repository)).read_text() == "model v1.0.0"
 
@@ -107,7 +107,7 @@ def test_standard_error_of_a_notebook_stays_open_if_absl_was_imported_before(rep
         "from facegender.repository.registry import fetch_model\n"
         "print(fetch_model('gender@v1.0.0').suffix, of_a_notebook.closed)\n"
     )
-    assert run(repository, "python", "-c", program).splitlines()[-1] == ".keras False"
+    assert run(repository, "python", "-c", program).splitlines()[-1] == ".onnx False"
 
 
 def test_a_withdrawn_unknown_or_damaged_model_is_a_one_line_error(
@@ -133,15 +133,15 @@ def test_a_withdrawn_unknown_or_damaged_model_is_a_one_line_error(
         ("other@v1.0.0", repository, "Cannot find artifact 'other'"),
         ("nowhere", repository, "unknown Git revision 'nowhere'"),
         ("HEAD", tmp_path, "is not a git repository"),
-        ("gender@v2.0.0", damaged, r"models/gender\.keras in DVC's cache or remote is damaged"),
+        ("gender@v2.0.0", damaged, r"models/gender\.onnx in DVC's cache or remote is damaged"),
     ):
         with pytest.raises(FacegenderError, match=expected) as raised:
             fetch_model(revision, str(repo))
         assert str(raised.value).startswith(f"{revision}: ")
         assert "\n" not in str(raised.value)
-    assert not list(user_cache.rglob("*.keras"))
+    assert not list(user_cache.rglob("*.onnx"))
 
-    (repository / "models" / "gender.keras.dvc").unlink()
+    (repository / "models" / "gender.onnx.dvc").unlink()
     commit_all(repository, "no model")
     with pytest.raises(FacegenderError, match="have no model gender under artifacts"):
         fetch_model("HEAD", str(repository))
@@ -149,16 +149,16 @@ def test_a_withdrawn_unknown_or_damaged_model_is_a_one_line_error(
 
 def test_the_cache_keeps_the_most_recently_used_models(repository: Path) -> None:
     first = fetch_model("HEAD", str(repository))
-    others = [first.with_name(f"{number}.keras") for number in range(KEPT)]
+    others = [first.with_name(f"{number}.onnx") for number in range(KEPT)]
     for other in others:
         other.write_text("another model")
 
     assert fetch_model("HEAD", str(repository)) == first
-    assert len(list(first.parent.glob("*.keras"))) == KEPT
+    assert len(list(first.parent.glob("*.onnx"))) == KEPT
 
     fetch_model("HEAD~1", str(repository))
     assert first.exists()
-    assert len(list(first.parent.glob("*.keras"))) == KEPT
+    assert len(list(first.parent.glob("*.onnx"))) == KEPT
 
 
 def test_predict_uses_the_model_of_a_revision(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,4 +172,4 @@ def test_predict_uses_the_model_of_a_revision(repository: Path, monkeypatch: pyt
     with pytest.raises(FacegenderError, match=r"^loaded: model v1\.0\.0;"):
         predict_command(["face.jpg"], rev="gender#prod")
     with pytest.raises(FacegenderError, match="--model and --rev: cannot be used together"):
-        predict_command(["face.jpg"], rev="main", model=Path("other.keras"))
+        predict_command(["face.jpg"], rev="main", model=Path("other.onnx"))

@@ -27,7 +27,7 @@ SPLITS = ("train", "train_copies", "val", "test")
 BULK = {"data/preprocessed/train_copies", *(f"data/features/{split}" for split in SPLITS)}
 """Outs that are not pushed."""
 UP_TO_DATE = "Data and pipelines are up to date."
-MODEL = "models/gender.keras"
+MODEL = "models/gender.onnx"
 
 
 def connect(project: Path, **remote: str) -> None:

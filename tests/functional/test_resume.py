@@ -41,7 +41,7 @@ SMALL_BACKBONE = """
 def small_backbone(include_top: bool, weights: None, input_tensor=None) -> keras.Model:
     image = keras.Input((None, None, 3)) if input_tensor is None else input_tensor
     output = keras.layers.Conv2D(8, 5, strides=4, use_bias=False)(image)
-    output = keras.layers.BatchNormalization()(output)
+    output = keras.layers.BatchNormalization(scale=False)(output)
     output = keras.layers.Activation("relu", name="mixed10")(output)
     return keras.Model(keras.utils.get_source_inputs(image), output)
 """

@@ -1,4 +1,4 @@
-"""A model in other formats. A small network stands in for InceptionV3, whose export takes half a minute."""
+"""A model in other formats. A small network stands in for InceptionV3, whose export takes longer."""
 
 import json
 import zipfile
@@ -16,7 +16,6 @@ from facegender.data.shards import Record, write_shards
 from facegender.errors import FacegenderError
 from facegender.network.model_file import save_model
 from facegender.serving import export
-from facegender.serving.classifier import load_classifier
 from facegender.serving.export import export_model
 
 pytestmark = pytest.mark.slow
@@ -45,9 +44,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def predict(path: Path, form: str) -> tuple[Any, dict[str, float]]:
     """Load an exported model as another program would."""
-    if form == "onnx":
-        classifier = load_classifier(path)
-        return classifier.predict(IMAGES), {"threshold": classifier.threshold}
     if form == "saved_model":
         calibration = json.loads((path / "assets.extra" / "facegender.json").read_text())
         loaded = tf.saved_model.load(str(path))
@@ -61,7 +57,7 @@ def predict(path: Path, form: str) -> tuple[Any, dict[str, float]]:
     return result[:, 1], calibration
 
 
-@pytest.mark.parametrize("form", ["onnx", "saved_model", "tflite"])
+@pytest.mark.parametrize("form", ["saved_model", "tflite"])
 def test_every_format_predicts_what_keras_predicts(folder: Path, form: Any) -> None:
     target = folder / f"out-{form}{export.SUFFIXES[form]}"
     difference, images = export_model(folder / "gender.keras", target, form, folder / "faces")
@@ -81,22 +77,24 @@ def test_faces_may_be_shards(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_that_differs_is_not_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(export._WRITERS, "onnx", lambda model, path, calibration: lambda images: np.zeros(len(images)))
-    (tmp_path / "model.onnx").write_text("an earlier one")
+    monkeypatch.setitem(
+        export._WRITERS, "tflite", lambda model, path, calibration: lambda images: np.zeros(len(images))
+    )
+    (tmp_path / "model.tflite").write_text("an earlier one")
     with pytest.raises(FacegenderError, match="differs from Keras's"):
-        export_model(folder / "gender.keras", tmp_path / "model.onnx", "onnx", folder / "faces")
-    assert (tmp_path / "model.onnx").read_text() == "an earlier one"
-    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+        export_model(folder / "gender.keras", tmp_path / "model.tflite", "tflite", folder / "faces")
+    assert (tmp_path / "model.tflite").read_text() == "an earlier one"
+    assert [path.name for path in tmp_path.iterdir()] == ["model.tflite"]
 
 
 @pytest.mark.parametrize(
     ("target", "form", "words"),
     [
-        ("gender.keras", "onnx", "this is the model itself"),
+        ("gender.keras", "tflite", "this is the model itself"),
         ("faces", "saved_model", "exists and is not a SavedModel"),
         ("faces.tflite", "tflite", "is a folder"),
-        ("model.tflite", "onnx", "use a name that ends in .onnx"),
-        ("nowhere/model.onnx", "onnx", "its folder does not exist"),
+        ("model.onnx", "tflite", "use a name that ends in .tflite"),
+        ("nowhere/model.tflite", "tflite", "its folder does not exist"),
     ],
 )
 def test_nothing_else_is_replaced(folder: Path, target: str, form: Any, words: str) -> None:
@@ -113,7 +111,7 @@ def test_no_faces_to_compare_on_is_one_line(folder: Path, tmp_path: Path, faces:
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "a.txt").write_text("no picture")
     with pytest.raises(FacegenderError, match="no faces to compare on"):
-        export_model(folder / "gender.keras", tmp_path / "model.onnx", "onnx", tmp_path / faces)
+        export_model(folder / "gender.keras", tmp_path / "model.tflite", "tflite", tmp_path / faces)
 
 
 def test_the_command_names_the_file_and_the_difference(

@@ -9,7 +9,8 @@ import pytest
 from facegender.data.images import decode_image, encode_jpeg
 from facegender.data.shards import Record, shard_paths, write_shards
 from facegender.errors import FacegenderError
-from facegender.network.features import TrunkSpec, load_inputs, tail_inputs
+from facegender.network.features import load_inputs, tail_inputs
+from facegender.network.sidecar import TrunkSpec
 from facegender.params import Train, load_params
 from facegender.preparation.augment import Ranges, fresh_image, write_transformations
 from stages.train import check_steps, training_batches

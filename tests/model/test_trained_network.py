@@ -1,4 +1,4 @@
-"""Uses of a trained network: temperature, model file, Grad-CAM, prediction."""
+"""Uses of a trained network: the ONNX file, temperature, model file, evidence."""
 
 import json
 import subprocess
@@ -7,59 +7,134 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import pytest
+import tensorflow as tf
 
 from facegender import cli
-from facegender.data.images import decode_image, encode_jpeg
+from facegender.data.images import Pixels, decode_image, encode_jpeg
 from facegender.errors import FacegenderError
-from facegender.network.backbone import build_model
+from facegender.network.backbone import build_model, trunk_of, with_mirror
+from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.explanation import class_heat, class_overlays, overlay
-from facegender.network.features import TrunkSpec, check_same_trunk, read_trunk
-from facegender.network.model_file import load_calibrated, read_sidecar, save_model
-from facegender.network.prediction import divide_logits, predict, predict_images, predict_logits
+from facegender.network.features import check_same_trunk, read_trunk
+from facegender.network.model_file import load_calibrated, read_layers, read_sidecar, save_calibrated, save_model
+from facegender.network.onnx_file import convert, divide_logits, part, save
+from facegender.network.onnx_file import load_calibrated as load_onnx
+from facegender.network.sidecar import EVIDENCE, FEATURES, IMAGE, LOGITS, PROBABILITIES, TrunkSpec
+from facegender.serving.classifier import load_classifier
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
 HEIGHT, WIDTH = 90, 80
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, HEIGHT, WIDTH, 3), dtype=np.uint8)
-
-
+PORTRAITS = ROOT.parent / "shared" / "data" / "congress_aligned" / "img_align_celeba"
 TRUNK = TrunkSpec(trainable_from="mixed9", weights_md5="0123", height=HEIGHT, width=WIDTH)
+CALIBRATION = {"temperature": 1.5, "threshold": 0.25}
 
 
-@pytest.fixture
-def model() -> keras.Model:
+def make_model(hidden_units: int = 0, height: int = HEIGHT, width: int = WIDTH) -> keras.Model:
     keras.utils.set_random_seed(3)
-    model = build_model(HEIGHT, WIDTH)
+    model = build_model(height, width, hidden_units=hidden_units)
     # So that probabilities differ from 0.5, although activations fade with initial weights.
     last = model.get_layer("logits")
     kernel, bias = last.get_weights()
-    last.set_weights([kernel * 300, bias])
+    last.set_weights([kernel * 300, bias + [0.5, -0.25]])
     return model
 
 
-def test_logits_are_the_log_odds_and_a_temperature_divides_them(model: keras.Model) -> None:
-    logits = predict_logits(model, IMAGES)
-    probabilities = predict(model, IMAGES)
-    assert logits == pytest.approx(np.log(probabilities / (1 - probabilities)), abs=1e-4)
-    assert np.ptp(logits) > 1e-4
-
-    divide_logits(model, 2.5)
-
-    assert predict_logits(model, IMAGES) == pytest.approx(logits / 2.5, abs=1e-4)
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    return make_model()
 
 
-def test_logits_of_certainty_are_finite(model: keras.Model) -> None:
-    divide_logits(model, 1e-9)
-    assert np.isfinite(predict_logits(model, IMAGES)).all()
+@pytest.fixture(scope="module")
+def saved(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "uncalibrated.keras"
+    save_model(model, path, TRUNK)
+    return path
 
 
-def test_the_sidecar_is_in_the_model_file_and_keras_ignores_it(model: keras.Model, tmp_path: Path) -> None:
-    sidecar = {**TRUNK, "temperature": 1.5, "threshold": 0.25}
+def run(network: onnx.ModelProto, start: str, end: str, inputs: np.ndarray) -> np.ndarray:
+    return OpenVinoEngine(part(network, start, end))(inputs)
+
+
+@pytest.mark.parametrize("hidden_units", [0, 7])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_the_onnx_file_predicts_what_keras_predicts(hidden_units: int, mirror: bool, tmp_path: Path) -> None:
+    model = make_model(hidden_units)
+    save_model(model, tmp_path / "a.keras", TRUNK)
+    trunk = TRUNK | {"trainable_from": "image"} if mirror else TRUNK
+    expected = (with_mirror(model) if mirror else model).predict_on_batch(IMAGES)
+
+    network = convert(read_layers(tmp_path / "a.keras"), trunk, mirror=mirror, sidecar=CALIBRATION)
+    save(network, tmp_path / "a.onnx")
+
+    onnx.checker.check_model(network, full_check=True)
+    assert np.ptp(expected[:, 1]) > 1e-4
+    assert run(network, IMAGE, PROBABILITIES, IMAGES) == pytest.approx(expected, abs=1e-5)
+    classifier = load_classifier(tmp_path / "a.onnx")
+    assert classifier.predict(IMAGES) == pytest.approx(expected[:, 1], abs=1e-5)
+    assert (classifier.height, classifier.width, classifier.threshold) == (HEIGHT, WIDTH, 0.25)
+
+
+@pytest.mark.parametrize("cut", ["head", "mixed10", "mixed1", "mixed0", "image"])
+def test_the_parts_of_the_onnx_file_are_trunk_and_tail(model: keras.Model, saved: Path, cut: str) -> None:
+    expected = model.predict_on_batch(IMAGES)
+    network = convert(read_layers(saved), TRUNK | {"trainable_from": cut})
+    features = IMAGES if cut == "image" else trunk_of(model, cut).predict_on_batch(IMAGES)
+
+    assert run(network, FEATURES, PROBABILITIES, features) == pytest.approx(expected, abs=1e-5)
+    if cut != "image":
+        found = run(network, IMAGE, FEATURES, IMAGES)
+        assert found.shape == features.shape
+        assert np.abs(found - features).max() < 1e-4 * np.abs(features).max()
+
+
+@pytest.mark.skipif(not PORTRAITS.is_dir(), reason="no portraits beside this repository")
+def test_the_onnx_file_predicts_what_keras_predicts_for_portraits(tmp_path: Path) -> None:
+    model = make_model(height=218, width=178)
+    save_model(model, tmp_path / "a.keras", {})
+    paths = sorted(PORTRAITS.glob("*.jpg"))[:16]
+    images = np.stack([decode_image(path.read_bytes(), path.name) for path in paths])
+
+    network = convert(read_layers(tmp_path / "a.keras"), TRUNK | {"height": 218, "width": 178})
+
+    assert run(network, IMAGE, PROBABILITIES, images) == pytest.approx(model.predict_on_batch(images), abs=1e-5)
+
+
+def test_the_onnx_file_has_the_same_bytes_whatever_was_built_before(saved: Path, tmp_path: Path) -> None:
+    # Keras numbers layers through the whole session.
+    save_model(make_model(), tmp_path / "again.keras", TRUNK)
+
+    one, other = (convert(read_layers(path), TRUNK) for path in (saved, tmp_path / "again.keras"))
+
+    assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
+
+
+def test_a_temperature_divides_the_logits_of_both_files(model: keras.Model, saved: Path, tmp_path: Path) -> None:
+    before = np.log(model.predict_on_batch(IMAGES))
+
+    save_calibrated(saved, tmp_path / "gender.keras", 2.5, TRUNK | CALIBRATION)
+    network = convert(divide_logits(read_layers(saved), 2.5), TRUNK)
+
+    loaded, sidecar = load_calibrated(tmp_path / "gender.keras")
+    logits = (before[:, 1] - before[:, 0]) / 2.5
+    found = run(network, IMAGE, LOGITS, IMAGES)
+    assert found[:, 1] - found[:, 0] == pytest.approx(logits, abs=1e-4)
+    after = np.log(loaded.predict_on_batch(IMAGES))
+    assert after[:, 1] - after[:, 0] == pytest.approx(logits, abs=1e-4)
+    assert sidecar == TRUNK | CALIBRATION
+    # The source is as it was.
+    assert read_layers(saved)[-2].weights[0] == pytest.approx(model.get_layer("logits").get_weights()[0])
+
+
+def test_the_sidecar_is_in_the_model_file_and_keras_ignores_it(model: keras.Model, saved: Path, tmp_path: Path) -> None:
     for name in ("one.keras", "two.keras"):
-        save_model(model, tmp_path / name, sidecar)
+        save_calibrated(saved, tmp_path / name, 1.0, TRUNK | CALIBRATION)
     assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "two.keras").read_bytes()
-    assert read_sidecar(tmp_path / "one.keras") == sidecar
+    assert read_sidecar(tmp_path / "one.keras") == TRUNK | CALIBRATION
 
     np.save(tmp_path / "images.npy", IMAGES)
     program = (
@@ -71,10 +146,10 @@ def test_the_sidecar_is_in_the_model_file_and_keras_ignores_it(model: keras.Mode
     assert np.load(tmp_path / "out.npy") == pytest.approx(model.predict_on_batch(IMAGES), abs=1e-6)
 
 
-def test_a_file_that_is_not_a_calibrated_model_is_one_line(model: keras.Model, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_calibrated_model_is_one_line(model: keras.Model, saved: Path, tmp_path: Path) -> None:
     model.save(tmp_path / "plain.keras")
-    save_model(model, tmp_path / "uncalibrated.keras", TRUNK)
-    (tmp_path / "damaged.keras").write_bytes((tmp_path / "uncalibrated.keras").read_bytes()[:-100])
+    (tmp_path / "uncalibrated.keras").write_bytes(saved.read_bytes())
+    (tmp_path / "damaged.keras").write_bytes(saved.read_bytes()[:-100])
     (tmp_path / "text.keras").write_text("no zip")
     for name, words in (
         ("plain.keras", r"has no facegender\.json"),
@@ -86,6 +161,26 @@ def test_a_file_that_is_not_a_calibrated_model_is_one_line(model: keras.Model, t
         with pytest.raises(FacegenderError, match=rf"{name}: .*{words}") as caught:
             load_calibrated(tmp_path / name)
         assert "\n" not in str(caught.value)
+    for name in ("damaged.keras", "text.keras", "none.keras"):
+        with pytest.raises(FacegenderError, match=rf"{name}: .*run: dvc checkout --force"):
+            read_layers(tmp_path / name)
+    save(convert(read_layers(saved), TRUNK), tmp_path / "uncalibrated.onnx")
+    (tmp_path / "text.onnx").write_text("no network")
+    for name, words in (
+        ("uncalibrated.onnx", "has no threshold"),
+        ("text.onnx", "damaged or not an ONNX file"),
+        ("none.onnx", "No such file"),
+    ):
+        with pytest.raises(FacegenderError, match=rf"{name}: .*{words}"):
+            load_onnx(tmp_path / name)
+
+
+def test_a_network_with_other_layers_is_not_converted(tmp_path: Path) -> None:
+    image = keras.Input((HEIGHT, WIDTH, 3), name="image")
+    keras.Model(image, keras.layers.LayerNormalization(name="new")(image)).save(tmp_path / "other.keras")
+
+    with pytest.raises(FacegenderError, match="layer new: a LayerNormalization"):
+        convert(read_layers(tmp_path / "other.keras"), TRUNK)
 
 
 @pytest.mark.parametrize(
@@ -112,24 +207,39 @@ def test_features_without_a_description_of_their_trunk_are_one_line(tmp_path: Pa
         read_trunk(tmp_path)
 
 
-def test_heat_is_the_contribution_of_each_position_to_the_class(model: keras.Model) -> None:
-    # With one layer above the average, a position contributes its activations times the difference of the weights.
-    activations = keras.Model(model.input, model.get_layer("mixed10").output).predict_on_batch(IMAGES)
-    kernel = model.get_layer("logits").get_weights()[0]
-    for label, sign in ((1, 1), (0, -1)):
-        added = np.maximum(sign * activations @ (kernel[:, 1] - kernel[:, 0]), 0)
-        heat = class_heat(model, IMAGES, np.full(len(IMAGES), label))
-        assert heat.shape == (len(IMAGES), HEIGHT, WIDTH)
-        assert heat.min() >= 0
-        for one, of_places in zip(heat, added, strict=True):
-            if not of_places.max():
-                assert not one.any()
-                continue
-            places = of_places / of_places.max()
-            assert one.max() == pytest.approx(1, abs=1e-4)
-            # OpenCV's linear scaling leaves the corners as they are.
-            corners = one[[0, 0, -1, -1], [0, -1, 0, -1]]
-            assert corners == pytest.approx(places[[0, 0, -1, -1], [0, -1, 0, -1]], abs=1e-3)
+@pytest.mark.parametrize(("hidden_units", "mirror"), [(0, False), (0, True), (7, False), (7, True)])
+def test_evidence_is_the_gradient_times_the_activations(hidden_units: int, mirror: bool, tmp_path: Path) -> None:
+    # Independently, by TensorFlow's differentiation of the whole network.
+    height, width = 140, 110
+    images = np.random.default_rng(1).integers(0, 256, (3, height, width, 3), dtype=np.uint8)
+    model = make_model(hidden_units, height, width)
+    save_model(model, tmp_path / "a.keras", TRUNK)
+    trunk = TrunkSpec(trainable_from="image", weights_md5="", height=height, width=width)
+    network = convert(read_layers(tmp_path / "a.keras"), trunk, mirror=mirror)
+    block = keras.Model(model.input, [model.get_layer("mixed10").output, model.get_layer("logits").output])
+    with tf.GradientTape() as tape:
+        activations, logits = block(images, training=False)
+        scores = logits[:, 1] - logits[:, 0]
+    weights = tf.reduce_mean(tape.gradient(scores, activations), axis=(1, 2), keepdims=True)
+    expected = np.asarray(tf.reduce_sum(weights * activations, axis=-1))
+
+    found = run(network, IMAGE, EVIDENCE, images)
+
+    assert found.shape == expected.shape == (3, 3, 2)
+    # The gradient at each of 6 places is a sixth of that with respect to their mean.
+    assert found == pytest.approx(6 * expected, rel=1e-3, abs=1e-5 * float(np.abs(expected).max()))
+
+
+def test_heat_is_1_at_the_strongest_place_and_0_without_evidence_for_the_class() -> None:
+    evidence = np.array([[[1, -2], [0.5, 0]], [[-1, -1], [-1, -2]]], np.float32)
+
+    heat = class_heat(evidence, np.array([1, 1]), 40, 20)
+
+    assert heat.shape == (2, 40, 20)
+    # OpenCV's linear scaling leaves the corners as they are.
+    assert heat[0][[0, 0, -1, -1], [0, -1, 0, -1]] == pytest.approx([1, 0, 0.5, 0])
+    assert not heat[1].any()
+    assert class_heat(evidence, np.array([0, 0]), 40, 20)[:, 0, -1] == pytest.approx([1, 0.5])
 
 
 def test_an_overlay_keeps_the_size_and_shows_the_hottest_position_red() -> None:
@@ -145,38 +255,35 @@ def test_an_overlay_keeps_the_size_and_shows_the_hottest_position_red() -> None:
 
 
 def test_the_command_explains_a_face_for_both_classes(
-    model: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_model(model, tmp_path / "gender.keras", {**TRUNK, "temperature": 1.0, "threshold": 0.5})
+    save(convert(read_layers(saved), TRUNK, sidecar=TRUNK | CALIBRATION), tmp_path / "gender.onnx")
+    save_calibrated(saved, tmp_path / "gender.keras", 1.0, TRUNK | CALIBRATION)
     (tmp_path / "face.jpg").write_bytes(encode_jpeg(IMAGES[0]))
     monkeypatch.chdir(tmp_path)
-    explain = ["facegender", "explain", "face.jpg", "--model", "gender.keras", "--align", "never", "-o"]
 
-    monkeypatch.setattr(sys, "argv", [*explain, "out.png"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
+    def explain(image: str, output: str, model: str = "gender.onnx") -> object:
+        command = ["facegender", "explain", image, "--model", model, "--align", "never", "-o", output]
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code
 
-    assert ended.value.code == 0
+    assert explain("face.jpg", "out.png") == 0
     picture = decode_image((tmp_path / "out.png").read_bytes(), "out.png")
     # Three pictures side by side: the face, and both classes.
     assert picture.shape[1] > 2 * picture.shape[0] * 0.8
     (tmp_path / "face.jpg").rename(tmp_path / "face.png")
     for output in ("out.jpg", "nowhere/out.png", "face.png"):
-        explain[2] = "face.png"
-        monkeypatch.setattr(sys, "argv", [*explain, output])
-        with pytest.raises(SystemExit, match=f"error: {output}: "):
-            cli.main()
+        assert str(explain("face.png", output)).startswith(f"error: {output}: ")
+    assert str(explain("face.png", "out.png", "gender.keras")).startswith("error: gender.keras: does not say where")
 
 
-def test_the_overlays_show_the_evidence_for_each_class(model: keras.Model) -> None:
-    heats = [class_heat(model, IMAGES, np.full(len(IMAGES), label)) for label in (0, 1)]
-    for number, (no_male, male) in enumerate(class_overlays(model, IMAGES)):
+def test_the_overlays_show_the_evidence_for_each_class() -> None:
+    evidence = np.random.default_rng(1).normal(size=(5, 3, 2)).astype(np.float32)
+    heats = [class_heat(evidence, np.full(5, label), HEIGHT, WIDTH) for label in (0, 1)]
+    pictures: Pixels = IMAGES
+    for number, (no_male, male) in enumerate(class_overlays(pictures, evidence)):
         assert (no_male == overlay(IMAGES[number], heats[0][number])).all()
         assert (male == overlay(IMAGES[number], heats[1][number])).all()
         assert (no_male != male).any()
-
-
-def test_predictions_do_not_depend_on_the_batch(model: keras.Model) -> None:
-    probabilities = predict_images(model, (image for _ in range(9) for image in IMAGES))
-
-    assert probabilities == pytest.approx(np.tile(predict(model, IMAGES), 9), abs=1e-5)

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import yaml
 
@@ -84,28 +85,27 @@ def size_on_disk(folder: Path) -> int:
 
 def test_the_parts_are_measured(cache: Path, features_of: Features) -> None:
     features_of(10)
-    keep(cache / "trunks" / "aa", 700, 0)
-    keep(cache / "trunks" / "bb", 30, 0)
-    keep(cache / "training" / "cc", 5000, 0)
+    keep(cache / "training" / "aa", 700, 0)
+    keep(cache / "training" / "bb", 30, 0)
 
     entries = list_entries(cache)
 
-    assert {part: len(found) for part, found in entries.items()} == {"features": 3, "trunks": 2, "training": 1}
+    assert {part: len(found) for part, found in entries.items()} == {"features": 3, "training": 2}
     memo = size_on_disk(cache / "features")
-    assert [sum(entry.size for entry in found) for found in entries.values()] == [memo, 730, 5000]
-    assert describe(entries["trunks"]) == "2 entries, 0.000 GB"
+    assert [sum(entry.size for entry in found) for found in entries.values()] == [memo, 730]
+    assert describe(entries["training"]) == "2 entries, 0.000 GB"
 
 
 def test_sizes_are_shown_in_gigabytes_of_10_to_the_9(cache: Path) -> None:
-    keep(cache / "trunks" / "aa", 10, 0)
+    keep(cache / "training" / "aa", 10, 0)
     # A sparse file: no byte of it is written.
-    os.truncate(cache / "trunks" / "aa" / "file", 1_234_500_000)
+    os.truncate(cache / "training" / "aa" / "file", 1_234_500_000)
 
-    assert describe(list_entries(cache)["trunks"]) == "1 entries, 1.235 GB"
+    assert describe(list_entries(cache)["training"]) == "1 entries, 1.235 GB"
 
 
 def test_missing_parts_are_empty_and_are_not_created(cache: Path) -> None:
-    assert list_entries(cache) == {"features": [], "trunks": [], "training": []}
+    assert list_entries(cache) == {"features": [], "training": []}
     assert prune(cache, 0) == []
     clear(cache)
     assert not list(cache.iterdir())
@@ -124,33 +124,16 @@ def test_missing_parts_are_empty_and_are_not_created(cache: Path) -> None:
     ],
 )
 def test_the_least_recently_used_entries_of_all_parts_go_first(cache: Path, limit: int, dropped: list[str]) -> None:
-    keep(cache / "trunks" / "youngest", 400, 1)
+    keep(cache / "features" / "one" / "youngest", 400, 1)
     keep(cache / "training" / "old", 300, 3)
     keep(cache / "training" / "young", 200, 2)
-    keep(cache / "trunks" / "oldest", 100, 4)
+    keep(cache / "features" / "one" / "oldest", 100, 4)
 
     assert [entry.path.name for entry in prune(cache, limit)] == dropped
 
     left = [entry.path.name for found in list_entries(cache).values() for entry in found]
     assert sorted(left + dropped) == ["old", "oldest", "young", "youngest"]
     assert size_on_disk(cache) <= limit
-
-
-def test_the_trunk_in_use_is_never_dropped_and_counts_as_used(cache: Path) -> None:
-    in_use = keep(cache / "trunks" / "in use", 500, 9)
-    keep(cache / "trunks" / "other", 100, 1)
-
-    assert [entry.path.name for entry in prune(cache, 50, in_use)] == ["other"]
-
-    assert size_on_disk(in_use) == 500
-    keep(cache / "trunks" / "other", 100, 1)
-    assert [entry.path.name for entry in prune(cache, 550)] == ["other"]
-
-
-def test_a_trunk_in_use_may_be_missing(cache: Path) -> None:
-    keep(cache / "trunks" / "other", 100, 1)
-
-    assert prune(cache, 100, cache / "trunks" / "in use") == []
 
 
 def test_recently_used_shards_stay_and_others_are_computed_with_the_same_bytes(
@@ -181,12 +164,12 @@ def test_a_limit_below_what_a_run_needs_only_costs_time(cache: Path, features_of
 
 def test_clearing_frees_everything_and_leaves_the_files_of_others(cache: Path, features_of: Features) -> None:
     first = features_of(12)
-    keep(cache / "trunks" / "aa", 700, 0)
+    keep(cache / "training" / "aa", 700, 0)
     keep(cache / "training" / "cc", 5000, 0)
     (cache / "training" / ".partial-dd").write_bytes(b"left by a killed run")
     keep(cache / "other program", 60, 0)
     target = keep(cache.parent / "elsewhere", 80, 0)
-    (cache / "trunks" / "link").symlink_to(target)
+    (cache / "training" / "link").symlink_to(target)
 
     clear(cache)
 
@@ -198,9 +181,9 @@ def test_clearing_frees_everything_and_leaves_the_files_of_others(cache: Path, f
 
 def test_a_part_may_be_on_another_disk(cache: Path) -> None:
     (cache.parent / "large disk").mkdir()
-    (cache / "trunks").symlink_to(cache.parent / "large disk")
-    keep(cache / "trunks" / "aa", 700, 0)
-    assert [entry.size for entry in list_entries(cache)["trunks"]] == [700]
+    (cache / "training").symlink_to(cache.parent / "large disk")
+    keep(cache / "training" / "aa", 700, 0)
+    assert [entry.size for entry in list_entries(cache)["training"]] == [700]
 
     clear(cache)
 
@@ -243,7 +226,7 @@ def test_a_damaged_result_is_silently_computed_again(
 
 
 def test_what_cannot_be_deleted_is_one_line(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = keep(cache / "trunks" / "aa", 700, 0)
+    entry = keep(cache / "training" / "aa", 700, 0)
 
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", "file")
@@ -282,18 +265,19 @@ def test_the_stage_prunes_after_writing_its_out(
 ) -> None:
     monkeypatch.chdir(cache.parent)
     monkeypatch.setattr("facegender.data.shards.SHARD_SIZE", 4)
-    monkeypatch.setattr(stages.features, "choose_engine", lambda half_precision: str(half_precision))
+    monkeypatch.setattr(stages.features, "choose_engine", lambda: "OpenVINO")
+    monkeypatch.setattr(stages.features, "read_layers", lambda path: [])
+    monkeypatch.setattr(stages.features, "convert", lambda layers, spec: onnx.ModelProto())
+    monkeypatch.setattr(stages.features, "part", lambda network, start, end: network)
     monkeypatch.setattr(stages.features, "make_engine", lambda *arguments: CountingEngine())
-    monkeypatch.setattr(stages.features, "digest_trunk", lambda *arguments: "in use")
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["cache"]["gigabytes"] = gigabytes
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     Path("data/preprocessed/val").mkdir(parents=True)
     Path("models").mkdir()
-    Path("models/backbone.weights.h5").write_bytes(b"weights")
+    Path("models/backbone.keras").write_bytes(b"weights")
     write_shards(Path("data/preprocessed/val"), map(grey_record, range(12)))
-    keep(cache / "trunks" / "in use", 500, 9)
-    keep(cache / "trunks" / "other", 500, 9)
+    keep(cache / "features" / "other" / "entry", 500, 9)
 
     stages.features.main("val")
 
@@ -306,11 +290,9 @@ def test_the_stage_prunes_after_writing_its_out(
         "width": 178,
     }
     lines = capsys.readouterr().out.splitlines()
-    # The default weights are random, so half precision is not allowed.
-    assert lines[0] == "features val: the engine is False"
+    assert lines[0] == "features val: OpenVINO computes in float32"
     assert lines[-1 - len(reported) :] == ["features val: 3 shards computed, 0 known", *reported]
-    assert (cache / "trunks" / "in use" / "file").is_file()
-    assert (cache / "trunks" / "other").exists() is not bool(reported)
+    assert (cache / "features" / "other" / "entry").exists() is not bool(reported)
 
 
 @pytest.fixture
@@ -337,28 +319,27 @@ def test_the_installed_command_is_this_one() -> None:
 
 
 def test_the_command_shows_each_part(cache: Path, command: Command) -> None:
-    keep(cache / "trunks" / "aa", 40_000_000, 2)
-    keep(cache / "trunks" / "bb", 2_000_000, 1)
+    keep(cache / "training" / "aa", 40_000_000, 2)
+    keep(cache / "training" / "bb", 2_000_000, 1)
 
-    shown = [".cache/features: 0 entries, 0.000 GB", ".cache/trunks: 2 entries, 0.042 GB"]
-    shown.append(".cache/training: 0 entries, 0.000 GB")
+    shown = [".cache/features: 0 entries, 0.000 GB", ".cache/training: 2 entries, 0.042 GB"]
     assert command("cache") == (0, "\n".join(shown) + "\n")
 
 
 def test_the_command_prunes_to_gigabytes(cache: Path, command: Command) -> None:
-    keep(cache / "trunks" / "aa", 40_000_000, 2)
-    keep(cache / "trunks" / "bb", 2_000_000, 1)
+    keep(cache / "training" / "aa", 40_000_000, 2)
+    keep(cache / "training" / "bb", 2_000_000, 1)
 
     status, printed = command("cache", "--limit", "0.0415")
 
     assert status == 0
     assert printed.splitlines()[0] == "deleted: 1 entries, 0.040 GB"
-    assert printed.splitlines()[2] == ".cache/trunks: 1 entries, 0.002 GB"
-    assert (cache / "trunks" / "bb").is_dir()
+    assert printed.splitlines()[2] == ".cache/training: 1 entries, 0.002 GB"
+    assert (cache / "training" / "bb").is_dir()
 
 
 def test_the_command_clears(cache: Path, command: Command) -> None:
-    keep(cache / "trunks" / "aa", 700, 2)
+    keep(cache / "training" / "aa", 700, 2)
 
     assert command("cache", "--clear")[0] == 0
 
@@ -377,7 +358,7 @@ def test_the_command_says_if_there_is_no_cache(cache: Path, command: Command, ar
     "arguments", [["--limit", "-1"], ["--limit", "nan"], ["--limit", "0", "--clear"]], ids=" ".join
 )
 def test_a_mistake_drops_nothing_and_is_one_line(cache: Path, command: Command, arguments: list[str]) -> None:
-    keep(cache / "trunks" / "aa", 700, 2)
+    keep(cache / "training" / "aa", 700, 2)
 
     status, printed = command("cache", *arguments)
 

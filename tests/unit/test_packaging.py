@@ -142,7 +142,7 @@ def test_the_base_package_explains_itself(tmp_path: Path, arguments: list[str]) 
     [
         ("aiohttp", ["app"], "serve"),
         ("PIL", ["app"], "serve"),
-        ("tensorflow", ["export", "--format", "onnx"], "train"),
+        ("tensorflow", ["export", "--format", "tflite"], "train"),
         ("filelock", ["cache"], "train"),
         ("dvc", ["predict", "face.jpg", "--rev", "main"], "train"),
     ],

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import keras
 
+from facegender.network.sidecar import IMAGE, LOGITS
+
 POOLED = "pooled"
 """The layer that averages InceptionV3's last block over the image: 2,048 features."""
-
-LOGITS = "logits"
-"""The last layer with weights: two numbers whose softmax is P(No male), P(Male)."""
 
 
 def build_model(
@@ -28,13 +27,9 @@ def build_model(
         mirror: whether each image is also looked at left to right, and the logits of the two views are averaged. The
             layers and their weights are the same.
     """
-    image = keras.Input((height, width, 3), dtype="uint8", name="image")
+    image = keras.Input((height, width, 3), dtype="uint8", name=IMAGE)
     views = keras.ops.concatenate([image, keras.ops.flip(image, axis=2)], axis=0) if mirror else image
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scaled", dtype="float32")(views)
-    backbone = keras.applications.InceptionV3(include_top=False, weights=None, input_tensor=scaled)
-    for layer in normalisation_layers(backbone):
-        layer.trainable = False
-    output = keras.layers.GlobalAveragePooling2D(name=POOLED)(backbone.output)
+    output = _add_backbone(views).output
     if hidden_units:
         output = keras.layers.Dense(hidden_units, activation="relu", name="hidden")(output)
     output = keras.layers.Dropout(dropout, name="dropout")(output)
@@ -43,6 +38,21 @@ def build_model(
         output = keras.ops.mean(keras.ops.reshape(output, (2, -1, 2)), axis=0)
     output = keras.layers.Softmax(name="probabilities", dtype="float32")(output)
     return keras.Model(image, output, name="gender")
+
+
+def build_backbone() -> keras.Model:
+    """Build the network up to the pooled features, for images of any size; see `build_model`."""
+    return _add_backbone(keras.Input((None, None, 3), dtype="uint8", name=IMAGE))
+
+
+def _add_backbone(image: keras.KerasTensor) -> keras.Model:
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scaled", dtype="float32")(image)
+    backbone = keras.applications.InceptionV3(include_top=False, weights=None, input_tensor=scaled)
+    for layer in normalisation_layers(backbone):
+        layer.trainable = False
+    return keras.Model(
+        backbone.input, keras.layers.GlobalAveragePooling2D(name=POOLED)(backbone.output), name="backbone"
+    )
 
 
 def with_mirror(model: keras.Model) -> keras.Model:
@@ -63,8 +73,8 @@ def cut_layer(model: keras.Model, trainable_from: str) -> keras.layers.Layer:
     """
     if trainable_from == "head":
         return model.get_layer(POOLED)
-    if trainable_from == "image":
-        return model.get_layer("image")
+    if trainable_from == IMAGE:
+        return model.get_layer(IMAGE)
     number = int(trainable_from.removeprefix("mixed"))
     if number:
         return model.get_layer(f"mixed{number - 1}")
@@ -83,8 +93,8 @@ def tail_of(model: keras.Model, trainable_from: str) -> keras.Model:
 
 
 def backbone_of(model: keras.Model) -> keras.Model:
-    """Return InceptionV3 without its top, as weight files store it. It shares its layers with `model`."""
-    return keras.Model(model.input, model.get_layer("mixed10").output, name="inception_v3")
+    """Return the part of `model` that `build_backbone` builds. It shares its layers with `model`."""
+    return keras.Model(model.input, model.get_layer(POOLED).output, name="backbone")
 
 
 def normalisation_layers(backbone: keras.Model) -> list[keras.layers.BatchNormalization]:
@@ -93,12 +103,5 @@ def normalisation_layers(backbone: keras.Model) -> list[keras.layers.BatchNormal
 
 
 def load_backbone(model: keras.Model, path: str | Path) -> None:
-    """Load the weights that the stage pretrained wrote into the backbone of `model`."""
+    """Load the weights of the Keras file that the stage pretrained wrote into the backbone of `model`."""
     backbone_of(model).load_weights(path)
-
-
-def export_trunk(weights: str | Path, trainable_from: str, height: int, width: int, folder: Path) -> None:
-    """Write the trunk into `folder` as a TensorFlow SavedModel: uint8 RGB (batch, height, width, 3) to features."""
-    model = build_model(height, width)
-    load_backbone(model, weights)
-    trunk_of(model, trainable_from).export(folder, verbose=False)

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import keras
 import tensorflow as tf
 
-Precision = Literal["float32", "bfloat16"]
+from facegender.network.features import Precision
 
 POLICIES: dict[Precision, str] = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 """Keras's names."""

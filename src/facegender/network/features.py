@@ -12,43 +12,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from facegender.data.images import Pixels, decode_image
+from facegender.data.images import decode_image
 from facegender.data.shards import Record, read_shard, shard_paths
 from facegender.data.streams import read_ahead
 from facegender.errors import FacegenderError
 from facegender.files import whole_file
 from facegender.imports import imported_files
+from facegender.network.sidecar import IMAGE, TrunkSpec
 
-Engine = Callable[[Iterable[Pixels]], npt.NDArray[np.float32]]
-"""Takes images uint8 RGB (height, width, 3), returns their features (images, …)."""
+Engine = Callable[[Iterable[npt.NDArray[Any]]], npt.NDArray[np.float32]]
+"""Takes inputs of a network, such as images uint8 RGB (height, width, 3), and returns its output (inputs, …)."""
 
-IMAGE = "image"
-"""The cut at the image: there is no trunk, so no features are stored."""
+Precision = Literal["float32", "bfloat16"]
+"""What a network computes in; its weights are float32."""
 
 TRUNK_FILE = "trunk.json"
 """The file in a folder of feature shards that describes the trunk that computed them."""
-
-
-class TrunkSpec(TypedDict):
-    """The trunk that computed features.
-
-    Attributes:
-        trainable_from: the cut: `image`, `mixed0` … `mixed10`, or `head`.
-        weights_md5: MD5 sum of models/backbone.weights.h5, as in dvc.lock.
-        height: of the images, in pixels.
-        width: of the images, in pixels.
-    """
-
-    trainable_from: str
-    weights_md5: str
-    height: int
-    width: int
 
 
 class FeatureShard(NamedTuple):
@@ -218,16 +203,16 @@ def _recall(entry: Path) -> bytes | None:
     return features
 
 
-def digest_trunk(weights: Path, trainable_from: str, engine_name: str, engine_file: Path) -> str:
-    """Compute a digest of everything that determines features: weights, cut, engine, code and libraries.
+def digest_trunk(trunk: bytes, engine_name: str, precision: Precision, engine_file: Path) -> str:
+    """Compute a digest of everything that determines features: trunk, engine, precision, code and libraries.
 
     Args:
-        weights: InceptionV3's, as the stage pretrained writes them.
-        trainable_from: the cut: `mixed0` … `mixed10`, or `head`.
-        engine_name: library and precision of the engine.
+        trunk: as ONNX.
+        engine_name: library of the engine.
+        precision: of the computation.
         engine_file: the module of the engine.
     """
-    parts = [weights.read_bytes(), trainable_from.encode(), engine_name.encode()]
+    parts = [trunk, engine_name.encode(), precision.encode()]
     parts += [path.read_bytes() for path in sorted(imported_files([Path(__file__), engine_file]))]
     parts += [
         f"{name}=={version(name)}".encode()

@@ -1,35 +1,34 @@
-"""Keras model files: the same bytes for the same model, and a sidecar that describes the model."""
+"""Keras model files: the same bytes for the same model, and a sidecar that describes the model.
 
+Only functions that need Keras import it: it loads TensorFlow, which takes seconds.
+"""
+
+import io
 import json
+import re
 import tempfile
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
+import h5py
+import numpy as np
+import numpy.typing as npt
 
 from facegender.errors import FacegenderError
 from facegender.files import whole_file
-from facegender.network.features import TrunkSpec
+from facegender.network.sidecar import LOGITS, SIDECAR, Sidecar, restore
 
-SIDECAR = "facegender.json"
-"""A member of the .keras zip that Keras ignores."""
+if TYPE_CHECKING:
+    import keras
 
-
-class Sidecar(TrunkSpec, total=False):
-    """What a model file records: the trunk whose features the tail was trained on, and how to use the probabilities.
-
-    Attributes:
-        temperature: the logits were divided by it. Missing before the stage calibrate.
-        threshold: an image is predicted Male if its P(Male) is at least this. Missing before the stage calibrate.
-    """
-
-    temperature: float
-    threshold: float
+_WEIGHTS = "model.weights.h5"
 
 
-def save_model(model: keras.Model, path: str | Path, sidecar: Mapping[str, Any]) -> None:
+def save_model(model: "keras.Model", path: str | Path, sidecar: Mapping[str, Any]) -> None:
     """Write a `.keras` file without the parts that change from run to run: dates, and memory addresses as object ids.
 
     Args:
@@ -51,22 +50,45 @@ def save_model(model: keras.Model, path: str | Path, sidecar: Mapping[str, Any])
             target.writestr(zipfile.ZipInfo(SIDECAR), _json(sidecar))
 
 
-def load_model(path: str | Path) -> tuple[keras.Model, Sidecar]:
+def save_calibrated(source: str | Path, target: str | Path, temperature: float, sidecar: Mapping[str, Any]) -> None:
+    """Copy a `.keras` file with its logits divided by a temperature, without Keras.
+
+    Args:
+        source: as `save_model` writes it.
+        target: the file to write.
+        temperature: by which the weights of the last layer are divided.
+        sidecar: of the copy.
+    """
+    with whole_file(target) as partial, zipfile.ZipFile(source) as old, zipfile.ZipFile(partial, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == _WEIGHTS:
+                changed = io.BytesIO(content)
+                with h5py.File(changed, "r+") as file:
+                    for values in _weights_by_layer(file)[LOGITS]:
+                        values[...] = np.asarray(values) / np.float32(temperature)
+                content = changed.getvalue()
+            if name != SIDECAR:
+                new.writestr(zipfile.ZipInfo(name), content)
+        new.writestr(zipfile.ZipInfo(SIDECAR), _json(sidecar))
+
+
+def load_model(path: str | Path) -> "tuple[keras.Model, Sidecar]":
     """Load the whole network and its sidecar.
 
     Raises:
         FacegenderError: as `read_sidecar`, or the file is damaged.
     """
-    if Path(path).suffix == ".onnx":
-        raise FacegenderError(path, "an ONNX model, which only predict and app can use", "use the .keras model")
+    import keras
+
     sidecar = read_sidecar(path)
     try:
         return keras.saving.load_model(path, compile=False), sidecar
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise FacegenderError(path, "damaged, or from another version of Keras", _restore(path)) from error
+        raise FacegenderError(path, "damaged, or from another version of Keras", restore(path)) from error
 
 
-def load_calibrated(path: str | Path) -> tuple[keras.Model, Sidecar]:
+def load_calibrated(path: str | Path) -> "tuple[keras.Model, Sidecar]":
     """Load the whole network and its sidecar, with temperature and threshold.
 
     Raises:
@@ -74,7 +96,7 @@ def load_calibrated(path: str | Path) -> tuple[keras.Model, Sidecar]:
     """
     model, sidecar = load_model(path)
     if "threshold" not in sidecar:
-        raise FacegenderError(path, "has no threshold, so the stage calibrate did not write it", _restore(path))
+        raise FacegenderError(path, "has no threshold, so the stage calibrate did not write it", restore(path))
     return model, sidecar
 
 
@@ -88,21 +110,88 @@ def read_sidecar(path: str | Path) -> Sidecar:
         with zipfile.ZipFile(path) as archive:
             sidecar: Sidecar = json.loads(archive.read(SIDECAR))
     except OSError as error:
-        raise FacegenderError(path, error.strerror or str(error), _restore(path)) from error
+        raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
     except zipfile.BadZipFile as error:
         raise FacegenderError(
-            path, "not a complete .keras file: cut short, damaged or something else", _restore(path)
+            path, "not a complete .keras file: cut short, damaged or something else", restore(path)
         ) from error
     except (KeyError, ValueError) as error:
         raise FacegenderError(
-            path, f"has no {SIDECAR} inside, so this pipeline did not write it", _restore(path)
+            path, f"has no {SIDECAR} inside, so this pipeline did not write it", restore(path)
         ) from error
     return sidecar
 
 
-def _restore(path: str | Path) -> str:
-    # Without --force, DVC does not replace a damaged file.
-    return f"run: dvc checkout --force {path}, or: dvc pull, or: dvc repro"
+class Layer(NamedTuple):
+    """A layer of a Keras file.
+
+    Attributes:
+        kind: Keras's class.
+        name: unique in the file, and the same in every file of this network.
+        config: its settings.
+        inputs: names of the layers that it takes.
+        weights: in Keras's order.
+    """
+
+    kind: str
+    name: str
+    config: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    weights: tuple[npt.NDArray[np.float32], ...]
+
+
+def read_layers(path: str | Path) -> list[Layer]:
+    """Read the layers of a Keras file, each after those that it takes, without Keras.
+
+    Raises:
+        FacegenderError: there is no such file, or it is damaged or something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))["config"]
+            with h5py.File(io.BytesIO(archive.read(_WEIGHTS))) as file:
+                weights = {
+                    name: tuple(np.asarray(values, np.float32) for values in of_layer)
+                    for name, of_layer in _weights_by_layer(file).items()
+                }
+        names: dict[str, str] = {}
+        counts: Counter[str] = Counter()
+        layers = []
+        for entry in config["layers"]:
+            kind, name = entry["class_name"], entry["name"]
+            names[name] = name
+            # Keras numbers layers that were given no name through the whole session.
+            if re.sub(r"_\d+$", "", name).replace("_", "") == kind.lower():
+                counts[kind] += 1
+                names[name] = f"{kind}_{counts[kind]}"
+            inputs = tuple(names[taken] for taken in _taken(entry["inbound_nodes"]))
+            layers.append(Layer(kind, names[name], entry["config"], inputs, weights.get(name, ())))
+    except OSError as error:
+        raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError) as error:
+        raise FacegenderError(
+            path, "not a complete .keras file: cut short, damaged or something else", restore(path)
+        ) from error
+    return layers
+
+
+def _weights_by_layer(file: h5py.File) -> dict[str, list[h5py.Dataset]]:
+    """List the weights of each layer, in Keras's order, by the layer's name."""
+    groups: list[h5py.Group] = []
+    file.visititems(lambda _, item: groups.append(item) if "name" in item.attrs else None)
+    return {group.attrs["name"]: [group[str(number)] for number in range(len(group))] for group in groups}
+
+
+def _taken(content: Any) -> Iterator[str]:
+    """Find the names of the layers that a layer in Keras's configuration takes."""
+    if isinstance(content, dict):
+        if content.get("class_name") == "__keras_tensor__":
+            yield content["config"]["keras_history"][0]
+            return
+        content = list(content.values())
+    if isinstance(content, list):
+        for item in content:
+            yield from _taken(item)
 
 
 def _json(content: Any) -> bytes:

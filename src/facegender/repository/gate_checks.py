@@ -12,15 +12,14 @@ import pandas as pd
 from facegender.errors import FacegenderError
 from facegender.evaluation.predictions import read_predictions
 from facegender.files import md5_of
-from facegender.network.quiet import load_tensorflow
 from facegender.params import Gate, load_params
 from facegender.repository import gate, lock, revisions, status
 from facegender.repository.gate import Finding
 
 if TYPE_CHECKING:
-    from facegender.network.model_file import Sidecar
+    from facegender.network.sidecar import Sidecar
 
-MODEL, TEST_IMAGES = "models/gender.keras", "data/preprocessed/test"
+MODEL, TEST_IMAGES = "models/gender.onnx", "data/preprocessed/test"
 METRICS, SLICES = "metrics/evaluate.json", "metrics/slices.json"
 RESAMPLES, SEED = 1000, 0
 """For the comparison with the base; not in params.yaml, so that no pull request can choose a seed that hides a drop."""
@@ -119,26 +118,23 @@ def _model(base: str | None) -> Finding:
 
 def _predict() -> "tuple[pd.DataFrame, Sidecar]":
     """Return the model's predictions for the test images on this machine, and its threshold and temperature."""
-    load_tensorflow()
-    import tensorflow as tf
-
     from facegender.data.images import decode_image
     from facegender.data.shards import read_records
     from facegender.evaluation.predictions import predictions_table
-    from facegender.network.model_file import load_calibrated
-    from facegender.network.prediction import predict_images
+    from facegender.network.engines.openvino import OpenVinoEngine
+    from facegender.network.onnx_file import load_calibrated, part
+    from facegender.network.sidecar import IMAGE, PROBABILITIES
 
     rows = pd.DataFrame(
         [(record.image_id, record.label) for record in read_records(TEST_IMAGES)], columns=["image_id", "label"]
     )
     if rows.empty:
         raise FacegenderError(TEST_IMAGES, "contains no images", f"run: dvc pull {TEST_IMAGES}")
-    # As the stage evaluate does: GPUs round float32 to TensorFloat-32.
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    model, sidecar = load_calibrated(MODEL)
+    network, sidecar = load_calibrated(MODEL)
     images = (decode_image(record.jpeg, record.image_id) for record in read_records(TEST_IMAGES))
-    ids, labels, probabilities = rows["image_id"].tolist(), rows["label"], predict_images(model, images)
-    return predictions_table(rows, ids, labels, probabilities, sidecar["threshold"], TEST_IMAGES), sidecar
+    probabilities = OpenVinoEngine(part(network, IMAGE, PROBABILITIES))(images)[:, 1]
+    ids, threshold = rows["image_id"].tolist(), sidecar["threshold"]
+    return predictions_table(rows, ids, rows["label"], probabilities, threshold, TEST_IMAGES), sidecar
 
 
 def _remote(without_remote: bool) -> Finding:

@@ -28,7 +28,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         repo: folder or URL of the repository.
 
     Returns:
-        A `.keras` file in the user's cache with the MD5 sum that the revision's dvc.lock records. Do not change it.
+        A file in the user's cache with the MD5 sum that the revision's dvc.lock records. Do not change it.
 
     Raises:
         FacegenderError: there is no such revision, it has no such model, or the model cannot be fetched or is damaged.
@@ -55,7 +55,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         ) from error
 
     folder = user_cache_path("facegender") / "models"
-    model = folder / f"{md5}.keras"
+    model = folder / f"{md5}{Path(path).suffix}"
     if not model.exists() or md5_of(model) != md5:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -77,7 +77,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
                 )
             os.replace(fetched, model)
     os.utime(model)
-    for other in sorted(folder.glob("*.keras"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+    for other in sorted(folder.glob("*.*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
         other.unlink(missing_ok=True)
     return model
 

@@ -8,11 +8,11 @@ import os
 import socket
 import sys
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import jinja2
@@ -26,9 +26,9 @@ from facegender.data.images import Pixels, decode_image, encode_jpeg
 from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
 from facegender.evaluation.calibration import UNSURE_WITHIN
-from facegender.network.quiet import load_tensorflow
+from facegender.network.explanation import class_overlays
 from facegender.serving.alignment import Face, aligned_faces
-from facegender.serving.classifier import Classifier, keras_classifier, load_classifier
+from facegender.serving.classifier import Classifier, load_classifier
 from facegender.serving.labels import predicted_class
 
 MAX_BYTES = 32_000_000
@@ -63,36 +63,6 @@ _HEADERS = {
 _logger = logging.getLogger(__name__)
 
 
-class LoadedModel(NamedTuple):
-    """A model in memory.
-
-    Attributes:
-        classifier: the model.
-        overlays: `facegender.network.explanation.class_overlays` of the same model; None if it has no gradients.
-    """
-
-    classifier: Classifier
-    overlays: Callable[[Pixels], list[tuple[Pixels, Pixels]]] | None
-
-
-def load_model(path: str | Path) -> LoadedModel:
-    """Load a model as `facegender.serving.classifier.load_classifier` does; a `.keras` file comes with overlays.
-
-    Raises:
-        FacegenderError: as `load_classifier`.
-    """
-    path = Path(path)
-    if path.suffix != ".keras" or not path.is_file():
-        return LoadedModel(load_classifier(path), None)
-    # TensorFlow takes seconds to load.
-    load_tensorflow()
-    from facegender.network.explanation import class_overlays
-    from facegender.network.model_file import load_calibrated
-
-    model, sidecar = load_calibrated(path)
-    return LoadedModel(keras_classifier(model, sidecar), lambda images: class_overlays(model, images))
-
-
 def check_header(data: bytes) -> None:
     """Reject a picture by its header, before any pixel is decoded.
 
@@ -115,12 +85,12 @@ def check_header(data: bytes) -> None:
         raise FacegenderError(_PICTURE, what, "scale it down")
 
 
-def predict_picture(data: bytes, model: LoadedModel) -> dict[str, Any]:
+def predict_picture(data: bytes, classifier: Classifier) -> dict[str, Any]:
     """Classify every face of a picture.
 
     Args:
         data: the file's bytes.
-        model: the model.
+        classifier: the model.
 
     Returns:
         For JSON: `picture`, a JPEG of at most 1280 pixels per side; `faces`, from left to right, each with `box` (left,
@@ -132,24 +102,28 @@ def predict_picture(data: bytes, model: LoadedModel) -> dict[str, Any]:
     """
     check_header(data)
     image = decode_image(data, _PICTURE)
-    faces = aligned_faces(image, "auto", model.classifier.height, model.classifier.width)
+    faces = aligned_faces(image, "auto", classifier.height, classifier.width)
     if not faces:
         raise FacegenderError(_PICTURE, "no face found", "use a larger or clearer picture")
     predictions = []
     for start in range(0, len(faces), _BATCH):
         batch = faces[start : start + _BATCH]
         images = np.stack([aligned for _, aligned in batch])
-        probabilities = model.classifier.predict(images).tolist()
-        overlays = model.overlays(images) if model.overlays else [None] * len(batch)
+        overlays: Sequence[tuple[Pixels, Pixels] | None] = [None] * len(batch)
+        if classifier.explain is None:
+            probabilities = classifier.predict(images)
+        else:
+            probabilities, evidence = classifier.explain(images)
+            overlays = class_overlays(images, evidence)
         predictions += [
             {
                 "box": _shares(face, image),
                 "probability": round(probability, DECIMALS),
-                "predicted": predicted_class(probability, model.classifier.threshold, UNSURE_WITHIN),
+                "predicted": predicted_class(probability, classifier.threshold, UNSURE_WITHIN),
                 "image": _data_url(aligned),
                 "speaks_for": pair and dict(zip(CLASSES, map(_data_url, pair), strict=True)),
             }
-            for (face, aligned), probability, pair in zip(batch, probabilities, overlays, strict=True)
+            for (face, aligned), probability, pair in zip(batch, probabilities.tolist(), overlays, strict=True)
         ]
     return {"picture": _data_url(_shrunk(image)), "faces": predictions}
 
@@ -176,11 +150,11 @@ def _data_url(image: Pixels) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image)).decode("ascii")
 
 
-def make_app(model: LoadedModel, model_card: str, port: int) -> web.Application:
+def make_app(classifier: Classifier, model_card: str, port: int) -> web.Application:
     """Make the server's application.
 
     Args:
-        model: used for one picture at a time, in a thread of its own.
+        classifier: used for one picture at a time, in a thread of its own.
         model_card: Markdown that begins with a first-level heading.
         port: of the server; requests to another host name or port are rejected.
     """
@@ -189,9 +163,9 @@ def make_app(model: LoadedModel, model_card: str, port: int) -> web.Application:
     )
     page = environment.get_template("app.html").render(
         model_card=MarkdownIt("commonmark", {"html": False}).render(model_card.replace("# ", "## ", 1)),
-        threshold=model.classifier.threshold,
+        threshold=classifier.threshold,
         unsure=UNSURE_WITHIN,
-        explains=model.overlays is not None,
+        explains=classifier.explain is not None,
         max_bytes=MAX_BYTES,
         max_pixels=MAX_PIXELS,
         max_transparent_pixels=MAX_TRANSPARENT_PIXELS,
@@ -215,7 +189,7 @@ def make_app(model: LoadedModel, model_card: str, port: int) -> web.Application:
         async with places:
             data = await request.read()
             loop = asyncio.get_running_loop()
-            return web.json_response(await loop.run_in_executor(worker, predict_picture, data, model))
+            return web.json_response(await loop.run_in_executor(worker, predict_picture, data, classifier))
 
     async def end(_: web.Application) -> None:
         worker.shutdown(wait=False, cancel_futures=True)
@@ -267,12 +241,12 @@ def serve(path: str | Path, model_card: str | Path, port: int) -> None:
     """Serve the page on 127.0.0.1 until interrupted, and print its address.
 
     Args:
-        path: model file, `.keras` or `.onnx`.
+        path: model file, `.onnx` or `.keras`.
         model_card: Markdown file.
         port: to listen on; 0 picks a free one.
 
     Raises:
-        FacegenderError: as `load_model`, or the card cannot be read, or the port is taken.
+        FacegenderError: as `load_classifier`, or the card cannot be read, or the port is taken.
     """
     try:
         card = Path(model_card).read_text(encoding="utf-8")
@@ -286,8 +260,8 @@ def serve(path: str | Path, model_card: str | Path, port: int) -> None:
         ) from error
     with listener:
         print(f"loading {path}", file=sys.stderr)
-        model = load_model(path)
+        classifier = load_classifier(path)
         port = listener.getsockname()[1]
         print(f"http://{_HOST}:{port} (press Ctrl+C to stop)", flush=True)
-        app = make_app(model, card, port)
+        app = make_app(classifier, card, port)
         web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=1)

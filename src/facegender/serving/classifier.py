@@ -1,9 +1,8 @@
-"""A calibrated model that classifies aligned faces: a Keras file, or an ONNX file, which needs no TensorFlow."""
+"""A calibrated model that classifies aligned faces: the pipeline's ONNX file, which needs no TensorFlow, or Keras's."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +10,7 @@ import numpy.typing as npt
 from facegender.data.images import Pixels
 from facegender.errors import FacegenderError
 from facegender.network.quiet import load_tensorflow
-
-if TYPE_CHECKING:
-    import keras
-
-    from facegender.network.model_file import Sidecar
-
-
-ONNX_PROPERTY = "facegender"
-"""The metadata property of an ONNX file that holds threshold and temperature as JSON."""
+from facegender.network.sidecar import EVIDENCE, PROBABILITIES, restore, sidecar_of_onnx
 
 
 class Classifier(NamedTuple):
@@ -30,63 +21,70 @@ class Classifier(NamedTuple):
         height: of an image, in pixels.
         width: of an image, in pixels.
         threshold: an image is predicted Male if its P(Male) is at least this.
+        explain: computes P(Male) and the evidence for it (`facegender.network.explanation.Evidence`); None if the model
+            does not say.
     """
 
     predict: Callable[[Pixels], npt.NDArray[np.float32]]
     height: int
     width: int
     threshold: float
+    explain: Callable[[Pixels], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] | None = None
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """Load a model written by the stage calibrate (`.keras`) or by `facegender export` (`.onnx`).
+    """Load a model written by the stage calibrate, `.onnx` or `.keras`; the latter does not explain.
 
     Raises:
         FacegenderError: the file is missing, damaged or not such a model.
     """
     path = Path(path)
+    if path.is_dir():
+        what = "a folder, such as a SavedModel, which is for other programs"
+        raise FacegenderError(path, what, "use the .onnx or .keras file of the pipeline")
     if not path.is_file():
         remedy = "run: dvc repro, or: dvc pull, or name another model with --model"
         raise FacegenderError(path, "no such file", remedy)
     if path.suffix == ".onnx":
-        return onnx_classifier(path)
+        return _onnx_classifier(path)
     if path.suffix == ".keras":
-        # TensorFlow takes seconds to load.
-        load_tensorflow()
-        from facegender.network.model_file import load_calibrated
-
-        return keras_classifier(*load_calibrated(path))
-    raise FacegenderError(path, "neither .keras nor .onnx", "use one of these; other formats are for other programs")
+        return _keras_classifier(path)
+    raise FacegenderError(path, "neither .onnx nor .keras", "use one of these; other formats are for other programs")
 
 
-def keras_classifier(model: "keras.Model", sidecar: "Sidecar") -> Classifier:
-    """Make a classifier from what `facegender.network.model_file.load_calibrated` returns."""
-    from facegender.network.prediction import predict
+def _keras_classifier(path: Path) -> Classifier:
+    # TensorFlow takes seconds to load.
+    load_tensorflow()
+    from facegender.network.model_file import load_calibrated
 
+    model, sidecar = load_calibrated(path)
     _, height, width, _ = model.input_shape
-    return Classifier(lambda images: predict(model, images), height, width, sidecar["threshold"])
+
+    def predict(images: Pixels) -> npt.NDArray[np.float32]:
+        return np.asarray(model.predict_on_batch(images), np.float32)[:, 1]
+
+    return Classifier(predict, height, width, sidecar["threshold"])
 
 
-def onnx_classifier(path: Path) -> Classifier:
-    """Make a classifier from a file that `facegender export` wrote.
-
-    Raises:
-        FacegenderError: the file is damaged or was not written by `facegender export`.
-    """
+def _onnx_classifier(path: Path) -> Classifier:
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except (Fail, InvalidGraph, InvalidProtobuf, RuntimeError) as error:
-        remedy = "write it again: facegender export --format onnx"
-        raise FacegenderError(path, "damaged or not an ONNX file", remedy) from error
-    metadata = session.get_modelmeta().custom_metadata_map
-    try:
-        threshold = json.loads(metadata[ONNX_PROPERTY])["threshold"]
-    except (KeyError, ValueError) as error:
-        remedy = "use a file written by: facegender export --format onnx"
-        raise FacegenderError(path, "has no threshold in its metadata", remedy) from error
+        raise FacegenderError(path, "damaged or not an ONNX file", restore(path)) from error
+    sidecar = sidecar_of_onnx(session.get_modelmeta().custom_metadata_map, path)
     [entry] = session.get_inputs()
     _, height, width, _ = entry.shape
-    return Classifier(lambda images: session.run(None, {entry.name: images})[0][:, 1], height, width, threshold)
+
+    def predict(images: Pixels) -> npt.NDArray[np.float32]:
+        [probabilities] = session.run([PROBABILITIES], {entry.name: images})
+        return np.asarray(probabilities[:, 1])
+
+    def explain(images: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        probabilities, evidence = session.run([PROBABILITIES, EVIDENCE], {entry.name: images})
+        return probabilities[:, 1], evidence
+
+    explains = EVIDENCE in {output.name for output in session.get_outputs()}
+    return Classifier(predict, height, width, sidecar["threshold"], explain if explains else None)

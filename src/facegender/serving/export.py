@@ -10,20 +10,19 @@ from typing import Literal
 import keras
 import numpy as np
 import numpy.typing as npt
-import onnx
 import tensorflow as tf
 
 from facegender.data.images import Pixels, decode_image, fit_image
 from facegender.data.shards import read_records, shard_paths
 from facegender.errors import FacegenderError
 from facegender.files import whole_file, whole_folder
-from facegender.network.model_file import SIDECAR, load_calibrated
-from facegender.serving.classifier import ONNX_PROPERTY, onnx_classifier
+from facegender.network.model_file import load_calibrated
+from facegender.network.sidecar import SIDECAR
 from facegender.serving.photographs import find_photographs
 
-Format = Literal["onnx", "saved_model", "tflite"]
+Format = Literal["saved_model", "tflite"]
 
-SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "saved_model": "_saved_model", "tflite": ".tflite"}
+SUFFIXES: dict[Format, str] = {"saved_model": "_saved_model", "tflite": ".tflite"}
 """How the name of a file or folder in each format ends."""
 
 TOLERANCE = 1e-4
@@ -36,9 +35,9 @@ _CHECKED = 32
 def export_model(source: str | Path, target: str | Path, form: Format, faces: str | Path) -> tuple[float, int]:
     """Write a model in another format if its predictions for some faces match Keras's.
 
-    Temperature and threshold go with it as JSON: in ONNX as the metadata property `facegender`; in a SavedModel as the
-    file `assets.extra/facegender.json`; in TensorFlow Lite as the member `facegender.json` of a zip at the end of the
-    file, the place for associated files (TensorFlow Lite Metadata).
+    Temperature and threshold go with it as JSON: in a SavedModel as the file `assets.extra/facegender.json`; in
+    TensorFlow Lite as the member `facegender.json` of a zip at the end of the file, the place for associated files
+    (TensorFlow Lite Metadata).
 
     Args:
         source: `.keras` file of the stage calibrate.
@@ -57,7 +56,6 @@ def export_model(source: str | Path, target: str | Path, form: Format, faces: st
     model, sidecar = load_calibrated(source)
     _, height, width, _ = model.input_shape
     images = np.stack([fit_image(image, height, width) for image in islice(_read_faces(faces), _CHECKED)])
-    # Keras cannot export a model to ONNX that was never called.
     expected = np.asarray(model.predict_on_batch(images))[:, 1]
     writing = whole_folder(target) if form == "saved_model" else whole_file(target)
     with writing as partial:
@@ -100,14 +98,6 @@ def _read_faces(folder: str | Path) -> Iterator[Pixels]:
 Predict = Callable[[Pixels], npt.NDArray[np.float32]]
 
 
-def _write_onnx(model: keras.Model, path: Path, sidecar: str) -> Predict:
-    model.export(path, format="onnx", verbose=False)
-    network = onnx.load(path)
-    onnx.helper.set_model_props(network, {ONNX_PROPERTY: sidecar})
-    onnx.save(network, path)
-    return onnx_classifier(path).predict
-
-
 def _write_saved_model(model: keras.Model, folder: Path, sidecar: str) -> Predict:
     model.export(folder, verbose=False)
     extra = folder / "assets.extra"
@@ -135,7 +125,6 @@ def _write_tflite(model: keras.Model, path: Path, sidecar: str) -> Predict:
 
 
 _WRITERS: dict[Format, Callable[[keras.Model, Path, str], Predict]] = {
-    "onnx": _write_onnx,
     "saved_model": _write_saved_model,
     "tflite": _write_tflite,
 }

@@ -5,53 +5,60 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import onnx
 import pytest
 
 from facegender.network.engines import choice as engine
 from facegender.network.engines.choice import choose_engine, make_engine
 from facegender.network.engines.openvino import OpenVinoEngine
+from facegender.network.features import Precision
 from tests.paths import ROOT
+
+TRUNK = onnx.ModelProto()
+BACKBONE = Path("backbone.keras")
 
 
 class FakeEngine:
     """Replaces TensorFlow's engine and keeps its arguments."""
 
-    def __init__(self, weights: Path, trainable_from: str, policy: str) -> None:
+    def __init__(self, backbone: Path, trainable_from: str, precision: str) -> None:
         """Keep the arguments."""
-        self.arguments = (weights, trainable_from, policy)
+        self.arguments = (backbone, trainable_from, precision)
 
 
-def machine(monkeypatch: pytest.MonkeyPatch, driver: bool, policy: str | None) -> None:
-    """Simulate a machine with or without NVIDIA's driver, on which TensorFlow would choose this policy for a GPU."""
+def machine(monkeypatch: pytest.MonkeyPatch, driver: bool, gpu: bool) -> None:
+    """Simulate a machine with or without NVIDIA's driver, on which TensorFlow can or cannot use a GPU."""
     module = ModuleType("facegender.network.engines.tensorflow")
-    module.__dict__.update(claim_gpu=lambda half_precision: policy, TensorFlowEngine=FakeEngine)
+    module.__dict__.update(claim_gpu=lambda: gpu, TensorFlowEngine=FakeEngine)
     monkeypatch.setitem(sys.modules, "facegender.network.engines.tensorflow", module)
     monkeypatch.setattr(engine, "_has_nvidia_driver", lambda: driver)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "float32"])
-def test_a_gpu_gets_tensorflow_in_the_precision_that_suits_it(monkeypatch: pytest.MonkeyPatch, policy: str) -> None:
-    machine(monkeypatch, driver=True, policy=policy)
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_a_gpu_gets_tensorflow_in_the_precision_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, precision: Precision
+) -> None:
+    machine(monkeypatch, driver=True, gpu=True)
 
-    name = choose_engine(half_precision=True)
-    made = make_engine(name, Path("weights.h5"), "mixed8", Path("networks"))
+    name = choose_engine()
+    made = make_engine(name, TRUNK, BACKBONE, "mixed8", precision)
 
-    assert name == f"TensorFlow {policy}"
+    assert name == "TensorFlow"
     assert isinstance(made, FakeEngine)
-    assert made.arguments == (Path("weights.h5"), "mixed8", policy)
+    assert made.arguments == (BACKBONE, "mixed8", precision)
 
 
 @pytest.mark.parametrize(
-    ("driver", "policy"),
-    [pytest.param(True, None, id="hidden from TensorFlow"), pytest.param(False, "float32", id="no driver")],
+    ("driver", "gpu"),
+    [pytest.param(True, False, id="hidden from TensorFlow"), pytest.param(False, True, id="no driver")],
 )
-def test_without_a_gpu_openvino_runs(monkeypatch: pytest.MonkeyPatch, driver: bool, policy: str | None) -> None:
-    machine(monkeypatch, driver, policy)
+def test_without_a_gpu_openvino_runs(monkeypatch: pytest.MonkeyPatch, driver: bool, gpu: bool) -> None:
+    machine(monkeypatch, driver, gpu)
 
-    name = choose_engine(half_precision=True)
+    name = choose_engine()
 
-    assert name == "OpenVINO float32"
-    assert isinstance(make_engine(name, Path("weights.h5"), "mixed8", Path("networks")), OpenVinoEngine)
+    assert name == "OpenVINO"
+    assert isinstance(make_engine(name, TRUNK, BACKBONE, "mixed8", "float32"), OpenVinoEngine)
 
 
 def test_nvidia_smi_on_the_path_counts_as_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,8 +74,9 @@ def test_without_a_driver_the_stage_loads_no_tensorflow() -> None:
     program = (
         "import sys; from pathlib import Path; import stages.features; from facegender.network.engines import choice\n"
         "choice._has_nvidia_driver = lambda: False\n"
-        "name = choice.choose_engine(half_precision=True)\n"
-        "choice.make_engine(name, Path('weights.h5'), 'mixed8', Path('networks'))\n"
+        "name = choice.choose_engine()\n"
+        "choice.make_engine(name, None, Path('backbone.keras'), 'mixed8', 'bfloat16')\n"
+        "choice.has_bfloat16(name)\n"
         "print({'tensorflow', 'keras'} & set(sys.modules))"
     )
 

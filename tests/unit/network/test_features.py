@@ -251,42 +251,37 @@ def test_zeros_take_little_space(tmp_path: Path) -> None:
     assert io.BytesIO(data).read(4) == b"\x28\xb5\x2f\xfd"  # Zstandard's magic number, RFC 8878, 3.1.1.
 
 
-def test_the_trunk_s_digest_depends_on_weights_cut_and_engine(tmp_path: Path) -> None:
-    weights, same, other = tmp_path / "a.h5", tmp_path / "copy.h5", tmp_path / "b.h5"
-    weights.write_bytes(b"weights")
-    same.write_bytes(b"weights")
-    other.write_bytes(b"weightz")
+def test_the_trunk_s_digest_depends_on_trunk_engine_and_precision() -> None:
+    digest = digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE)
 
-    digest = digest_trunk(weights, "mixed8", "OpenVINO float32", ENGINE)
-
-    assert digest == digest_trunk(same, "mixed8", "OpenVINO float32", ENGINE)
-    assert digest != digest_trunk(other, "mixed8", "OpenVINO float32", ENGINE)
-    assert digest != digest_trunk(weights, "mixed7", "OpenVINO float32", ENGINE)
-    assert digest != digest_trunk(weights, "mixed8", "TensorFlow float32", ENGINE)
+    assert digest == digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE)
+    assert digest != digest_trunk(b"other", "OpenVINO", "float32", ENGINE)
+    assert digest != digest_trunk(b"trunk", "TensorFlow", "float32", ENGINE)
+    assert digest != digest_trunk(b"trunk", "OpenVINO", "bfloat16", ENGINE)
 
 
-def test_the_trunk_s_digest_depends_on_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.h5").write_bytes(b"weights")
-    digests = {digest_trunk(tmp_path / "a.h5", "head", "OpenVINO float32", ENGINE)}
+def test_the_trunk_s_digest_depends_on_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = {digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE)}
 
     for library in ("keras", "opencv-python-headless", "openvino"):
         monkeypatch.setattr(
             "facegender.network.features.version", lambda name, new=library: "9.9" if name == new else "1.0"
         )
-        digests.add(digest_trunk(tmp_path / "a.h5", "head", "OpenVINO float32", ENGINE))
+        digests.add(digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE))
 
     assert len(digests) == 4
 
 
 COMPUTES_FEATURES = {
     *("data/celeba.py", "data/images.py", "data/shards.py", "data/streams.py", "files.py"),
-    *("network/backbone.py", "network/features.py"),
+    *("network/features.py", "network/sidecar.py"),
     "network/engines/openvino.py",
 }
 TRAINS = {
     *("data/celeba.py", "data/images.py", "data/shards.py", "data/streams.py", "files.py", "preparation/augment.py"),
     *("network/backbone.py", "network/batches.py", "network/devices.py", "network/features.py"),
-    *("network/model_file.py", "network/training.py"),
+    *("network/engines/openvino.py", "network/model_file.py", "network/onnx_file.py", "network/sidecar.py"),
+    "network/training.py",
 }
 DIGESTS = r"""
 import sys
@@ -298,8 +293,7 @@ from facegender.network.training import digest_training
 
 package = Path(facegender.__file__).parent
 def digests():
-    engine = "OpenVINO float32"
-    trunk = digest_trunk(Path("weights"), "head", engine, engine_file(engine))
+    trunk = digest_trunk(b"trunk", "OpenVINO", "float32", engine_file("OpenVINO"))
     return trunk, digest_training(Path("stages/train.py"), [], {})
 
 before = digests()

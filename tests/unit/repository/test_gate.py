@@ -232,12 +232,12 @@ def test_predictions_of_other_images_or_labels_fail(fresh: pd.DataFrame) -> None
 
 def test_an_error_in_a_check_is_a_failure_with_its_remedy() -> None:
     def check() -> Finding:
-        raise FacegenderError("models/gender.keras", "No such file; at all", "run: dvc pull; or more")
+        raise FacegenderError("models/gender.onnx", "No such file; at all", "run: dvc pull; or more")
 
     assert gate.run_check("model", check) == (
         "model",
         "fail",
-        "models/gender.keras: No such file; at all",
+        "models/gender.onnx: No such file; at all",
         "run: dvc pull; or more",
     )
 

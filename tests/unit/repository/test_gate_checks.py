@@ -47,9 +47,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(revisions, "predictions_of", lambda _: GOOD)
     monkeypatch.setattr(gate_checks, "read_predictions", lambda _: BAD)
     (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "gender.keras").touch()
+    (tmp_path / "models" / "gender.onnx").touch()
     monkeypatch.setattr(gate_checks, "md5_of", lambda _: "same")
-    monkeypatch.setattr(lock, "read_lock", lambda: {"models/gender.keras": "same"})
+    monkeypatch.setattr(lock, "read_lock", lambda: {"models/gender.onnx": "same"})
     monkeypatch.setattr(gate_checks, "_predict", lambda: (fresh, {"threshold": 0.5, "temperature": 1.0}))
     return tmp_path
 

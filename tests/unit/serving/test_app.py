@@ -27,7 +27,6 @@ from facegender.serving.app import (
     MAX_BYTES,
     MAX_PIXELS,
     MAX_TRANSPARENT_PIXELS,
-    LoadedModel,
     check_header,
     make_app,
     predict_picture,
@@ -37,14 +36,12 @@ from facegender.serving.classifier import Classifier
 HEIGHT, WIDTH = 218, 178
 # The size of CelebA's pictures, so that each is taken whole, as one face.
 CLASSIFIER = Classifier(lambda images: images.mean(axis=(1, 2, 3)).astype(np.float32) / 255, HEIGHT, WIDTH, 0.5)
+# The left half is evidence for Male, the right half is evidence against it.
+EVIDENCE = np.array([[[1, -1]]], np.float32)
+MODEL = CLASSIFIER._replace(
+    explain=lambda images: (CLASSIFIER.predict(images), np.repeat(EVIDENCE, len(images), axis=0))
+)
 CARD = "# Model card\n\n**What it is.** A stand-in <script>alert(1)</script>\n"
-
-
-def overlays(images: Pixels) -> list[tuple[Pixels, Pixels]]:
-    return [(np.zeros_like(image), np.full_like(image, 255)) for image in images]
-
-
-MODEL = LoadedModel(CLASSIFIER, overlays)
 
 
 def picture(brightness: int) -> bytes:
@@ -80,11 +77,15 @@ def test_a_face_has_a_probability_a_class_and_pictures_for_both_classes(brightne
     assert face["probability"] == pytest.approx(brightness / 255, abs=0.005)
     assert pixels(face["image"]).mean() == pytest.approx(brightness, abs=1)
     assert list(face["speaks_for"]) == ["No male", "Male"]
-    assert [pixels(url).mean() for url in face["speaks_for"].values()] == [0, 255]
+    no_male, male = (pixels(url).astype(int) for url in face["speaks_for"].values())
+    # Red on the side of the evidence.
+    assert (male[:, 0, 0] > male[:, 0, 2]).all()
+    assert (male[:, -1, 0] < male[:, -1, 2]).all()
+    assert (no_male[:, -1, 0] > no_male[:, -1, 2]).all()
 
 
-def test_a_model_without_gradients_gives_no_overlays() -> None:
-    [face] = predict_picture(picture(9), LoadedModel(CLASSIFIER, None))["faces"]
+def test_a_model_that_does_not_explain_gives_no_overlays() -> None:
+    [face] = predict_picture(picture(9), CLASSIFIER)["faces"]
     assert face["speaks_for"] is None
 
 
@@ -139,7 +140,7 @@ def test_any_bytes_are_one_line(data: bytes, signature: bytes) -> None:
     assert refusal(signature + data)
 
 
-def with_server(use: Callable[[TestClient[Any, Any]], Awaitable[None]], model: LoadedModel = MODEL) -> None:
+def with_server(use: Callable[[TestClient[Any, Any]], Awaitable[None]], model: Classifier = MODEL) -> None:
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
@@ -210,7 +211,7 @@ def test_every_failure_is_one_line_and_the_server_goes_on(caplog: pytest.LogCapt
         assert "secret" not in reason
         assert (await client.get("/")).status == 200
 
-    with_server(use, LoadedModel(CLASSIFIER._replace(predict=predict), None))
+    with_server(use, CLASSIFIER._replace(predict=predict))
     assert "secret detail" in caplog.text
 
 
@@ -235,7 +236,7 @@ def test_pictures_are_processed_one_at_a_time_and_the_page_answers_meanwhile() -
         assert statuses == [200] * 8 + [503] * 4
         assert (await client.post("/predict", data=picture(255))).status == 200
 
-    with_server(use, LoadedModel(CLASSIFIER._replace(predict=predict), None))
+    with_server(use, CLASSIFIER._replace(predict=predict))
     assert max(most) == 1
 
 
@@ -254,7 +255,7 @@ def test_a_port_that_is_taken_a_missing_model_and_a_missing_card_are_one_line(
     assert run().startswith("error: docs/model-card.md: No such file")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "model-card.md").write_text(CARD, encoding="utf-8")
-    assert run("--port", "0").startswith("error: models/gender.keras: no such file; run: dvc repro")
+    assert run("--port", "0").startswith("error: models/gender.onnx: no such file; run: dvc repro")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = str(listener.getsockname()[1])
         assert run("--port", taken).startswith(f"error: --port {taken}: Address already in use; ")

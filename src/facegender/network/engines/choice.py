@@ -3,50 +3,56 @@
 import shutil
 from pathlib import Path
 
-from facegender.network.features import Engine
+import onnx
 
-OPENVINO = "OpenVINO float32"
-_TENSORFLOW = "TensorFlow "
+from facegender.network.features import Engine, Precision
+
+_OPENVINO = "OpenVINO"
+_TENSORFLOW = "TensorFlow"
 
 
-def choose_engine(half_precision: bool) -> str:
-    """Choose the engine for this machine, by library and precision; without a GPU, TensorFlow is not loaded.
-
-    Args:
-        half_precision: whether float16 is accurate enough on a GPU; random weights amplify its rounding errors.
-
-    Returns:
-        `OpenVINO float32`, or, if TensorFlow can use a GPU, `TensorFlow mixed_float16` or `TensorFlow float32`.
-    """
+def choose_engine() -> str:
+    """Return `TensorFlow` if it can use a GPU, otherwise `OpenVINO`; without a GPU, TensorFlow is not loaded."""
     if not _has_nvidia_driver():
-        return OPENVINO
+        return _OPENVINO
     from facegender.network.engines.tensorflow import claim_gpu
 
-    policy = claim_gpu(half_precision)
-    return OPENVINO if policy is None else _TENSORFLOW + policy
+    return _TENSORFLOW if claim_gpu() else _OPENVINO
 
 
-def make_engine(name: str, weights: Path, trainable_from: str, networks: Path) -> Engine:
+def make_engine(name: str, trunk: onnx.ModelProto, backbone: Path, trainable_from: str, precision: Precision) -> Engine:
     """Make the engine that `choose_engine` chose.
 
     Args:
         name: as `choose_engine` returns it.
-        weights: InceptionV3's, as the stage pretrained writes them.
+        trunk: the network from images to features.
+        backbone: the Keras file with the same weights.
         trainable_from: the cut: `mixed0` … `mixed10`, or `head`.
-        networks: folder in .cache for this trunk, translated for OpenVINO.
+        precision: of the computation.
     """
-    if name == OPENVINO:
+    if name == _OPENVINO:
         from facegender.network.engines.openvino import OpenVinoEngine
 
-        return OpenVinoEngine(weights, trainable_from, networks)
+        return OpenVinoEngine(trunk, precision)
     from facegender.network.engines.tensorflow import TensorFlowEngine
 
-    return TensorFlowEngine(weights, trainable_from, name.removeprefix(_TENSORFLOW))
+    return TensorFlowEngine(backbone, trainable_from, precision)
+
+
+def has_bfloat16(name: str) -> bool:
+    """Return whether the device of an engine that `choose_engine` chose says that it computes in bfloat16."""
+    if name == _OPENVINO:
+        from facegender.network.engines.openvino import has_bfloat16
+
+        return has_bfloat16()
+    from facegender.network.devices import multiplies_bfloat16
+
+    return multiplies_bfloat16()
 
 
 def engine_file(name: str) -> Path:
     """Return the module of the engine that `choose_engine` chose."""
-    return Path(__file__).with_name("openvino.py" if name == OPENVINO else "tensorflow.py")
+    return Path(__file__).with_name("openvino.py" if name == _OPENVINO else "tensorflow.py")
 
 
 def _has_nvidia_driver() -> bool:

@@ -1,88 +1,67 @@
-"""The engine that runs the frozen trunk in OpenVINO: the fastest on a CPU of those that match TensorFlow's features."""
+"""The engine that runs ONNX networks in OpenVINO: the fastest on a CPU of those that match TensorFlow's features."""
 
-import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import openvino
 
-from facegender.cache import one_at_a_time
-from facegender.data.images import Pixels
 from facegender.data.streams import batched
-from facegender.files import whole_folder
-
-_CHECKSUM = "sha256"
-"""The file with the digests of a translated network's files: a damaged network may run but compute wrong features."""
-
+from facegender.network.features import Precision
 
 BATCH = 10
-"""Images per request."""
+"""Inputs per request."""
 
-
-def _is_whole(network: Path) -> bool:
-    try:
-        return (network / _CHECKSUM).read_text() == _checksum(network)
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
-def _checksum(network: Path) -> str:
-    files = sorted(path for path in network.rglob("*") if path.is_file() and path.name != _CHECKSUM)
-    digests = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
-    return "".join(f"{digest}  {path.relative_to(network)}\n" for digest, path in zip(digests, files, strict=True))
+_PRECISIONS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class OpenVinoEngine:
-    """Computes features on a CPU. The first call compiles the network, and translates it if no earlier run did."""
+    """Computes the output of a network on a CPU. The first call compiles the network."""
 
-    def __init__(self, weights: Path, trainable_from: str, networks: Path) -> None:
-        """Keep what is needed to build the trunk.
+    def __init__(self, network: onnx.ModelProto, precision: Precision = "float32") -> None:
+        """Keep the network.
 
         Args:
-            weights: InceptionV3's, as the stage pretrained writes them.
-            trainable_from: the cut: `mixed0` … `mixed10`, or `head`.
-            networks: a direct child of a part of .cache, for the translated network of this trunk.
+            network: with one input and one output, as `facegender.network.onnx_file.part` returns it.
+            precision: of the computation.
         """
-        self._weights = weights
-        self._trainable_from = trainable_from
-        self._networks = networks
+        self._network = network
+        self._precision = precision
         self._requests: Any = None
 
-    def __call__(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
-        """Compute features.
+    def __call__(self, inputs: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+        """Compute the output.
 
         Args:
-            images: uint8 RGB (height, width, 3), at least one, all of the same size; read while others are computed.
+            inputs: at least one, all of the same shape; read while others are computed. Images are uint8 RGB (height,
+                width, 3).
 
         Returns:
-            float32 (images, …), the trunk's output in the images' order.
+            float32 (inputs, …), in the inputs' order.
         """
         outputs: dict[int, npt.NDArray[np.float32]] = {}
-        for index, batch in enumerate(batched(images, BATCH)):
+        for index, batch in enumerate(batched(inputs, BATCH)):
             if self._requests is None:
-                self._requests = openvino.AsyncInferQueue(self._compile(*batch[0].shape[:2]))
+                self._requests = openvino.AsyncInferQueue(self._compile(batch[0].shape))
             if index == 0:
                 self._requests.set_callback(
                     lambda request, index: outputs.__setitem__(index, request.get_output_tensor().data.copy())
                 )
-            self._requests.start_async(np.stack(batch), index)
+            stacked = np.stack(batch)
+            self._requests.start_async(stacked if stacked.dtype == np.uint8 else stacked.astype(np.float32), index)
         self._requests.wait_all()
         return np.concatenate([outputs[index] for index in range(len(outputs))])
 
-    def _compile(self, height: int, width: int) -> openvino.CompiledModel:
-        folder = self._networks / f"{height}x{width}"
-        # The stage features may run for two splits at once.
-        with one_at_a_time(self._networks):
-            if not _is_whole(folder):
-                # TensorFlow takes seconds and a gigabyte to load, so it is loaded only if it is needed.
-                from facegender.network.backbone import export_trunk
+    def _compile(self, shape: tuple[int, ...]) -> openvino.CompiledModel:
+        core = openvino.Core()
+        model = core.read_model(self._network.SerializeToString())
+        model.reshape([-1, *shape])
+        options = {"INFERENCE_PRECISION_HINT": _PRECISIONS[self._precision], "PERFORMANCE_HINT": "THROUGHPUT"}
+        return core.compile_model(model, "CPU", options)
 
-                with whole_folder(folder) as partial:
-                    export_trunk(self._weights, self._trainable_from, height, width, partial)
-                    (partial / _CHECKSUM).write_text(_checksum(partial))
-        options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
-        # convert_model would send telemetry.
-        return openvino.Core().compile_model(openvino.Core().read_model(folder), "CPU", options)
+
+def has_bfloat16() -> bool:
+    """Return whether OpenVINO says that this processor computes in bfloat16."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -11,50 +11,39 @@ import tensorflow as tf
 from facegender.data.images import Pixels
 from facegender.data.streams import batched, read_ahead
 from facegender.network.backbone import build_model, load_backbone, trunk_of
-from facegender.network.devices import dtype_policy
+from facegender.network.devices import POLICIES, dtype_policy
+from facegender.network.features import Precision
 
 _BATCH = 50
 """Half a shard, so that only a split's last batch is padded."""
-_TENSOR_CORES = (7, 0)
-"""The lowest compute capability of GPUs that multiply float16 faster than float32."""
 
 
-def claim_gpu(half_precision: bool) -> str | None:
-    """Find the GPUs that TensorFlow can use, and let it allocate their memory as needed; call before any computation.
+def claim_gpu() -> bool:
+    """Return whether TensorFlow can use a GPU, and let it allocate memory as needed; call before any computation.
 
-    Args:
-        half_precision: whether float16 may be used where it is faster. If not, TensorFloat-32, which rounds
-            similarly, is switched off as well.
-
-    Returns:
-        The Keras policy for the first GPU, `mixed_float16` or `float32`; None without a GPU.
+    TensorFloat-32, which rounds float32 about as much as float16, is switched off.
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
-    if not gpus:
-        return None
-    if not half_precision:
-        tf.config.experimental.enable_tensor_float_32_execution(False)
-        return "float32"
-    capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
-    return "mixed_float16" if capability >= _TENSOR_CORES else "float32"
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    return bool(gpus)
 
 
 class TensorFlowEngine:
     """Computes features on the device that TensorFlow chooses. The first call builds the network."""
 
-    def __init__(self, weights: Path, trainable_from: str, policy: str) -> None:
+    def __init__(self, backbone: Path, trainable_from: str, precision: Precision) -> None:
         """Keep what is needed to build the trunk.
 
         Args:
-            weights: InceptionV3's, as the stage pretrained writes them.
+            backbone: the Keras file that the stage pretrained writes.
             trainable_from: the cut: `mixed0` … `mixed10`, or `head`.
-            policy: Keras's name of the precision: `float32` or `mixed_float16`.
+            precision: of the computation.
         """
-        self._weights = weights
+        self._backbone = backbone
         self._trainable_from = trainable_from
-        self._policy = policy
+        self._precision = precision
         self._trunk: Callable[[Pixels], Any] | None = None
 
     def __call__(self, images: Iterable[Pixels]) -> npt.NDArray[np.float32]:
@@ -77,9 +66,9 @@ class TensorFlowEngine:
         return np.concatenate(outputs).astype(np.float32)
 
     def _build(self, height: int, width: int) -> Callable[[Pixels], Any]:
-        with dtype_policy(self._policy):
+        with dtype_policy(POLICIES[self._precision]):
             model = build_model(height, width)
-            load_backbone(model, self._weights)
+            load_backbone(model, self._backbone)
             trunk = trunk_of(model, self._trainable_from)
         signature = [tf.TensorSpec((_BATCH, height, width, 3), tf.uint8)]
         # Keras layers do not need AutoGraph.

@@ -1,0 +1,82 @@
+"""What features and model files record about themselves, and the names of tensors in the network."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypedDict
+
+from facegender.errors import FacegenderError
+
+IMAGE = "image"
+"""The network's input. As a cut: there is no trunk, so no features are stored."""
+
+FEATURES = "features"
+"""What the trunk computes."""
+
+LOGITS = "logits"
+"""Two numbers whose softmax is P(No male), P(Male); also the layer that computes them, the last one with weights."""
+
+PROBABILITIES = "probabilities"
+"""P(No male), P(Male)."""
+
+EVIDENCE = "evidence"
+"""How much each position of InceptionV3's last block adds to the logit of Male."""
+
+SIDECAR = "facegender.json"
+"""The member of a `.keras` zip with the sidecar, which Keras ignores."""
+
+PROPERTY = "facegender"
+"""The metadata property of an ONNX file with the sidecar as JSON."""
+
+
+class TrunkSpec(TypedDict):
+    """The trunk that computed features.
+
+    Attributes:
+        trainable_from: the cut: `image`, `mixed0` … `mixed10`, or `head`.
+        weights_md5: MD5 sum of models/backbone.keras, as in dvc.lock.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
+    """
+
+    trainable_from: str
+    weights_md5: str
+    height: int
+    width: int
+
+
+class Sidecar(TrunkSpec, total=False):
+    """What a model file records: the trunk whose features the tail was trained on, and how to use the probabilities.
+
+    Attributes:
+        temperature: the logits were divided by it. Missing before the stage calibrate.
+        threshold: an image is predicted Male if its P(Male) is at least this. Missing before the stage calibrate.
+    """
+
+    temperature: float
+    threshold: float
+
+
+def sidecar_of_onnx(metadata: Mapping[str, str], path: str | Path) -> Sidecar:
+    """Find the sidecar in the metadata of an ONNX file.
+
+    Args:
+        metadata: of the file.
+        path: of the file, for errors.
+
+    Raises:
+        FacegenderError: there is none with a threshold.
+    """
+    try:
+        sidecar: Sidecar = json.loads(metadata[PROPERTY])
+        sidecar["threshold"]
+    except (KeyError, ValueError, TypeError) as error:
+        what = "has no threshold in its metadata, so the stage calibrate did not write it"
+        raise FacegenderError(path, what, restore(path)) from error
+    return sidecar
+
+
+def restore(path: str | Path) -> str:
+    """Say how to get a file back that the pipeline writes."""
+    # Without --force, DVC does not replace a damaged file.
+    return f"run: dvc checkout --force {path}, or: dvc pull, or: dvc repro"
