@@ -13,7 +13,7 @@ help: ## List the targets
 repro: check-params ## Run the pipeline and show its metrics
 	dvc repro
 	dvc metrics show metrics/evaluate.json metrics/evaluate_low.json metrics/evaluate_high.json metrics/baseline.json
-	@echo "Everything on one page: metrics/report.html"
+	@facegender report
 
 app: $(VENV)/installed ## Serve a local web page to try the model on
 	facegender app

@@ -5,6 +5,7 @@ installed with the base package.
 import io
 import json
 import sys
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -20,6 +21,8 @@ from facegender.network.quiet import load_tensorflow
 CACHE = Path(".cache")
 MODEL = Path("models/gender.keras")
 MODEL_CARD = Path("docs/model-card.md")
+REPORT, READ_REPORT = Path("metrics/report.html"), Path("report.html")
+"""The page of the stage report, and the one to read, with what differs by machine and commit."""
 
 APP_MODULES = ("aiohttp", "jinja2", "markdown_it", "PIL")
 """Modules of the packages that the extra `serve` installs; every other optional one is in the extra `train`."""
@@ -226,6 +229,32 @@ def compare_command(
         print(json.dumps(comparison, indent=2, sort_keys=True))
     else:
         print(comparison_markdown(comparison, old, new or "this folder"), end="")
+
+
+@app.command("report")
+def report_command(
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Write report.html: the pipeline's page about the model, with the commit and the time and memory of each stage.
+
+    The pipeline's own page, metrics/report.html, leaves these out, so that it has the same bytes on every machine.
+    """
+    from facegender.files import md5_of, whole_file
+    from facegender.reporting.costs import read_costs
+    from facegender.reporting.reading import add_commit_and_costs
+    from facegender.repository.lock import read_lock
+    from facegender.repository.revisions import current_revision
+
+    if not REPORT.is_file():
+        raise FacegenderError(REPORT, "no such file", f"run: dvc repro, or: dvc pull {REPORT}")
+    if md5_of(REPORT) != read_lock().get(REPORT.as_posix()):
+        raise FacegenderError(REPORT, "not the page that dvc.lock records", "run: dvc repro, or: dvc checkout")
+    page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), read_costs())
+    with whole_file(READ_REPORT) as partial:
+        partial.write_text(page, encoding="utf-8", newline="\n")
+    print(f"Everything on one page: {READ_REPORT}")
+    if show:
+        webbrowser.open(READ_REPORT.resolve().as_uri())
 
 
 @app.command("seeds")

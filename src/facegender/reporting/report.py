@@ -79,7 +79,6 @@ def read_logs(folder: str | Path) -> dict[str, pd.DataFrame]:
 
 def render_report(
     *,
-    revision: str,
     resampled: str,
     params: Mapping[str, Mapping[str, Any]],
     hashes: Mapping[str, str],
@@ -92,13 +91,11 @@ def render_report(
     pictures: Sequence[Picture],
     label_errors: pd.DataFrame,
     exploration: Sequence[Picture],
-    costs: Mapping[str, Mapping[str, float]],
     model_card: str,
 ) -> str:
-    """Return the page as HTML that refers to no other file.
+    """Return the page as HTML that refers to no other file, with the same bytes on every machine and at every commit.
 
     Args:
-        revision: name of the commit.
         resampled: what the bootstrap resampled, `identities` or `images`.
         params: all parameters by group and key.
         hashes: MD5 sums by path.
@@ -111,7 +108,6 @@ def render_report(
         pictures: mistakes.
         label_errors: as `facegender.evaluation.label_errors.likely_label_errors` returns it.
         exploration: pictures of the training images.
-        costs: seconds and peak_bytes by stage.
         model_card: Markdown with a heading of level 1.
     """
     environment = jinja2.Environment(
@@ -125,7 +121,6 @@ def render_report(
         index=list(CLASSES), columns=list(CLASSES), fill_value=0
     )
     return environment.get_template("report.html").render(
-        revision=revision,
         resampled=resampled,
         params=params,
         hashes=hashes,
@@ -140,7 +135,6 @@ def render_report(
         pictures=pictures,
         label_errors=label_errors.to_dict("records"),
         exploration=exploration,
-        costs=costs,
         model_card=MarkdownIt().render(model_card.replace("# ", "## ", 1)),
         metric_names=METRIC_NAMES,
     )

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from facegender.errors import FacegenderError
-from facegender.repository.lock import locked_files, read_lock
+from facegender.repository.lock import OUTS, locked_files, read_lock
 
 LOCK = """schema: '2.0'
 stages:
@@ -22,6 +22,7 @@ stages:
 
 def test_a_lock_file_has_the_sum_of_each_file_as_it_was_written() -> None:
     assert locked_files(LOCK, "dvc.lock") == {"raw.zip": "aa", "model": "bb.dir", "data.csv": "cc"}
+    assert locked_files(LOCK, "dvc.lock", [OUTS]) == {"model": "bb.dir", "data.csv": "cc"}
     assert locked_files("", "dvc.lock") == {}
 
 
