@@ -10,8 +10,10 @@ from facegender.repository.processor import RECORD, this_processor
 @recorded_cost
 def main() -> None:
     """Write metrics/processor.txt."""
+    kind = this_processor()
     with whole_file(RECORD) as partial:
-        partial.write_text(f"{this_processor()}\n", encoding="utf-8", newline="\n")
+        partial.write_text(f"{kind}\n", encoding="utf-8", newline="\n")
+    print(f"processor: {kind}")
 
 
 if __name__ == "__main__":

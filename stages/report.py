@@ -57,6 +57,7 @@ def main() -> None:
     )
     with whole_file(METRICS / "report.html") as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
+    print(f"report: {len(page.encode()) / 1e6:.1f} MB; facegender report adds times and commit, and --open shows it")
 
 
 def hashes(raw: set[str]) -> dict[str, str]:
