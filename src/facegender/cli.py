@@ -231,6 +231,33 @@ def compare_command(
         print(comparison_markdown(comparison, old, new or "this folder"), end="")
 
 
+@app.command("summary")
+def summary_command() -> None:
+    """Show how good the model is: each metric with its 95% interval, beside the baseline's."""
+    from facegender.params import load_params
+    from facegender.repository.summary import read_json, read_results, summary_text
+
+    print(summary_text("test", *read_results("metrics/evaluate"), read_json("metrics/baseline.json")), end="")
+    for name in load_params().evaluate.datasets:
+        print("\n" + summary_text(name, *read_results(f"metrics/datasets/{name}"), None), end="")
+
+
+@app.command("experiments")
+def experiments_command(
+    sort: Annotated[
+        Literal["val_log_loss", "val_accuracy", "accuracy", "roc_auc", "log_loss", "expected_calibration_error"],
+        typer.Option(help="Metric to sort by, the best first. Choose by one on validation images (val_)."),
+    ] = "val_log_loss",
+) -> None:
+    """List the experiments of this commit with their metrics and changed parameters, the best first.
+
+    Metrics on test images are unbiased only for an experiment that was not chosen by them.
+    """
+    from facegender.repository.experiments import experiments_table, shown_experiments
+
+    print(experiments_table(shown_experiments(), sort), end="")
+
+
 @app.command("report")
 def report_command(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
@@ -260,7 +287,8 @@ def report_command(
 @app.command("seeds")
 def seeds_command() -> None:
     """Show how much the metrics vary with the seed, over the experiments of `make seeds`."""
-    from facegender.repository.seeds import seed_experiments, shown_experiments, spread_markdown
+    from facegender.repository.experiments import shown_experiments
+    from facegender.repository.seeds import seed_experiments, spread_markdown
 
     print(spread_markdown(seed_experiments(shown_experiments())), end="")
 

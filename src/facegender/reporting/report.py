@@ -53,7 +53,7 @@ class Picture(NamedTuple):
 
 
 class MetricsWithInterval(NamedTuple):
-    """Metrics of one test set by the keys of METRIC_NAMES, and the ends of their 95% intervals."""
+    """Metrics of one test set by the keys of METRIC_NAMES and `images`, and the ends of their 95% intervals."""
 
     name: str
     metrics: Mapping[str, float]
@@ -62,9 +62,11 @@ class MetricsWithInterval(NamedTuple):
 
 
 def read_metrics(name: str, stem: str | Path) -> MetricsWithInterval:
-    """Read a test set's metrics from `stem`.json, and their intervals from `stem`_low.json and `stem`_high.json."""
-    texts = (Path(f"{stem}{suffix}.json").read_text(encoding="utf-8") for suffix in ("", "_low", "_high"))
-    return MetricsWithInterval(name, *map(json.loads, texts))
+    """Read a test set's metrics from `stem`.json, and their intervals from the columns low and high of `stem`.csv."""
+    metrics = json.loads(Path(f"{stem}.json").read_text(encoding="utf-8"))
+    intervals = pd.read_csv(f"{stem}.csv", index_col="metric")
+    low, high = ({str(key): float(end) for key, end in intervals[column].items()} for column in ("low", "high"))
+    return MetricsWithInterval(name, metrics, low, high)
 
 
 def read_logs(folder: str | Path) -> dict[str, pd.DataFrame]:

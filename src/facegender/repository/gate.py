@@ -148,12 +148,12 @@ def _flat(content: Mapping[str, Any], place: str) -> dict[str, Any]:
 def check_floors(
     metrics: Mapping[str, Any], floors: Mapping[str, float], ceilings: Mapping[str, float], sources: Sequence[str]
 ) -> Finding:
-    """Check metrics against their lowest values, and their absolute values against their highest ones.
+    """Check metrics against their lowest and their highest values.
 
     Args:
         metrics: by name.
         floors: by name of a metric, the lowest value that passes.
-        ceilings: by name of a metric, the highest absolute value that passes.
+        ceilings: by name of a metric, the highest value that passes.
         sources: files that the metrics come from.
     """
     unknown = unknown_metrics({"gate.floors": floors, "gate.ceilings": ceilings}, metrics, sources)
@@ -162,7 +162,7 @@ def check_floors(
         for name, limit in limits.items():
             if name not in metrics:
                 continue
-            if metrics[name] >= limit if word == "below" else abs(metrics[name]) <= limit:
+            if metrics[name] >= limit if word == "below" else metrics[name] <= limit:
                 passed.append(f"{name} {metrics[name]:.4f}")
             else:
                 failed.append(f"{name} {metrics[name]:.4f} is {word} {limit:g}")

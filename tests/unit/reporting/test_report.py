@@ -1,6 +1,5 @@
 """The page as readers see it; tests/functional looks at the page that the pipeline makes."""
 
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -187,10 +186,10 @@ def test_without_label_errors_and_with_another_test_set(tmp_path: Path) -> None:
 
 
 def test_metrics_are_read_with_their_intervals(tmp_path: Path) -> None:
-    for suffix, value in (("", 0.5), ("_low", 0.25), ("_high", 0.75)):
-        (tmp_path / f"congress{suffix}.json").write_text(json.dumps({"accuracy": value}), encoding="utf-8")
+    (tmp_path / "congress.json").write_text('{"accuracy": 0.5, "images": 60}', encoding="utf-8")
+    (tmp_path / "congress.csv").write_text("metric,value,low,high\naccuracy,0.5,0.25,0.75\n", encoding="utf-8")
     assert read_metrics("further", tmp_path / "congress") == MetricsWithInterval(
-        "further", {"accuracy": 0.5}, {"accuracy": 0.25}, {"accuracy": 0.75}
+        "further", {"accuracy": 0.5, "images": 60}, {"accuracy": 0.25}, {"accuracy": 0.75}
     )
 
 

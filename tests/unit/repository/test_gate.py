@@ -124,10 +124,9 @@ def test_limits_on_unknown_metrics_fail_before_they_are_merged_and_apply() -> No
 @pytest.mark.parametrize(
     ("floors", "ceilings", "verdict", "words"),
     [
-        ({"accuracy": 0.9}, {"gap": 0.2}, "pass", "accuracy 0.9000, gap -0.2000"),
+        ({"accuracy": 0.9}, {"gap": 0.2}, "pass", "accuracy 0.9000, gap 0.2000"),
         ({"accuracy": 0.901}, {}, "fail", "accuracy 0.9000 is below 0.901"),
-        # Its absolute value counts.
-        ({"accuracy": 0.5}, {"gap": 0.1}, "fail", "gap -0.2000 is above 0.1"),
+        ({"accuracy": 0.5}, {"gap": 0.1}, "fail", "gap 0.2000 is above 0.1"),
         (
             {"acuracy": 0.5},
             {},
@@ -141,7 +140,7 @@ def test_limits_on_unknown_metrics_fail_before_they_are_merged_and_apply() -> No
 )
 def test_floors_and_ceilings(floors: dict[str, float], ceilings: dict[str, float], verdict: str, words: str) -> None:
     finding = gate.check_floors(
-        {"accuracy": 0.9, "gap": -0.2, "none": float("nan")}, floors, ceilings, ("a.json", "b.json")
+        {"accuracy": 0.9, "gap": 0.2, "none": float("nan")}, floors, ceilings, ("a.json", "b.json")
     )
     assert finding[1:3] == (verdict, words)
     assert bool(finding.remedy) == (verdict == "fail")
