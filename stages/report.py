@@ -62,7 +62,7 @@ def main() -> None:
 
 def hashes(raw: set[str]) -> dict[str, str]:
     """Look up in dvc.lock the MD5 sums of the raw data, the weights and the models."""
-    found = read_lock()
+    found = read_lock(without="report")
     return {path: found[path] for path in sorted(found) if path in raw or path.startswith("models/")}
 
 
