@@ -5,15 +5,15 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-fast lint lock-fresh app sweep seeds check-params validate-model lock
+.PHONY: help repro test test-fast lint lock-fresh app sweep experiments seeds check-params validate-model lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 repro: check-params ## Run the pipeline and show its metrics
 	dvc repro
-	dvc metrics show metrics/evaluate.json metrics/evaluate_low.json metrics/evaluate_high.json metrics/baseline.json
-	@echo "Everything on one page: metrics/report.html"
+	@facegender summary
+	@facegender report
 
 app: $(VENV)/installed ## Serve a local web page to try the model on
 	facegender app
@@ -30,15 +30,17 @@ test-fast: $(VENV)/installed ## Run the tests that need neither TensorFlow nor D
 CUTS ?= mixed10 mixed9
 COPIES ?= 0 1
 RATES ?= 0.0001 0.0003
-SORT_BY ?= after.log_loss
+SORT_BY ?= val_log_loss
 
 sweep: check-params ## Run an experiment for every combination of CUTS, COPIES and RATES
 	@for cut in $(CUTS); do for copies in $(COPIES); do for rate in $(RATES); do \
 		dvc exp run -S augment.mode=copies -S calibrate.mirror=false \
 			-S backbone.trainable_from=$$cut -S augment.copies=$$copies -S train.learning_rate=$$rate || exit 1; \
 	done; done; done
-	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|.*(trainable_from|copies|yaml:train.learning_rate|after)' \
-		--sort-by metrics/calibrate.json:$(SORT_BY)
+	@facegender experiments --sort $(SORT_BY)
+
+experiments: $(VENV)/installed ## List the experiments of this commit, sorted by SORT_BY (val_log_loss)
+	@facegender experiments --sort $(SORT_BY)
 
 # partition.seed stays the same, so all experiments have the same test images.
 N ?= 3

@@ -96,7 +96,7 @@ class Row(NamedTuple):
     name: str
     images: int
     faceless: int | None
-    metrics: dict[str, dict[str, float]]
+    metrics: pd.DataFrame
     rate: float | None
     comparison: dict[str, Any] | None
 
@@ -319,7 +319,7 @@ def peers_table(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    point, low, high = (row.metrics[suffix] for suffix in ("", "_low", "_high"))
+    point, low, high = (row.metrics[column] for column in ("value", "low", "high"))
     cells = [
         row.name,
         f"{row.images:,}",

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from benchmarks.measure import (
     PLAIN,
     STORED_FEATURES,
@@ -208,13 +210,14 @@ def result_of(folder: Path, run: Run) -> Result:
         return metrics
 
     test = read("evaluate.json")
+    intervals = pd.read_csv(folder / "metrics" / "evaluate.csv", index_col="metric")
     rows = (folder / "data" / "partition" / "train.csv").read_text(encoding="utf-8").splitlines()
     return {
         "training_images": len(rows) - 1,
         "val_accuracy": read("train/metrics.json")["best"]["val_accuracy"],
         "accuracy": test["accuracy"],
-        "accuracy_low": read("evaluate_low.json")["accuracy"],
-        "accuracy_high": read("evaluate_high.json")["accuracy"],
+        "accuracy_low": intervals["low"]["accuracy"],
+        "accuracy_high": intervals["high"]["accuracy"],
         "roc_auc": test["roc_auc"],
         "expected_calibration_error": test["expected_calibration_error"],
         "train_seconds": sum(stage.seconds for stage in run.stages if stage.name == "train"),

@@ -1,6 +1,5 @@
 """The pipeline's stages, each run by DVC as `python -m stages.NAME`."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -14,5 +13,6 @@ import facegender  # noqa: E402
 if SOURCE not in Path(facegender.__file__).resolve().parents:
     sys.exit(f"error: {facegender.__file__}: not the code of this folder, {SOURCE}; run: python -m stages.NAME")
 
-# A user's mistake is one line, without TensorFlow's messages about missing hardware above it.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from facegender.network.quiet import quiet_tensorflow  # noqa: E402
+
+quiet_tensorflow()

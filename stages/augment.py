@@ -30,8 +30,10 @@ def main() -> None:
     with whole_folder("data/preprocessed/train_copies") as folder:
         if group.mode == "fresh":
             write_transformations(folder, ranges, group.seed)
+            print("augment: nothing is stored, because training transforms each image itself (augment.mode: fresh)")
         else:
             write_copies(source, folder, ranges, group.seed, group.copies)
+            print(f"augment: {group.copies} transformed copies of each training image")
 
     originals = list(islice(read_records(source), PICTURED))
     if group.mode == "fresh":

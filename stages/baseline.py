@@ -29,7 +29,11 @@ def main() -> None:
         labels[split] = np.frombuffer(classes, np.uint8)
         pixels[split] = np.frombuffer(rows, np.uint8).reshape(len(classes), -1)
     probabilities = fit_baseline(pixels["train"], labels["train"]).predict(pixels["test"])
-    write_json("metrics/baseline.json", classification_metrics(labels["test"], probabilities, THRESHOLD))
+    metrics = classification_metrics(labels["test"], probabilities, THRESHOLD)
+    write_json("metrics/baseline.json", metrics)
+    print(
+        f"baseline: {metrics['images']:,} test images, accuracy {metrics['accuracy']:.3f}, AUC {metrics['roc_auc']:.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -49,6 +49,11 @@ def main() -> None:
         save_calibrated(uncalibrated, "models/gender.keras", temperature, described)
     shown = {key: {name: metrics[name] for name in SHOWN} for key, metrics in (("before", before), ("after", after))}
     write_json("metrics/calibrate.json", {**fitted, **shown})
+    errors = " to ".join(f"{shown[when]['expected_calibration_error']:.4f}" for when in ("before", "after"))
+    print(
+        f"calibrate: temperature {temperature:.3f}, threshold {threshold:.3f}; calibration error {errors}, "
+        f"on the {len(labels):,} validation images themselves"
+    )
 
 
 def mirrored(path: Path) -> Path:

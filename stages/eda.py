@@ -38,7 +38,9 @@ def main() -> None:
     pictures.bar_chart(plots / "rates.png", rates["attribute"], rates["rate"], f"Attributes {of_training}", "share")
     pictures.heat_map(plots / "correlation.png", correlation.columns, correlation, f"Correlation {of_training}")
     pictures.image_grid(plots / "examples.png", faces, captions, f"Examples {of_training}")
-    write_json("metrics/eda.json", {"training": eda.summary(training), "images": sizes})
+    summary = eda.summary(training)
+    write_json("metrics/eda.json", {"training": summary, "images": sizes})
+    print(f"eda: {of_training.removeprefix('of ')}, {summary['male']:,} Male and {summary['no_male']:,} No male")
 
 
 if __name__ == "__main__":

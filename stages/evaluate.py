@@ -10,6 +10,7 @@ from facegender.data.tables import read_table, write_csv
 from facegender.errors import one_line_errors
 from facegender.evaluation.bootstrap import metrics_with_interval
 from facegender.evaluation.curves import confusion_table, curve_tables, histogram_table, reliability_table
+from facegender.evaluation.metrics import metrics_of
 from facegender.evaluation.predictions import predictions_table
 from facegender.files import write_json
 from facegender.network.engines.openvino import OpenVinoEngine
@@ -48,8 +49,14 @@ def main(test_set: str = "test") -> None:
     is_test = test_set == "test"
     write_csv("data/predictions.csv" if is_test else f"data/datasets/{test_set}.csv", predictions)
     stem = "metrics/evaluate" if is_test else f"metrics/datasets/{test_set}"
-    for end, content in metrics_with_interval(predictions, group.resamples, group.seed).items():
-        write_json(f"{stem}{end}.json", content)
+    metrics, intervals = metrics_of(predictions), metrics_with_interval(predictions, group.resamples, group.seed)
+    write_json(f"{stem}.json", metrics)
+    write_csv(f"{stem}.csv", intervals.reset_index())
+    low, high = intervals.loc["accuracy", "low"], intervals.loc["accuracy", "high"]
+    print(
+        f"evaluate {test_set}: {len(predictions):,} images, accuracy {metrics['accuracy']:.4f} ({low:.4f} to "
+        f"{high:.4f}), AUC {metrics['roc_auc']:.4f}"
+    )
     if is_test:
         # From the rounded probabilities, so that the plots can be reproduced from predictions.csv.
         actual, scores = predictions["label"], predictions["probability"]

@@ -21,7 +21,8 @@ def main() -> None:
     """Write metrics/plots/mistakes.png and data/label_errors.csv."""
     params = load_params()
     predictions = read_predictions("data/predictions.csv")
-    write_csv("data/label_errors.csv", likely_label_errors(predictions))
+    label_errors = likely_label_errors(predictions)
+    write_csv("data/label_errors.csv", label_errors)
 
     mistakes = most_confident_mistakes(predictions, params.mistakes.images)
     captions = captions_of(mistakes)
@@ -40,6 +41,8 @@ def main() -> None:
         [text for caption in captions.values() for text in (caption, "evidence for the wrong class\n(red: most)")],
         "The most confident mistakes on test images",
     )
+    wrong = int((predictions["predicted"] != predictions["label"]).sum())
+    print(f"mistakes: {wrong:,} of {len(predictions):,} test images; labels to look at: {len(label_errors):,}")
 
 
 if __name__ == "__main__":

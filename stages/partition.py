@@ -1,6 +1,9 @@
 """Stage partition: take train, val and test splits from their partitions, or list all images of a further test set."""
 
 import sys
+from collections.abc import Mapping
+
+import pandas as pd
 
 from facegender.data.lists import read_annotations
 from facegender.data.tables import write_csv
@@ -19,16 +22,27 @@ def main(test_set: str | None = None) -> None:
     if test_set is not None:
         other = params.evaluate.datasets[test_set]
         annotations = read_annotations(other.attributes, identities=other.identities)
-        write_csv(f"data/partition/{test_set}.csv", all_rows(annotations, f"evaluate.datasets.{test_set}"))
+        table = all_rows(annotations, f"evaluate.datasets.{test_set}")
+        write_csv(f"data/partition/{test_set}.csv", table)
+        print(f"partition: {describe({test_set: table})}")
         return
     annotations = read_annotations(dataset.attributes, dataset.partitions, dataset.identities)
     kept = drop_shared_identities(annotations)
     if len(kept) < len(annotations):
         left_out = len(annotations) - len(kept)
-        print(f"images left out because their identity is in another official partition too: {left_out}")
+        print(f"partition: images left out because their identity is in another official partition too: {left_out:,}")
     counts = {"train": partition.train, "val": partition.val, "test": partition.test}
-    for split, table in sample_splits(kept, counts, partition.seed).items():
+    splits = sample_splits(kept, counts, partition.seed)
+    for split, table in splits.items():
         write_csv(f"data/partition/{split}.csv", table)
+    print(f"partition: {describe(splits)}")
+
+
+def describe(splits: Mapping[str, pd.DataFrame]) -> str:
+    """Say how many images splits have, and whether their identities are known."""
+    images = ", ".join(f"{len(table):,} {split}" for split, table in splits.items())
+    known = all("identity" in table for table in splits.values())
+    return f"{images} images, identities {'known' if known else 'unknown'}"
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ def main(split: str) -> None:
         )
         write_shards(folder, good_records(outcomes, group.on_bad_image, split, counts))
     write_json(f"metrics/preprocess/{split}.json", counts)
+    print(
+        f"preprocess {split}: {counts['images']:,} images of {group.width}x{group.height}, {counts['converted']:,} of "
+        f"them converted; {counts['skipped']:,} left out"
+    )
 
 
 if __name__ == "__main__":

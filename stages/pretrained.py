@@ -20,6 +20,7 @@ def main() -> None:
     backbone = build_backbone()
     backbone.set_weights(pretrained.get_weights())
     save_model(backbone, "models/backbone.keras", {})
+    print(f"pretrained: InceptionV3, backbone.weights {group.weights}")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ from facegender.errors import one_line_errors
 from facegender.evaluation.predictions import read_predictions
 from facegender.files import whole_file
 from facegender.params import load_params
-from facegender.reporting.costs import read_costs, recorded_cost
+from facegender.reporting.costs import recorded_cost
 from facegender.reporting.report import Picture, curve_charts, read_logs, read_metrics, render_report
-from facegender.repository.commands import git
 from facegender.repository.lock import read_lock
 
 METRICS, PLOTS = Path("metrics"), Path("metrics/plots")
@@ -37,7 +36,6 @@ def main() -> None:
     mistakes = min(params.mistakes.images, int((predictions["predicted"] != predictions["label"]).sum()))
     described = f"The {mistakes} most confident ones, each beside the evidence for the wrong class."
     page = render_report(
-        revision=revision(),
         resampled="identities" if "identity" in predictions else "images",
         # Without the groups that do not re-run this stage.
         params=params.model_dump(exclude={"cache", "gate"}),
@@ -55,25 +53,16 @@ def main() -> None:
         pictures=[Picture("Worst mistakes", described, PLOTS / "mistakes.png")],
         label_errors=read_table("data/label_errors.csv"),
         exploration=[Picture(name.capitalize(), text, PLOTS / f"eda/{name}.png") for name, text in EXPLORATION.items()],
-        costs={stage: cost for stage, cost in read_costs().items() if stage != "report"},
         model_card=Path("docs/model-card.md").read_text(encoding="utf-8"),
     )
     with whole_file(METRICS / "report.html") as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
-
-
-def revision() -> str:
-    """Return the commit, and whether code or parameters differ from it."""
-    commit = git("describe", "--always", "--abbrev=12")
-    if commit.returncode:
-        return "not in Git"
-    changed = git("status", "--porcelain", "--", "dvc.yaml", "params.yaml", "src", "stages").stdout
-    return commit.stdout.strip() + (", with uncommitted changes" if changed else "")
+    print(f"report: {len(page.encode()) / 1e6:.1f} MB; facegender report adds times and commit, and --open shows it")
 
 
 def hashes(raw: set[str]) -> dict[str, str]:
     """Look up in dvc.lock the MD5 sums of the raw data, the weights and the models."""
-    found = read_lock()
+    found = read_lock(without="report")
     return {path: found[path] for path in sorted(found) if path in raw or path.startswith("models/")}
 
 

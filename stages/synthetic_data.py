@@ -12,8 +12,9 @@ from facegender.synthetic.dataset import write_sample
 @recorded_cost
 def main() -> None:
     """Write data/synthetic."""
-    params = load_params()
-    write_sample(Path("data/synthetic"), params.synthetic_data.images, params.synthetic_data.seed)
+    group = load_params().synthetic_data
+    write_sample(Path("data/synthetic"), group.images, group.seed)
+    print(f"synthetic_data: {group.images:,} faces")
 
 
 if __name__ == "__main__":

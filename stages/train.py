@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -70,6 +71,10 @@ def train(params: Params) -> None:
 
     keras.utils.set_random_seed(group.seed)
     tf.config.experimental.enable_op_determinism()
+    print(
+        f"train: from {trunk['trainable_from']}, at most {group.epochs} epochs of {batches.steps:,} steps", flush=True
+    )
+    epoch_began = time.monotonic()
     with training_strategy().scope(), Live("metrics/train", dvcyaml=None, save_dvc_exp=False) as live:
         with dtype_policy(POLICIES[group.precision]):
             model = make_model(trunk, group)
@@ -78,6 +83,10 @@ def train(params: Params) -> None:
             for name, number in numbers.items():
                 live.log_metric(standardize_metric_name(name, "dvclive.keras"), number)
             live.next_step()
+            nonlocal epoch_began
+            minutes, epoch_began = (time.monotonic() - epoch_began) / 60, time.monotonic()
+            if minutes >= 1:
+                print(f"train: at most {minutes * (group.epochs - live.step):.0f} minutes left", flush=True)
 
         history = fit(
             tail_of(model, trunk["trainable_from"]),
@@ -90,6 +99,8 @@ def train(params: Params) -> None:
         )
         best = best_epoch(history, group.monitor)
         live.summary["best"] = {"epoch": best} | history[best - 1]
+        accuracy, loss = history[best - 1]["val_accuracy"], history[best - 1]["val_loss"]
+        print(f"train: best epoch {best} of {len(history)}: validation accuracy {accuracy:.4f}, loss {loss:.4f}")
     # Whatever the precision of training, the model is used in float32.
     if group.precision != "float32":
         trained = make_model(trunk, group)

@@ -5,6 +5,7 @@ installed with the base package.
 import io
 import json
 import sys
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -20,6 +21,8 @@ from facegender.network.quiet import load_tensorflow
 CACHE = Path(".cache")
 MODEL, KERAS_MODEL = Path("models/gender.onnx"), Path("models/gender.keras")
 MODEL_CARD = Path("docs/model-card.md")
+REPORT, READ_REPORT = Path("metrics/report.html"), Path("report.html")
+"""The page of the stage report, and the one to read, with what differs by machine and commit."""
 
 APP_MODULES = ("aiohttp", "jinja2", "markdown_it", "PIL")
 """Modules of the packages that the extra `serve` installs; every other optional one is in the extra `train`."""
@@ -228,10 +231,64 @@ def compare_command(
         print(comparison_markdown(comparison, old, new or "this folder"), end="")
 
 
+@app.command("summary")
+def summary_command() -> None:
+    """Show how good the model is: each metric with its 95% interval, beside the baseline's."""
+    from facegender.params import load_params
+    from facegender.repository.summary import read_json, read_results, summary_text
+
+    print(summary_text("test", *read_results("metrics/evaluate"), read_json("metrics/baseline.json")), end="")
+    for name in load_params().evaluate.datasets:
+        print("\n" + summary_text(name, *read_results(f"metrics/datasets/{name}"), None), end="")
+
+
+@app.command("experiments")
+def experiments_command(
+    sort: Annotated[
+        Literal["val_log_loss", "val_accuracy", "accuracy", "roc_auc", "log_loss", "expected_calibration_error"],
+        typer.Option(help="Metric to sort by, the best first. Choose by one on validation images (val_)."),
+    ] = "val_log_loss",
+) -> None:
+    """List the experiments of this commit with their metrics and changed parameters, the best first.
+
+    Metrics on test images are unbiased only for an experiment that was not chosen by them.
+    """
+    from facegender.repository.experiments import experiments_table, shown_experiments
+
+    print(experiments_table(shown_experiments(), sort), end="")
+
+
+@app.command("report")
+def report_command(
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Write report.html: the pipeline's page about the model, with the commit and the time and memory of each stage.
+
+    The pipeline's own page, metrics/report.html, leaves these out, so that it has the same bytes on every machine.
+    """
+    from facegender.files import md5_of, whole_file
+    from facegender.reporting.costs import read_costs
+    from facegender.reporting.reading import add_commit_and_costs
+    from facegender.repository.lock import read_lock
+    from facegender.repository.revisions import current_revision
+
+    if not REPORT.is_file():
+        raise FacegenderError(REPORT, "no such file", f"run: dvc repro, or: dvc pull {REPORT}")
+    if md5_of(REPORT) != read_lock().get(REPORT.as_posix()):
+        raise FacegenderError(REPORT, "not the page that dvc.lock records", "run: dvc repro, or: dvc checkout")
+    page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), read_costs())
+    with whole_file(READ_REPORT) as partial:
+        partial.write_text(page, encoding="utf-8", newline="\n")
+    print(f"Everything on one page: {READ_REPORT}")
+    if show:
+        webbrowser.open(READ_REPORT.resolve().as_uri())
+
+
 @app.command("seeds")
 def seeds_command() -> None:
     """Show how much the metrics vary with the seed, over the experiments of `make seeds`."""
-    from facegender.repository.seeds import seed_experiments, shown_experiments, spread_markdown
+    from facegender.repository.experiments import shown_experiments
+    from facegender.repository.seeds import seed_experiments, spread_markdown
 
     print(spread_markdown(seed_experiments(shown_experiments())), end="")
 

@@ -49,11 +49,8 @@ def _threshold(rule: Any) -> Any:
 
 
 def _test_set_name(name: str) -> str:
-    if name in RESERVED_NAMES or name.endswith(("_low", "_high")):
-        raise _mistake(
-            f"reserved, as are {', '.join(RESERVED_NAMES)} and names that end in _low or _high",
-            "use another name",
-        )
+    if name in RESERVED_NAMES:
+        raise _mistake(f"reserved, as are {', '.join(RESERVED_NAMES)}", "use another name")
     return name
 
 

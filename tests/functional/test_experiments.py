@@ -41,9 +41,17 @@ def test_a_sweep_a_queue_and_the_best_applied(finished: Path, tmp_path: Path) ->
     (project / ".venv" / "installed").touch()
     commit_all(project, "make")
 
-    printed = run(project, "make", "sweep", "CUTS=head", "COPIES=1", "RATES=0.001 0.002", "SORT_BY=digest")
+    printed = run(project, "make", "sweep", "CUTS=head", "COPIES=1", "RATES=0.001 0.002")
     assert printed.count("Running stage 'features@train'") == 1
     assert printed.count("Running stage 'train'") == 2
+    table = run(project, "make", "experiments").splitlines()
+    assert table[0].startswith("Experiment  ")
+    assert max(map(len, table)) <= 120
+    assert sorted(line.split()[-1] for line in table if "learning_rate" in line) == [
+        "train.learning_rate=0.001",
+        "train.learning_rate=0.002",
+    ]
+    assert "\n".join(table) in printed
 
     run(project, "dvc", "exp", "run", "--queue", "-S", "train.learning_rate=0.003,0.004")
     run(project, "dvc", "queue", "start", "--jobs", "2")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from facegender.repository.status import missing_files, stale_stages
-from tests.functional.project import TINY, commit_all, make_project, put_stand_ins, repro, run
+from tests.functional.project import TINY, change_params, commit_all, make_project, put_stand_ins, repro, run
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -123,6 +123,25 @@ def test_a_missing_metric_fails_and_a_clone_without_data_passes(recorded: Path, 
     row = gate_lock(clone, status=1)
     assert "| lock | fail | dvc.lock has files that are missing here: " in row
     assert "metrics/eda.json, metrics/preprocess/val.json |" in row
+
+
+def test_results_of_another_kind_of_processor_are_told_apart_from_a_stale_lock_file(
+    recorded: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(recorded, folder)
+    # The stand-in's record names no processor, so it is another one than this.
+    for split in ("train", "val"):
+        path = folder / "data" / "features" / split / "content"
+        path.unlink()
+        path.write_text("the last digits differ", encoding="utf-8")
+
+    row = gate_lock(folder, status=1)
+    assert "| lock | fail | computed on another kind of processor (" in row
+    assert "from the same code, parameters and raw data: data/features/train, data/features/val |" in row
+
+    change_params(folder, {"train.dropout": 0.4})
+    assert "| lock | fail | dvc.lock is stale at " in gate_lock(folder, status=1)
 
 
 def test_pictures_that_git_ignores_may_be_missing(recorded: Path, tmp_path: Path) -> None:

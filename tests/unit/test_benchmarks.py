@@ -153,12 +153,12 @@ def test_a_peer_is_compared_on_all_images_and_on_those_with_a_face() -> None:
 
     on_all, with_a_face = peer_rows("peer", product, given, DETECTOR)
 
-    assert (on_all.images, on_all.faceless, on_all.metrics[""]["accuracy"]) == (8, 1, 0.625)
+    assert (on_all.images, on_all.faceless, on_all.metrics["value"]["accuracy"]) == (8, 1, 0.625)
     assert on_all.comparison is not None
     assert on_all.comparison["mcnemar"]["only_new_right"] == 2  # The product's: no face, and wrong.
     assert on_all.comparison["mcnemar"]["only_old_right"] == 1
     assert on_all.rate == 2
-    assert (with_a_face.images, with_a_face.metrics[""]["accuracy"]) == (7, pytest.approx(5 / 7, abs=1e-6))
+    assert (with_a_face.images, with_a_face.metrics["value"]["accuracy"]) == (7, pytest.approx(5 / 7, abs=1e-6))
     assert with_a_face.comparison is not None
     assert with_a_face.comparison["mcnemar"]["only_new_right"] == 1
     assert with_a_face.comparison["metrics"]["accuracy"]["new"] == pytest.approx(5 / 7, abs=1e-6)
@@ -326,13 +326,12 @@ def test_kept_results_are_read(tmp_path: Path) -> None:
 def test_a_recipes_figures_come_from_the_metrics_and_the_run(tmp_path: Path) -> None:
     files = {
         "metrics/evaluate.json": {"accuracy": 0.97, "roc_auc": 0.996, "expected_calibration_error": 0.0123},
-        "metrics/evaluate_low.json": {"accuracy": 0.965},
-        "metrics/evaluate_high.json": {"accuracy": 0.974},
         "metrics/train/metrics.json": {"eval": {"accuracy": 0.5}, "best": {"val_accuracy": 0.98}},
     }
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / "metrics" / "evaluate.csv").write_text("metric,value,low,high\naccuracy,0.97,0.965,0.974\n")
     (tmp_path / "data" / "partition").mkdir(parents=True)
     (tmp_path / "data" / "partition" / "train.csv").write_text("image_id,label\n1.jpg,0\n2.jpg,1\n", encoding="utf-8")
     run = Run(300, 2_000_000_000, [Stage("features@train", 30, 1), Stage("train", 120, 2)], "")

@@ -82,11 +82,14 @@ def read_identities(path: str | Path) -> pd.Series:
 
 
 def known_identities(path: str | Path) -> pd.Series | None:
-    """Read the identity on every image as `read_identities` does; return None for an empty file.
+    """Read the identity on every image as `read_identities` does; return None if they are not known.
 
-    An empty file says that the identities are not known: DVC needs a path that always exists.
+    DVC needs a path that always exists, so a file that holds only the word `unknown` says so. An empty one does too,
+    but DVC warns of it.
     """
-    return None if os.path.isfile(path) and os.path.getsize(path) == 0 else read_identities(path)
+    if os.path.isfile(path) and Path(path).read_bytes().strip() in (b"unknown", b""):
+        return None
+    return read_identities(path)
 
 
 def read_annotations(

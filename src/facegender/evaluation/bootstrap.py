@@ -15,7 +15,7 @@ _BLOCK = 2_000_000
 """Weights in memory at a time, float64."""
 
 
-def metrics_with_interval(predictions: pd.DataFrame, resamples: int, seed: int) -> dict[str, dict[str, float]]:
+def metrics_with_interval(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
     """Compute the metrics of predictions with their 95% intervals.
 
     Args:
@@ -24,17 +24,16 @@ def metrics_with_interval(predictions: pd.DataFrame, resamples: int, seed: int) 
         seed: 0 or more.
 
     Returns:
-        By the suffix of a file name: the metrics of `classification_metrics` under "", the ends of their intervals
-        under "_low" and "_high".
+        A row for each metric of `weighted_metrics`, to 6 decimals; index `metric`; columns `value`, and `low` and
+        `high`, the ends of its interval.
 
     Raises:
         FacegenderError: as `classification_metrics`.
     """
     point = metrics_of(predictions)
     resampled = resampled_metrics(predictions, units_of(predictions), resamples, seed)
-    ends = {name: interval(name, point[name], values) for name, values in resampled.items()}
-    low, high = ({name: round(end[side], DECIMALS) for name, end in ends.items()} for side in (0, 1))
-    return {"": point, "_low": low, "_high": high}
+    rows = [(name, point[name], *interval(name, point[name], values)) for name, values in resampled.items()]
+    return pd.DataFrame(rows, columns=["metric", "value", "low", "high"]).set_index("metric").round(DECIMALS)
 
 
 def resampled_metrics(

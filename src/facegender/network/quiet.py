@@ -2,21 +2,73 @@
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+NOISY = ("keras", "tensorflow")
+"""Modules whose libraries write to standard error, about missing hardware, when they are imported."""
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and Keras, and discard what their libraries write to standard error about missing hardware.
+    """Import TensorFlow and Keras without their messages, as `quiet_tensorflow` says."""
+    quiet_tensorflow()
+    import keras  # noqa: F401
+    import tensorflow  # noqa: F401
 
-    The libraries bypass Python's streams and write before any setting takes effect. Errors are raised as usual.
+
+def quiet_tensorflow() -> None:
+    """Discard what TensorFlow and Keras write to standard error while they are imported, whenever that will be.
+
+    This itself imports neither. Errors are raised as usual, and below what was written before them.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not any(isinstance(finder, _QuietFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _QuietFinder())
+
+
+@contextmanager
+def discarded(*descriptors: int) -> Iterator[None]:
+    """Discard what is written to file descriptors, such as 2 for standard error, unless the block raises an error.
+
+    C++ libraries bypass Python's streams, and some write before any setting of theirs takes effect.
+    """
+    sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as null:
-        os.dup2(null.fileno(), 2)
-    try:
-        import keras  # noqa: F401
-        import tensorflow  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    kept = [os.dup(descriptor) for descriptor in descriptors]
+    with tempfile.TemporaryFile() as written:
+        for descriptor in descriptors:
+            os.dup2(written.fileno(), descriptor)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, copy in zip(descriptors, kept, strict=True):
+                os.dup2(copy, descriptor)
+                os.close(copy)
+            if failed:
+                written.seek(0)
+                os.write(2, written.read())
+
+
+class _QuietFinder(MetaPathFinder):
+    """Finds the modules of NOISY where Python would, and imports them quietly."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name in NOISY else None
+        if spec is None or spec.loader is None:
+            return None
+        run = spec.loader.exec_module
+
+        def run_quietly(module: ModuleType) -> None:
+            with discarded(2):
+                run(module)
+
+        spec.loader.exec_module = run_quietly  # type: ignore[method-assign]
+        return spec

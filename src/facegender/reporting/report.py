@@ -53,7 +53,7 @@ class Picture(NamedTuple):
 
 
 class MetricsWithInterval(NamedTuple):
-    """Metrics of one test set by the keys of METRIC_NAMES, and the ends of their 95% intervals."""
+    """Metrics of one test set by the keys of METRIC_NAMES and `images`, and the ends of their 95% intervals."""
 
     name: str
     metrics: Mapping[str, float]
@@ -62,9 +62,11 @@ class MetricsWithInterval(NamedTuple):
 
 
 def read_metrics(name: str, stem: str | Path) -> MetricsWithInterval:
-    """Read a test set's metrics from `stem`.json, and their intervals from `stem`_low.json and `stem`_high.json."""
-    texts = (Path(f"{stem}{suffix}.json").read_text(encoding="utf-8") for suffix in ("", "_low", "_high"))
-    return MetricsWithInterval(name, *map(json.loads, texts))
+    """Read a test set's metrics from `stem`.json, and their intervals from the columns low and high of `stem`.csv."""
+    metrics = json.loads(Path(f"{stem}.json").read_text(encoding="utf-8"))
+    intervals = pd.read_csv(f"{stem}.csv", index_col="metric")
+    low, high = ({str(key): float(end) for key, end in intervals[column].items()} for column in ("low", "high"))
+    return MetricsWithInterval(name, metrics, low, high)
 
 
 def read_logs(folder: str | Path) -> dict[str, pd.DataFrame]:
@@ -79,7 +81,6 @@ def read_logs(folder: str | Path) -> dict[str, pd.DataFrame]:
 
 def render_report(
     *,
-    revision: str,
     resampled: str,
     params: Mapping[str, Mapping[str, Any]],
     hashes: Mapping[str, str],
@@ -92,13 +93,11 @@ def render_report(
     pictures: Sequence[Picture],
     label_errors: pd.DataFrame,
     exploration: Sequence[Picture],
-    costs: Mapping[str, Mapping[str, float]],
     model_card: str,
 ) -> str:
-    """Return the page as HTML that refers to no other file.
+    """Return the page as HTML that refers to no other file, with the same bytes on every machine and at every commit.
 
     Args:
-        revision: name of the commit.
         resampled: what the bootstrap resampled, `identities` or `images`.
         params: all parameters by group and key.
         hashes: MD5 sums by path.
@@ -111,7 +110,6 @@ def render_report(
         pictures: mistakes.
         label_errors: as `facegender.evaluation.label_errors.likely_label_errors` returns it.
         exploration: pictures of the training images.
-        costs: seconds and peak_bytes by stage.
         model_card: Markdown with a heading of level 1.
     """
     environment = jinja2.Environment(
@@ -125,7 +123,6 @@ def render_report(
         index=list(CLASSES), columns=list(CLASSES), fill_value=0
     )
     return environment.get_template("report.html").render(
-        revision=revision,
         resampled=resampled,
         params=params,
         hashes=hashes,
@@ -140,7 +137,6 @@ def render_report(
         pictures=pictures,
         label_errors=label_errors.to_dict("records"),
         exploration=exploration,
-        costs=costs,
         model_card=MarkdownIt().render(model_card.replace("# ", "## ", 1)),
         metric_names=METRIC_NAMES,
     )

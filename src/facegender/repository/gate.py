@@ -1,7 +1,7 @@
 """What a model must satisfy before it is merged: each check returns one finding, and a table shows them all."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from facegender.evaluation.calibration import is_male, undo_temperature
 from facegender.evaluation.comparison import LOWER_IS_BETTER, compare_predictions
 from facegender.evaluation.metrics import metrics_of
 from facegender.evaluation.slices import MIN_PER_CLASS
+from facegender.repository.processor import RECORD
 
 _LAST_DIGIT = 1.5e-6
 """Metrics are written to 6 decimals; the last one may be rounded differently on another machine."""
@@ -48,24 +49,43 @@ def run_check(name: str, check: Callable[[], Finding]) -> Finding:
         return Finding(name, "fail", found, shown.remedy)
 
 
-def check_lock(stale: Mapping[str, Sequence[str]], missing: Sequence[str]) -> Finding:
+def check_lock(
+    stale: Mapping[str, Sequence[str]], missing: Sequence[str], outs: Collection[str], here: str, recorded: str | None
+) -> Finding:
     """Check that dvc.lock matches the code, parameters and data, and that no metric or plot is missing.
+
+    If only outs differ, and the model was trained on another kind of processor than this one, dvc.lock is not stale:
+    the same input gave slightly different results here.
 
     Args:
         stale: by the name of each stage that would run, the files and parameters that differ, as far as they are known.
         missing: outs that Git keeps and that are missing here.
+        outs: the files and folders that stages write, according to dvc.lock.
+        here: the kind of processor of this machine.
+        recorded: the kind of processor that trained the model, according to metrics/processor.txt; None if unknown.
     """
     if not stale and not missing:
         return Finding(
             "lock", "pass", "dvc.lock matches code, parameters and data, and metrics and plots are those of dvc.lock"
         )
     found = []
-    if stale:
+    places = sorted({place for differing in stale.values() for place in differing})
+    # If the record itself differs, it is not the one of dvc.lock.
+    trained_on = "another kind" if RECORD.as_posix() in places else recorded
+    rounded = bool(places) and set(places) <= set(outs) and trained_on not in (None, here)
+    if rounded:
+        found.append(
+            f"computed on another kind of processor ({here}) than the model of dvc.lock ({trained_on}), from the same "
+            f"code, parameters and raw data: {_first(places)}"
+        )
+    elif stale:
         stages = [f"{stage} ({', '.join(differing)})" if differing else stage for stage, differing in stale.items()]
         found.append(f"dvc.lock is stale at {', '.join(stages)}")
     if missing:
         found.append(f"dvc.lock has files that are missing here: {_first(missing)}")
     restore = "" if stale else "restore the files from Git, or "
+    if rounded:
+        restore = "keep the recorded results: git restore metrics && dvc checkout --allow-missing; or replace them, "
     return Finding("lock", "fail", "; ".join(found), f"{restore}run: dvc repro, then commit dvc.lock and metrics/")
 
 
@@ -128,12 +148,12 @@ def _flat(content: Mapping[str, Any], place: str) -> dict[str, Any]:
 def check_floors(
     metrics: Mapping[str, Any], floors: Mapping[str, float], ceilings: Mapping[str, float], sources: Sequence[str]
 ) -> Finding:
-    """Check metrics against their lowest values, and their absolute values against their highest ones.
+    """Check metrics against their lowest and their highest values.
 
     Args:
         metrics: by name.
         floors: by name of a metric, the lowest value that passes.
-        ceilings: by name of a metric, the highest absolute value that passes.
+        ceilings: by name of a metric, the highest value that passes.
         sources: files that the metrics come from.
     """
     unknown = unknown_metrics({"gate.floors": floors, "gate.ceilings": ceilings}, metrics, sources)
@@ -142,7 +162,7 @@ def check_floors(
         for name, limit in limits.items():
             if name not in metrics:
                 continue
-            if metrics[name] >= limit if word == "below" else abs(metrics[name]) <= limit:
+            if metrics[name] >= limit if word == "below" else metrics[name] <= limit:
                 passed.append(f"{name} {metrics[name]:.4f}")
             else:
                 failed.append(f"{name} {metrics[name]:.4f} is {word} {limit:g}")

@@ -15,6 +15,7 @@ from facegender.files import md5_of
 from facegender.params import Gate, load_params
 from facegender.repository import gate, lock, revisions, status
 from facegender.repository.gate import Finding
+from facegender.repository.processor import recorded_processor, this_processor
 
 if TYPE_CHECKING:
     from facegender.network.sidecar import Sidecar
@@ -66,7 +67,9 @@ def _limits_that_apply(base: str | None) -> Gate:
 def _lock() -> Finding:
     # DVC ignores unknown keys while nothing is stale.
     load_params()
-    return gate.check_lock(status.stale_stages(), status.missing_files())
+    outs = lock.read_lock((lock.OUTS,))
+    stale, missing = status.stale_stages(), status.missing_files()
+    return gate.check_lock(stale, missing, outs, this_processor(), recorded_processor())
 
 
 def _limits(base: str) -> Finding:

@@ -1,18 +1,26 @@
 """The MD5 sums that dvc.lock records."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from facegender.errors import FacegenderError
 
+DEPENDENCIES, OUTS = "deps", "outs"
+"""Dvc.lock's names for what a stage reads and writes."""
 
-def locked_files(text: str, name: str) -> dict[str, str]:
+
+def locked_files(
+    text: str, name: str, kinds: Sequence[str] = (DEPENDENCIES, OUTS), without: str | None = None
+) -> dict[str, str]:
     """Parse a dvc.lock.
 
     Args:
         text: its content.
         name: its name in errors.
+        kinds: which files. Outs come last by default: a dependency may be recorded as it was in an earlier run.
+        without: a stage to leave out: a stage that reads dvc.lock finds what it read itself in its last run.
 
     Returns:
         The MD5 sum of each file and folder that a stage reads or writes, by path; a folder's ends in `.dir`.
@@ -21,9 +29,9 @@ def locked_files(text: str, name: str) -> dict[str, str]:
         FacegenderError: it is not a valid lock file.
     """
     try:
-        stages = (yaml.safe_load(text) or {}).get("stages", {}).values()
-        # Outs come last: a dependency may be recorded as it was in an earlier run.
-        entries = [entry for kind in ("deps", "outs") for stage in stages for entry in stage.get(kind, [])]
+        stages = {**(yaml.safe_load(text) or {}).get("stages", {})}
+        stages.pop(without, None)
+        entries = [entry for kind in kinds for stage in stages.values() for entry in stage.get(kind, [])]
         return {entry["path"]: entry["md5"] for entry in entries if "md5" in entry}
     except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise FacegenderError(
@@ -31,7 +39,7 @@ def locked_files(text: str, name: str) -> dict[str, str]:
         ) from error
 
 
-def read_lock() -> dict[str, str]:
+def read_lock(kinds: Sequence[str] = (DEPENDENCIES, OUTS), without: str | None = None) -> dict[str, str]:
     """Read this folder's dvc.lock, as `locked_files`.
 
     Raises:
@@ -43,4 +51,4 @@ def read_lock() -> dict[str, str]:
         raise FacegenderError("dvc.lock", error.strerror or str(error), "run: dvc repro, and commit it") from error
     except UnicodeDecodeError as error:
         raise FacegenderError("dvc.lock", "not UTF-8 text", "run: git restore dvc.lock") from error
-    return locked_files(text, "dvc.lock")
+    return locked_files(text, "dvc.lock", kinds, without)

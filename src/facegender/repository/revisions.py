@@ -104,6 +104,15 @@ def current_predictions() -> pd.DataFrame:
     return predictions
 
 
+def current_revision() -> str:
+    """Return this folder's commit, and whether code or parameters differ from it; `not in Git` if there is none."""
+    commit = git("describe", "--always", "--abbrev=12")
+    if commit.returncode:
+        return "not in Git"
+    changed = git("status", "--porcelain", "--", "dvc.yaml", "params.yaml", "src", "stages").stdout
+    return commit.stdout.strip() + (", with uncommitted changes" if changed else "")
+
+
 def _check_commit(revision: str) -> None:
     asked = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if asked.returncode:

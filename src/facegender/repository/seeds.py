@@ -1,6 +1,5 @@
 """How much the metrics vary with the seed, over the experiments that `make seeds` runs."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,10 +7,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from facegender.errors import FacegenderError
-from facegender.params import load_params
-from facegender.repository.commands import dvc, output_of
+from facegender.repository.experiments import PARAMS, contents, flat, problem
 
-PARAMS = "params.yaml"
 SEEDS = ("train.seed", "augment.seed")
 """The parameters that `make seeds` changes."""
 
@@ -26,17 +23,6 @@ class Experiment(NamedTuple):
     name: str
     params: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
-
-
-def shown_experiments() -> list[dict[str, Any]]:
-    """Return what `dvc exp show` knows of this folder, its commit and the experiments that started from this commit.
-
-    Raises:
-        FacegenderError: params.yaml has a mistake, or DVC fails.
-    """
-    load_params(PARAMS)
-    shown: list[dict[str, Any]] = json.loads(output_of(dvc("exp", "show", "--json")))
-    return shown
 
 
 def seed_experiments(shown: Sequence[Mapping[str, Any]]) -> list[Experiment]:
@@ -56,25 +42,25 @@ def seed_experiments(shown: Sequence[Mapping[str, Any]]) -> list[Experiment]:
         raise FacegenderError("HEAD", "DVC shows no commit", "commit this folder, then run: make seeds")
     folder, commit = shown[:2]
     for row, place in ((folder, "this folder"), (commit, "HEAD")):
-        if problem := _problem(row):
-            raise FacegenderError(place, f"DVC cannot read it: {problem}", "run: dvc status")
+        if found := problem(row):
+            raise FacegenderError(place, f"DVC cannot read it: {found}", "run: dvc status")
     rows = [row["revs"][0] for row in commit["experiments"] or []]
     rows = [row for row in rows if re.fullmatch(r"seed-\d+", row["name"] or "")]
     if not rows:
         raise FacegenderError("HEAD", "no experiment of this commit is named seed-120 or the like", "run: make seeds")
-    here = dict(_flat(_contents(folder, "params")[PARAMS]))
+    here = dict(flat(contents(folder, "params")[PARAMS]))
     experiments = []
     for row in sorted(rows, key=lambda row: int(row["name"].removeprefix("seed-"))):
         name = row["name"]
-        if _problem(row):
+        if problem(row):
             raise FacegenderError(name, "failed", _again(name))
-        params = _contents(row, "params")[PARAMS]
-        there = dict(_flat(params))
+        params = contents(row, "params")[PARAMS]
+        there = dict(flat(params))
         for key in sorted((here.keys() | there.keys()) - set(SEEDS)):
             if here.get(key) != there.get(key):
                 what = f"{key} is {there.get(key, 'missing')}, but {here.get(key, 'missing')} in {PARAMS}"
                 raise FacegenderError(name, what, f"commit {PARAMS}, then run: make seeds; or restore it")
-        experiments.append(Experiment(name, params, _contents(row, "metrics")))
+        experiments.append(Experiment(name, params, contents(row, "metrics")))
     return experiments
 
 
@@ -132,25 +118,3 @@ def _values(experiment: Experiment) -> Iterator[tuple[str, str, float]]:
 
 def _again(name: str) -> str:
     return f"run: dvc exp remove {name}, then make seeds"
-
-
-def _problem(row: Mapping[str, Any]) -> str:
-    """Return why a row has no parameters to compare, or an empty string."""
-    if row["error"]:
-        return str(row["error"]["msg"])
-    return "" if PARAMS in _contents(row, "params") else f"no {PARAMS}"
-
-
-def _contents(row: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Return the content of each file of a kind, `params` or `metrics`, that DVC could read."""
-    files = (row["data"] or {}).get(kind) or {}
-    return {path: file["data"] for path, file in files.items() if "data" in file}
-
-
-def _flat(content: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield values by dotted key; an empty group is a value."""
-    for key, value in content.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{place}{key}.")
-        else:
-            yield f"{place}{key}", value

@@ -17,6 +17,7 @@ from facegender.data.shards import read_records, shard_paths
 from facegender.errors import FacegenderError
 from facegender.files import whole_file, whole_folder
 from facegender.network.model_file import load_calibrated
+from facegender.network.quiet import discarded
 from facegender.network.sidecar import SIDECAR
 from facegender.serving.photographs import find_photographs
 
@@ -108,15 +109,19 @@ def _write_saved_model(model: keras.Model, folder: Path, sidecar: str) -> Predic
 
 
 def _write_tflite(model: keras.Model, path: Path, sidecar: str) -> Predict:
-    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    # Keras, TensorFlow and MLIR print hundreds of lines here, and the interpreter more when it is made and first used.
+    with discarded(1, 2):
+        path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(zipfile.ZipInfo(SIDECAR), sidecar)
-    interpreter = tf.lite.Interpreter(str(path))
+    with discarded(2):
+        interpreter = tf.lite.Interpreter(str(path))
     [entry], [result] = interpreter.get_input_details(), interpreter.get_output_details()
 
     def predict(images: Pixels) -> npt.NDArray[np.float32]:
         interpreter.resize_tensor_input(entry["index"], images.shape)
-        interpreter.allocate_tensors()
+        with discarded(2):
+            interpreter.allocate_tensors()
         interpreter.set_tensor(entry["index"], images)
         interpreter.invoke()
         return np.asarray(interpreter.get_tensor(result["index"]))[:, 1]

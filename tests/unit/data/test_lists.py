@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facegender.data.celeba import ATTRIBUTES
-from facegender.data.lists import read_annotations, read_attributes, read_identities, read_partitions
+from facegender.data.lists import known_identities, read_annotations, read_attributes, read_identities, read_partitions
 from facegender.errors import FacegenderError
-from tests.paths import SHARED
+from tests.paths import ROOT, SHARED
 
 # Smiling and Male of three images.
 EXPECTED = {"000001.jpg": (1, 0), "000002.jpg": (0, 0), "000003.jpg": (1, 1)}
@@ -495,10 +495,28 @@ def test_real_faces_in_celebas_format(name: str, rows: int, men: int) -> None:
     assert annotations["Male"].sum() == men
 
 
-def test_an_empty_identity_list_says_that_identities_are_not_known(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["unknown", "unknown\n", "unknown\r\n", ""])
+def test_a_file_may_say_that_identities_are_not_known(content: str, tmp_path: Path) -> None:
     attributes, partitions, identities = (tmp_path / name for name in ("attributes", "partitions", "identities"))
     attributes.write_text("image_id,Male\n000001.jpg,1\n")
     partitions.write_text("image_id,partition\n000001.jpg,0\n")
-    identities.write_text("")
+    identities.write_text(content)
 
     assert list(read_annotations(attributes, partitions, identities).columns) == ["Male", "partition"]
+
+
+def test_the_file_that_params_yaml_names_says_that_identities_are_not_known() -> None:
+    path = ROOT / "params" / "no_identities.txt"
+
+    assert known_identities(path) is None
+    # DVC warns of an empty one.
+    assert path.stat().st_size
+
+
+def test_a_list_of_an_image_named_unknown_is_a_list(tmp_path: Path) -> None:
+    (tmp_path / "identities").write_text("unknown.jpg 7\n")
+
+    identities = known_identities(tmp_path / "identities")
+
+    assert identities is not None
+    assert identities.to_dict() == {"unknown.jpg": 7}

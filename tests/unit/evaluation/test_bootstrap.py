@@ -107,20 +107,19 @@ def predictions_of(images: int) -> pd.DataFrame:
 def test_the_interval_of_accuracy_is_the_binomial_one() -> None:
     predictions = predictions_of(2000)
     ends = metrics_with_interval(predictions, 2000, 0)
-    accuracy = ends[""]["accuracy"]
+    accuracy = ends["value"]["accuracy"]
     half = 1.96 * np.sqrt(accuracy * (1 - accuracy) / 2000)
-    assert ends["_low"]["accuracy"] == pytest.approx(accuracy - half, abs=0.1 * half)
-    assert ends["_high"]["accuracy"] == pytest.approx(accuracy + half, abs=0.1 * half)
-    for name in ends["_low"]:
-        assert ends["_low"][name] <= ends["_high"][name]
-    assert ends["_low"]["roc_auc"] < ends[""]["roc_auc"] < ends["_high"]["roc_auc"]
+    assert ends["low"]["accuracy"] == pytest.approx(accuracy - half, abs=0.1 * half)
+    assert ends["high"]["accuracy"] == pytest.approx(accuracy + half, abs=0.1 * half)
+    assert (ends["low"] <= ends["high"]).all()
+    assert ends["low"]["roc_auc"] < ends["value"]["roc_auc"] < ends["high"]["roc_auc"]
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
     predictions = predictions_of(100)
     first, again, other = (metrics_with_interval(predictions, 100, seed) for seed in (5, 5, 6))
-    assert first == again
-    assert first != other
+    assert first.equals(again)
+    assert not first.equals(other)
 
 
 def test_identities_with_many_images_widen_the_interval() -> None:
@@ -129,7 +128,7 @@ def test_identities_with_many_images_widen_the_interval() -> None:
     clustered = predictions.loc[np.repeat(np.arange(40), 10)].reset_index(drop=True)
     by_image = metrics_with_interval(clustered, 500, 0)
     by_identity = metrics_with_interval(clustered.assign(identity=np.repeat(np.arange(40), 10)), 500, 0)
-    width = [ends["_high"]["accuracy"] - ends["_low"]["accuracy"] for ends in (by_image, by_identity)]
+    width = [ends["high"]["accuracy"] - ends["low"]["accuracy"] for ends in (by_image, by_identity)]
     # The standard deviation grows by the square root of ten.
     assert width[1] == pytest.approx(width[0] * np.sqrt(10), rel=0.2)
 
@@ -157,11 +156,8 @@ def test_the_calibration_error_of_calibrated_probabilities_is_in_its_interval() 
         probabilities = generator.random(200)
         labels = (generator.random(200) < probabilities).astype(int)
         predictions = pd.DataFrame({"label": labels, "probability": probabilities, "predicted": labels})
-        ends = {
-            key: metrics["expected_calibration_error"]
-            for key, metrics in metrics_with_interval(predictions, 200, 0).items()
-        }
-        assert 0 <= ends["_low"] <= ends[""] <= ends["_high"]
+        ends = metrics_with_interval(predictions, 200, 0).loc["expected_calibration_error"]
+        assert 0 <= ends["low"] <= ends["value"] <= ends["high"]
 
 
 def test_metrics_are_nan_when_all_weights_are_0() -> None:

@@ -268,7 +268,9 @@ def test_the_stage_writes_what_is_sampled(
         content = (tmp_path / "data" / "partition" / f"{split}.csv").read_bytes()
         rows = [",".join(map(str, row)) + "\n" for row in table.itertuples(index=False)]
         assert content.decode() == "image_id,label" + ",identity" * (identities is not None) + "\n" + "".join(rows)
-    assert capsys.readouterr().out == ""
+    known = "unknown" if identities is None else "known"
+    shown = ", ".join(f"{count} {split}" for split, count in COUNTS.items())
+    assert capsys.readouterr().out == f"partition: {shown} images, identities {known}\n"
 
 
 def test_the_stage_says_how_many_images_it_left_out(
@@ -283,7 +285,10 @@ def test_the_stage_says_how_many_images_it_left_out(
     main()
 
     out = capsys.readouterr().out
-    assert out == "images left out because their identity is in another official partition too: 1\n"
+    assert out.splitlines() == [
+        "partition: images left out because their identity is in another official partition too: 1",
+        "partition: 4 train, 4 val, 4 test images, identities known",
+    ]
 
 
 def test_the_stage_leaves_nothing_behind_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

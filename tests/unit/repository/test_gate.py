@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pandas as pd
 import pytest
 
@@ -7,12 +9,19 @@ from facegender.repository import gate
 from facegender.repository.gate import Finding
 from tests.predictions import BAD, GOOD, predictions
 
+OUTS = {"data/features/val", "models/gender.keras", "metrics/evaluate.json", "metrics/processor.txt"}
 SIDECAR = {"threshold": 0.5, "temperature": 1.0}
 
 
+def check_lock(
+    stale: dict[str, list[str]], missing: Sequence[str] = (), here: str = "x86_64 avx2", recorded: str | None = None
+) -> Finding:
+    return gate.check_lock(stale, missing, OUTS, here, recorded)
+
+
 def test_a_stale_lock_file_fails_with_each_stage_and_what_differs() -> None:
-    assert gate.check_lock({}, []).verdict == "pass"
-    finding = gate.check_lock({"train": ["train.dropout"], "evaluate": []}, [])
+    assert check_lock({}).verdict == "pass"
+    finding = check_lock({"train": ["train.dropout"], "evaluate": []})
     assert finding == (
         "lock",
         "fail",
@@ -22,19 +31,53 @@ def test_a_stale_lock_file_fails_with_each_stage_and_what_differs() -> None:
 
 
 def test_missing_metrics_fail_with_their_names() -> None:
-    finding = gate.check_lock({}, ["metrics/eda.json", "metrics/slices.json"])
+    finding = check_lock({}, ["metrics/eda.json", "metrics/slices.json"])
     assert finding == (
         "lock",
         "fail",
         "dvc.lock has files that are missing here: metrics/eda.json, metrics/slices.json",
         "restore the files from Git, or run: dvc repro, then commit dvc.lock and metrics/",
     )
-    both = gate.check_lock({"train": []}, [f"{number}.json" for number in range(7)])
+    both = check_lock({"train": []}, [f"{number}.json" for number in range(7)])
     assert both.found == (
         "dvc.lock is stale at train; dvc.lock has files that are missing here: 0.json, 1.json, 2.json, 3.json, 4.json "
         "and 2 more"
     )
     assert both.remedy.startswith("run: dvc repro")
+
+
+COMPUTED = {"features@val": ["data/features/val"], "train": ["data/features/val", "models/gender.keras"]}
+
+
+def test_results_of_another_kind_of_processor_are_not_called_stale() -> None:
+    finding = check_lock(COMPUTED, here="x86_64 avx512_bf16", recorded="x86_64 avx2")
+    assert finding == (
+        "lock",
+        "fail",
+        "computed on another kind of processor (x86_64 avx512_bf16) than the model of dvc.lock (x86_64 avx2), from the "
+        "same code, parameters and raw data: data/features/val, models/gender.keras",
+        "keep the recorded results: git restore metrics && dvc checkout --allow-missing; or replace them, run: dvc "
+        "repro, then commit dvc.lock and metrics/",
+    )
+    # Training ran here too, so the record differs from dvc.lock's.
+    here_too = check_lock(COMPUTED | {"processor": ["metrics/processor.txt"]}, recorded="x86_64 avx2")
+    assert here_too.found.startswith("computed on another kind of processor (x86_64 avx2) than the model of dvc.lock (")
+
+
+@pytest.mark.parametrize(
+    ("more", "recorded"),
+    [
+        ({}, "x86_64 avx2"),
+        ({}, None),
+        ({"calibrate": ["src/facegender/evaluation"]}, "aarch64"),
+        ({"train": ["params.yaml: train.seed"]}, "aarch64"),
+        ({"preprocess@val": ["data/celeba/img_align_celeba.zip"]}, "aarch64"),
+    ],
+)
+def test_a_change_that_the_processor_does_not_explain_is_stale(
+    more: dict[str, list[str]], recorded: str | None
+) -> None:
+    assert check_lock(COMPUTED | more, recorded=recorded).found.startswith("dvc.lock is stale at features@val")
 
 
 GATE = {"floors": {"accuracy": 0.6}, "ceilings": {}, "margins": {"roc_auc": 0.02}, "tolerance": 0.02}
@@ -81,10 +124,9 @@ def test_limits_on_unknown_metrics_fail_before_they_are_merged_and_apply() -> No
 @pytest.mark.parametrize(
     ("floors", "ceilings", "verdict", "words"),
     [
-        ({"accuracy": 0.9}, {"gap": 0.2}, "pass", "accuracy 0.9000, gap -0.2000"),
+        ({"accuracy": 0.9}, {"gap": 0.2}, "pass", "accuracy 0.9000, gap 0.2000"),
         ({"accuracy": 0.901}, {}, "fail", "accuracy 0.9000 is below 0.901"),
-        # Its absolute value counts.
-        ({"accuracy": 0.5}, {"gap": 0.1}, "fail", "gap -0.2000 is above 0.1"),
+        ({"accuracy": 0.5}, {"gap": 0.1}, "fail", "gap 0.2000 is above 0.1"),
         (
             {"acuracy": 0.5},
             {},
@@ -98,7 +140,7 @@ def test_limits_on_unknown_metrics_fail_before_they_are_merged_and_apply() -> No
 )
 def test_floors_and_ceilings(floors: dict[str, float], ceilings: dict[str, float], verdict: str, words: str) -> None:
     finding = gate.check_floors(
-        {"accuracy": 0.9, "gap": -0.2, "none": float("nan")}, floors, ceilings, ("a.json", "b.json")
+        {"accuracy": 0.9, "gap": 0.2, "none": float("nan")}, floors, ceilings, ("a.json", "b.json")
     )
     assert finding[1:3] == (verdict, words)
     assert bool(finding.remedy) == (verdict == "fail")

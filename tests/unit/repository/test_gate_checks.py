@@ -38,7 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "evaluate.json").write_text(json.dumps(metrics_of(BAD)))
-    (tmp_path / "metrics" / "slices.json").write_text('{"worst_recall": 0.4, "largest_recall_gap": -0.2}')
+    (tmp_path / "metrics" / "slices.json").write_text('{"worst_recall": 0.4, "largest_recall_gap": 0.2}')
     write_gate(tmp_path, GATE)
     subprocess.run(["git", "init", "--quiet"], check=True)
     commit(tmp_path)
@@ -56,7 +56,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 LOWERED: list[tuple[str, dict[str, Any], str]] = [
     ("floors", {"floors": {}}, "accuracy 0.7500 is below 0.8, worst_recall 0.4000 is below 0.5"),
-    ("floors", {"ceilings": {"largest_recall_gap": 0.9}}, "largest_recall_gap -0.2000 is above 0.1"),
+    ("floors", {"ceilings": {"largest_recall_gap": 0.9}}, "largest_recall_gap 0.2000 is above 0.1"),
     ("base", {"margins": {"accuracy": 0.9}}, "worse by more than 0.02"),
     ("model", {"tolerance": 0.5}, "200 of 200 images have a different P(Male)"),
 ]

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from facegender.errors import FacegenderError
-from facegender.repository.lock import locked_files, read_lock
+from facegender.repository.lock import OUTS, locked_files, read_lock
+from stages.report import hashes
 
 LOCK = """schema: '2.0'
 stages:
@@ -22,6 +23,8 @@ stages:
 
 def test_a_lock_file_has_the_sum_of_each_file_as_it_was_written() -> None:
     assert locked_files(LOCK, "dvc.lock") == {"raw.zip": "aa", "model": "bb.dir", "data.csv": "cc"}
+    assert locked_files(LOCK, "dvc.lock", [OUTS]) == {"model": "bb.dir", "data.csv": "cc"}
+    assert locked_files(LOCK, "dvc.lock", without="train") == {"data.csv": "cc"}
     assert locked_files("", "dvc.lock") == {}
 
 
@@ -50,3 +53,17 @@ def test_missing_files_are_a_one_line_error(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "dvc.lock").write_bytes(b"\xff\xfe")
     with pytest.raises(FacegenderError, match=r"^dvc\.lock: not UTF-8 text; "):
         read_lock()
+
+
+def test_the_report_shows_the_sums_of_this_run_and_not_of_its_own_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.lock").write_text(
+        "stages:\n"
+        "  partition: {deps: [{path: identities.txt, md5: new}, {path: src, md5: code}]}\n"
+        "  calibrate: {outs: [{path: models/gender.keras, md5: new}]}\n"
+        "  report: {deps: [{path: identities.txt, md5: old}, {path: models/gender.keras, md5: old}]}\n"
+    )
+
+    assert hashes({"identities.txt"}) == {"identities.txt": "new", "models/gender.keras": "new"}

@@ -1,0 +1,76 @@
+"""How good the model of this folder is, in a table for people."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from facegender.errors import FacegenderError
+from facegender.evaluation.comparison import LOWER_IS_BETTER
+
+FIRST = ("accuracy", "roc_auc", "log_loss", "expected_calibration_error")
+"""The metrics that the table starts with."""
+
+
+def read_results(stem: str) -> tuple[int, pd.DataFrame]:
+    """Read a test set's number of images from `stem`.json, and its metrics from `stem`.csv.
+
+    Returns:
+        Images, and the table that `facegender.evaluation.bootstrap.metrics_with_interval` returns.
+
+    Raises:
+        FacegenderError: a file is missing or not valid.
+    """
+    images = int(read_json(f"{stem}.json")["images"])
+    try:
+        return images, pd.read_csv(f"{stem}.csv", index_col="metric")[["value", "low", "high"]]
+    except (OSError, ValueError, KeyError) as error:
+        raise _not_readable(f"{stem}.csv", error) from error
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """Read a file of metrics.
+
+    Raises:
+        FacegenderError: it is missing or not valid.
+    """
+    try:
+        content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _not_readable(path, error) from error
+    return content
+
+
+def summary_text(name: str, images: int, metrics: pd.DataFrame, baseline: Mapping[str, float] | None) -> str:
+    """Return a table of metrics with their intervals, and whether they differ significantly from the baseline's.
+
+    Args:
+        name: of the test set.
+        images: their number.
+        metrics: index `metric`; columns value, low, high.
+        baseline: metrics of the baseline on the same images, by name; None if there are none.
+    """
+    names = [*FIRST, *(metric for metric in metrics.index if metric not in FIRST)]
+    width = max(map(len, names))
+    heading = f"{'Metric':{width}}   value  95% interval      "
+    lines = [f"{images:,} {name} images", "", heading + ("  baseline  the model is" if baseline else "")]
+    for metric in names:
+        value, low, high = (float(metrics[column][metric]) for column in ("value", "low", "high"))
+        line = f"{metric:{width}}  {value:.4f}  {low:.4f} to {high:.4f}"
+        if baseline:
+            line += f"    {baseline[metric]:.4f}  {verdict(metric, low, high, baseline[metric])}"
+        lines.append(line.rstrip())
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def verdict(metric: str, low: float, high: float, baseline: float) -> str:
+    """Say how a metric with this 95% interval compares with the baseline's."""
+    if low <= baseline <= high:
+        return "not significantly different"
+    return "better" if (baseline < low) != (metric in LOWER_IS_BETTER) else "worse"
+
+
+def _not_readable(path: str, error: Exception) -> FacegenderError:
+    return FacegenderError(path, f"cannot be read ({error})", f"run: git restore {path}, or: dvc repro")

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from facegender.errors import FacegenderError
+from facegender.evaluation.bootstrap import metrics_with_interval
+from facegender.repository.summary import read_json, read_results, summary_text, verdict
+from tests.predictions import GOOD
+
+METRICS = pd.DataFrame(
+    [("balanced_accuracy", 0.66, 0.6, 0.7), ("accuracy", 0.6625, 0.5936, 0.7375), ("log_loss", 0.6, 0.5, 0.7)]
+    + [("roc_auc", 0.7, 0.65, 0.75), ("expected_calibration_error", 0.09, 0.0, 0.1)],
+    columns=["metric", "value", "low", "high"],
+).set_index("metric")
+BASELINE = {"accuracy": 0.85625, "balanced_accuracy": 0.65, "log_loss": 0.8, "roc_auc": 0.5}
+BASELINE |= {"expected_calibration_error": 0.05}
+
+
+def test_accuracy_comes_first_and_each_metric_is_compared_with_the_baseline() -> None:
+    lines = summary_text("test", 1160, METRICS, BASELINE).splitlines()
+
+    assert lines[0] == "1,160 test images"
+    assert [line.split()[0] for line in lines[3:]] == [
+        *("accuracy", "roc_auc", "log_loss", "expected_calibration_error", "balanced_accuracy")
+    ]
+    assert lines[3].split() == ["accuracy", "0.6625", "0.5936", "to", "0.7375", "0.8562", "worse"]
+    assert lines[5].split() == ["log_loss", "0.6000", "0.5000", "to", "0.7000", "0.8000", "better"]
+    assert lines[7].endswith("0.6500  not significantly different")
+    assert lines[3].index("0.8562") == lines[2].index("baseline")
+    assert max(map(len, lines)) <= 120
+
+
+def test_a_further_test_set_has_no_baseline() -> None:
+    text = summary_text("congress", 873, METRICS, None)
+
+    assert text.startswith("873 congress images\n")
+    assert "baseline" not in text
+    assert not any(line.endswith(" ") for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("metric", "baseline", "word"),
+    [
+        ("accuracy", 0.79, "better"),
+        ("accuracy", 0.8, "not significantly different"),
+        ("accuracy", 0.9, "not significantly different"),
+        ("accuracy", 0.91, "worse"),
+        ("brier_score", 0.79, "worse"),
+        ("brier_score", 0.91, "better"),
+    ],
+)
+def test_only_a_baseline_outside_the_interval_is_better_or_worse(metric: str, baseline: float, word: str) -> None:
+    assert verdict(metric, 0.8, 0.9, baseline) == word
+
+
+def test_it_reads_what_the_stage_evaluate_writes(tmp_path: Path) -> None:
+    written = metrics_with_interval(GOOD, 100, 0)
+    written.reset_index().to_csv(tmp_path / "evaluate.csv", index=False)
+    (tmp_path / "evaluate.json").write_text('{"images": 200}')
+
+    images, metrics = read_results(str(tmp_path / "evaluate"))
+
+    assert images == 200
+    pd.testing.assert_frame_equal(metrics, written)
+    summary_text("test", images, metrics, dict.fromkeys(metrics.index, 0.5))
+
+
+def test_missing_and_broken_files_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FacegenderError, match=r"^a\.json: cannot be read .*; run: git restore a\.json, or: dvc repro$"):
+        read_json("a.json")
+    Path("a.json").write_text('{"images": 3}')
+    Path("a.csv").write_text("metric,value\naccuracy,0.5\n")
+    with pytest.raises(FacegenderError, match=r"^a\.csv: cannot be read "):
+        read_results("a")
