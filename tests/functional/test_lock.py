@@ -83,7 +83,8 @@ def test_a_stale_lock_file_fails(clone: Path, name: str, old: str, new: str) -> 
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a committed project in which stand-ins ran for the whole pipeline."""
     folder = make_project(tmp_path_factory.mktemp("recorded") / "project", TINY)
-    put_stand_ins(folder, yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
+    stages = set(yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
+    put_stand_ins(folder, stages - {"processor"})
     repro(folder)
     commit_all(folder, "finished")
     return folder
@@ -130,7 +131,7 @@ def test_results_of_another_kind_of_processor_are_told_apart_from_a_stale_lock_f
 ) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(recorded, folder)
-    # The stand-in's record names no processor, so it is another one than this.
+    (folder / "metrics" / "processor.json").write_text('{"processor": "another"}', encoding="utf-8")
     for split in ("train", "val"):
         path = folder / "data" / "features" / split / "content"
         path.unlink()
@@ -138,7 +139,10 @@ def test_results_of_another_kind_of_processor_are_told_apart_from_a_stale_lock_f
 
     row = gate_lock(folder, status=1)
     assert "| lock | fail | computed on another kind of processor (" in row
-    assert "from the same code, parameters and raw data: data/features/train, data/features/val |" in row
+    assert (
+        "from the same code, parameters and raw data: data/features/train, data/features/val, metrics/processor.json |"
+        in row
+    )
 
     change_params(folder, {"train.dropout": 0.4})
     assert "| lock | fail | dvc.lock is stale at " in gate_lock(folder, status=1)

@@ -62,7 +62,7 @@ def check_lock(
         missing: outs that Git keeps and that are missing here.
         outs: the files and folders that stages write, according to dvc.lock.
         here: the kind of processor of this machine.
-        recorded: the kind of processor that trained the model, according to metrics/processor.txt; None if unknown.
+        recorded: the kind of processor that trained the model, according to metrics/processor.json; None if unknown.
     """
     if not stale and not missing:
         return Finding(

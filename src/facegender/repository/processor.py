@@ -1,13 +1,16 @@
 """The kind of processor that computed the model, which decides the last digits of floating-point numbers."""
 
+import json
 import platform
 import re
 from pathlib import Path
 
 from facegender.errors import FacegenderError
 
-RECORD = Path("metrics/processor.txt")
+RECORD = Path("metrics/processor.json")
 """Written by the stage processor, which runs only if the trained model's bytes have changed."""
+
+KEY = "processor"
 
 _WIDEST_FIRST = ("amx_tile", "avx512_fp16", "avx512_bf16", "avx512_vnni", "avx512f", "avx_vnni", "avx2")
 """Linux's names of the instructions by which oneDNN, which TensorFlow and OpenVINO use on x86-64, chooses its code (its
@@ -34,8 +37,8 @@ def recorded_processor() -> str | None:
         FacegenderError: the file cannot be read.
     """
     try:
-        return RECORD.read_text(encoding="utf-8").strip()
+        return str(json.loads(RECORD.read_text(encoding="utf-8"))[KEY])
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise FacegenderError(RECORD, f"cannot be read ({error})", f"run: git restore {RECORD.as_posix()}") from error

@@ -9,7 +9,7 @@ from facegender.repository import gate
 from facegender.repository.gate import Finding
 from tests.predictions import BAD, GOOD, predictions
 
-OUTS = {"data/features/val", "models/gender.keras", "metrics/evaluate.json", "metrics/processor.txt"}
+OUTS = {"data/features/val", "models/gender.keras", "metrics/evaluate.json", "metrics/processor.json"}
 SIDECAR = {"threshold": 0.5, "temperature": 1.0}
 
 
@@ -60,7 +60,7 @@ def test_results_of_another_kind_of_processor_are_not_called_stale() -> None:
         "repro, then commit dvc.lock and metrics/",
     )
     # Training ran here too, so the record differs from dvc.lock's.
-    here_too = check_lock(COMPUTED | {"processor": ["metrics/processor.txt"]}, recorded="x86_64 avx2")
+    here_too = check_lock(COMPUTED | {"processor": ["metrics/processor.json"]}, recorded="x86_64 avx2")
     assert here_too.found.startswith("computed on another kind of processor (x86_64 avx2) than the model of dvc.lock (")
 
 

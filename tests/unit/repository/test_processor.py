@@ -39,8 +39,8 @@ def test_the_record_is_read_if_there_is_one(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "metrics").mkdir()
     assert recorded_processor() is None
-    (tmp_path / "metrics" / "processor.txt").write_text("x86_64 avx2\n")
+    (tmp_path / "metrics" / "processor.json").write_text('{"processor": "x86_64 avx2"}')
     assert recorded_processor() == "x86_64 avx2"
-    (tmp_path / "metrics" / "processor.txt").write_bytes(b"\xff")
-    with pytest.raises(FacegenderError, match=r"^metrics/processor\.txt: cannot be read .* git restore metrics"):
+    (tmp_path / "metrics" / "processor.json").write_bytes(b"\xff")
+    with pytest.raises(FacegenderError, match=r"^metrics/processor\.json: cannot be read .* git restore metrics"):
         recorded_processor()
