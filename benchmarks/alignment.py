@@ -4,7 +4,7 @@ Each folder holds `img_align_celeba/`, `list_attr_celeba.csv` and `list_eval_par
 of its test rows, or with --all-rows of all rows, with the same number of both classes. A picture without a face counts
 as wrong; if it shows several faces, the largest counts. Prints a Markdown table.
 
-    python -m benchmarks.alignment --model models/gender.keras --data FOLDER [--data FOLDER …]
+    python -m benchmarks.alignment --model models/gender.onnx --data FOLDER [--data FOLDER …]
 """
 
 import time
