@@ -1,11 +1,21 @@
 """Stage pretrained: InceptionV3 with the weights chosen by backbone.weights, in a file that DVC versions."""
 
-from facegender.errors import one_line_errors
+import keras
+import numpy as np
+
+from facegender.data.celeba import HEIGHT, WIDTH
+from facegender.errors import FacegenderError, one_line_errors
 from facegender.network.backbone import build_backbone
-from facegender.network.model_file import save_model
+from facegender.network.engines.openvino import OpenVinoEngine
+from facegender.network.model_file import read_layers, save_model
+from facegender.network.onnx_file import convert, part
+from facegender.network.sidecar import FEATURES, HEAD, IMAGE, TrunkSpec
 from facegender.network.weights import pretrained_backbone, random_backbone
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
+
+BACKBONE = "models/backbone.keras"
+TOLERANCE = 1e-3
 
 
 @one_line_errors()
@@ -19,8 +29,21 @@ def main() -> None:
         pretrained = pretrained_backbone(group.weights_file if group.weights == "file" else group.weights)
     backbone = build_backbone()
     backbone.set_weights(pretrained.get_weights())
-    save_model(backbone, "models/backbone.keras", {})
+    save_model(backbone, BACKBONE, {})
+    check_conversion(backbone)
     print(f"pretrained: InceptionV3, backbone.weights {group.weights}")
+
+
+def check_conversion(backbone: keras.Model) -> None:
+    """Check that the backbone without Keras, which computes features on a CPU, computes what Keras does."""
+    images = np.random.default_rng(0).integers(0, 256, (4, HEIGHT, WIDTH, 3), np.uint8)
+    trunk = TrunkSpec(trainable_from=HEAD, weights_md5="", height=HEIGHT, width=WIDTH)
+    network = part(convert(read_layers(BACKBONE), trunk), IMAGE, FEATURES)
+    expected = np.asarray(backbone(images, training=False))
+    difference = np.abs(OpenVinoEngine(network)(images) - expected).max() / np.abs(expected).max()
+    if not difference <= TOLERANCE:
+        what = f"features of {len(images)} images differ from Keras's by {difference:.6f} of the largest without Keras"
+        raise FacegenderError(BACKBONE, what, "install the versions of the packages that requirements.lock names")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import keras
@@ -16,17 +15,17 @@ from dvclive.utils import standardize_metric_name
 
 from facegender.cache import TRAINING, sole_run
 from facegender.data.images import Pixels, decode_image
-from facegender.data.shards import Record, count_labels, read_records, shard_paths
+from facegender.data.shards import Record, count_labels, shard_paths
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.files import md5_of
-from facegender.network.backbone import build_model, load_backbone, tail_of
+from facegender.network.backbone import build_head, build_model, load_backbone, tail_of
 from facegender.network.batches import Batch, feature_batches, image_batches, ordered_batches, steps_per_epoch
 from facegender.network.devices import POLICIES, dtype_policy, multiplies_bfloat16, training_strategy
 from facegender.network.engines.openvino import OpenVinoEngine
-from facegender.network.features import check_same_trunk, read_trunk, tail_inputs
-from facegender.network.model_file import read_layers, save_model
+from facegender.network.features import check_same_trunk, load_inputs, read_trunk, tail_inputs
+from facegender.network.model_file import read_layers, save_joined, save_model
 from facegender.network.onnx_file import convert, part
-from facegender.network.sidecar import IMAGE, PROBABILITIES, TrunkSpec
+from facegender.network.sidecar import FEATURES, HEAD, IMAGE, PROBABILITIES, TrunkSpec
 from facegender.network.training import Recipe, TrainingBatches, balanced_weights, best_epoch, digest_training, fit
 from facegender.params import Params, Train, load_params
 from facegender.preparation.augment import fresh_image, read_transformations
@@ -37,7 +36,7 @@ CACHE = Path(".cache")
 MODEL = "models/uncalibrated.keras"
 CHECKED, TOLERANCE = 8, 1e-4
 TRAIN, COPIES, VAL = "train", "train_copies", "val"
-FEATURES, IMAGES = Path("data/features"), Path("data/preprocessed")
+STORED, IMAGES = Path("data/features"), Path("data/preprocessed")
 
 
 @one_line_errors()
@@ -51,9 +50,9 @@ def main() -> None:
 def train(params: Params) -> None:
     """Train, or resume training, and write the model."""
     group = params.train
-    trunk = check_same_trunk({str(FEATURES / split): read_trunk(FEATURES / split) for split in (TRAIN, COPIES, VAL)})
+    trunk = check_same_trunk({str(STORED / split): read_trunk(STORED / split) for split in (TRAIN, COPIES, VAL)})
     if md5_of(BACKBONE) != trunk["weights_md5"]:
-        raise FacegenderError(BACKBONE, f"not the weights that computed {FEATURES / VAL}", "run: dvc repro")
+        raise FacegenderError(BACKBONE, f"not the weights that computed {STORED / VAL}", "run: dvc repro")
     if group.precision == "bfloat16" and not multiplies_bfloat16():
         print("train: this processor reports no bfloat16 arithmetic: train.precision float32 may be faster", flush=True)
     shards = inputs_of(trunk, TRAIN, COPIES)
@@ -78,6 +77,7 @@ def train(params: Params) -> None:
     with training_strategy().scope(), Live("metrics/train", dvcyaml=None, save_dvc_exp=False) as live:
         with dtype_policy(POLICIES[group.precision]):
             model = make_model(trunk, group)
+            tail = tail_in(model, trunk)
 
         def log(numbers: dict[str, float]) -> None:
             for name, number in numbers.items():
@@ -89,7 +89,7 @@ def train(params: Params) -> None:
                 print(f"train: at most {minutes * (group.epochs - live.step):.0f} minutes left", flush=True)
 
         history = fit(
-            tail_of(model, trunk["trainable_from"]),
+            tail,
             batches,
             partial(ordered_batches, val),
             Recipe(**group.model_dump(include=set(Recipe._fields))),
@@ -106,21 +106,23 @@ def train(params: Params) -> None:
         trained = make_model(trunk, group)
         trained.set_weights(model.get_weights())
         model = trained
-    save_model(model, MODEL, trunk)
-    check_conversion(model, trunk)
+    if trunk["trainable_from"] == HEAD:
+        save_joined(BACKBONE, model, MODEL, trunk)
+    else:
+        save_model(model, MODEL, trunk)
+    check_conversion(tail_in(model, trunk), trunk, val[0])
     shutil.rmtree(state)
 
 
-def check_conversion(model: keras.Model, trunk: TrunkSpec) -> None:
-    """Check on validation images that the network without Keras, which later stages use, predicts what Keras does."""
-    records = islice(read_records(IMAGES / VAL), CHECKED)
-    images = np.stack([decode_image(record.jpeg, record.image_id) for record in records])
-    network = part(convert(read_layers(MODEL), trunk), IMAGE, PROBABILITIES)
+def check_conversion(tail: keras.Model, trunk: TrunkSpec, shard: Path) -> None:
+    """Check that the tail without Keras, which later stages use, predicts what Keras does for some of a shard."""
+    inputs = load_inputs(shard).inputs[:CHECKED]
+    network = part(convert(read_layers(MODEL), trunk), FEATURES, PROBABILITIES)
     # GPUs round float32 to TensorFloat-32.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    difference = np.abs(OpenVinoEngine(network)(images) - model(images, training=False).numpy()).max()
+    difference = np.abs(OpenVinoEngine(network)(inputs) - np.asarray(tail(inputs, training=False))).max()
     if not difference <= TOLERANCE:
-        what = f"P(Male) of {len(images)} images differs from Keras's by {difference:.6f} without Keras"
+        what = f"P(Male) of {len(inputs)} images differs from Keras's by {difference:.6f} without Keras"
         raise FacegenderError(MODEL, what, "install the versions of the packages that requirements.lock names")
 
 
@@ -138,14 +140,21 @@ def check_steps(steps: int, group: Train) -> None:
 
 def inputs_of(trunk: TrunkSpec, *splits: str) -> list[Path]:
     """List the shards of splits that the tail takes."""
-    return tail_inputs(trunk, [FEATURES / split for split in splits], [IMAGES / split for split in splits])
+    return tail_inputs(trunk, [STORED / split for split in splits], [IMAGES / split for split in splits])
 
 
 def make_model(trunk: TrunkSpec, group: Train) -> keras.Model:
-    """Build the whole network with the backbone's pretrained weights."""
+    """Build the whole network with the backbone's pretrained weights; of the cut `head`, only the tail."""
+    if trunk["trainable_from"] == HEAD:
+        return build_head(group.dropout, group.hidden_units)
     model = build_model(trunk["height"], trunk["width"], group.dropout, group.hidden_units)
     load_backbone(model, BACKBONE)
     return model
+
+
+def tail_in(model: keras.Model, trunk: TrunkSpec) -> keras.Model:
+    """Return the trained part of what `make_model` returned. It shares its layers with it."""
+    return model if trunk["trainable_from"] == HEAD else tail_of(model, trunk["trainable_from"])
 
 
 def training_batches(trunk: TrunkSpec, shards: Sequence[Path], group: Train) -> TrainingBatches:

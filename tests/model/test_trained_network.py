@@ -14,11 +14,18 @@ import tensorflow as tf
 from facegender import cli
 from facegender.data.images import Pixels, decode_image, encode_jpeg
 from facegender.errors import FacegenderError
-from facegender.network.backbone import build_model, trunk_of, with_mirror
+from facegender.network.backbone import build_backbone, build_head, build_model, trunk_of, with_mirror
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.explanation import class_heat, class_overlays, overlay
 from facegender.network.features import check_same_trunk, read_trunk
-from facegender.network.model_file import load_calibrated, read_layers, read_sidecar, save_calibrated, save_model
+from facegender.network.model_file import (
+    load_calibrated,
+    read_layers,
+    read_sidecar,
+    save_calibrated,
+    save_joined,
+    save_model,
+)
 from facegender.network.onnx_file import convert, divide_logits, part, save
 from facegender.network.onnx_file import load_calibrated as load_onnx
 from facegender.network.sidecar import EVIDENCE, FEATURES, IMAGE, LOGITS, PROBABILITIES, TrunkSpec
@@ -102,6 +109,29 @@ def test_the_onnx_file_predicts_what_keras_predicts_for_portraits(tmp_path: Path
     network = convert(read_layers(tmp_path / "a.keras"), TRUNK | {"height": 218, "width": 178})
 
     assert run(network, IMAGE, PROBABILITIES, images) == pytest.approx(model.predict_on_batch(images), abs=1e-5)
+
+
+@pytest.mark.parametrize("hidden_units", [0, 7])
+def test_a_backbone_and_a_head_are_joined_as_keras_would_save_them_together(hidden_units: int, tmp_path: Path) -> None:
+    backbone, head = build_backbone(), build_head(0.5, hidden_units)
+    save_model(backbone, tmp_path / "backbone.keras", {})
+    # An odd size, so that the file must name it.
+    trunk = TrunkSpec(trainable_from="head", weights_md5="0123", height=97, width=83)
+    for name in ("joined.keras", "again.keras"):
+        save_joined(tmp_path / "backbone.keras", head, tmp_path / name, trunk)
+    images = np.random.default_rng(2).integers(0, 256, (3, 97, 83, 3), dtype=np.uint8)
+    expected = head.predict_on_batch(backbone.predict_on_batch(images))
+
+    joined = keras.saving.load_model(tmp_path / "joined.keras", safe_mode=True)
+
+    assert joined.input_shape == (None, 97, 83, 3)
+    assert [layer.name for layer in joined.layers][-3:] == ["dropout", "logits", "probabilities"]
+    assert joined.predict_on_batch(images) == pytest.approx(expected, abs=1e-6)
+    assert run(convert(read_layers(tmp_path / "joined.keras"), trunk), IMAGE, PROBABILITIES, images) == pytest.approx(
+        expected, abs=1e-5
+    )
+    assert read_sidecar(tmp_path / "joined.keras") == trunk
+    assert (tmp_path / "joined.keras").read_bytes() == (tmp_path / "again.keras").read_bytes()
 
 
 def test_the_onnx_file_has_the_same_bytes_whatever_was_built_before(saved: Path, tmp_path: Path) -> None:

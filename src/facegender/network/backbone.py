@@ -4,10 +4,12 @@ from pathlib import Path
 
 import keras
 
-from facegender.network.sidecar import IMAGE, LOGITS
+from facegender.network.sidecar import HEAD, IMAGE, LOGITS
 
 POOLED = "pooled"
-"""The layer that averages InceptionV3's last block over the image: 2,048 features."""
+"""The layer that averages InceptionV3's last block over the image."""
+
+POOLED_FEATURES = 2048
 
 
 def build_model(
@@ -29,15 +31,25 @@ def build_model(
     """
     image = keras.Input((height, width, 3), dtype="uint8", name=IMAGE)
     views = keras.ops.concatenate([image, keras.ops.flip(image, axis=2)], axis=0) if mirror else image
-    output = _add_backbone(views).output
+    pooled = _add_backbone(views).output
+    return keras.Model(image, _add_head(pooled, dropout, hidden_units, mirror), name="gender")
+
+
+def build_head(dropout: float, hidden_units: int) -> keras.Model:
+    """Build the tail of the cut `head`, from pooled features (batch, 2048); see `build_model`."""
+    pooled = keras.Input((POOLED_FEATURES,), name=POOLED)
+    return keras.Model(pooled, _add_head(pooled, dropout, hidden_units, mirror=False), name="tail")
+
+
+def _add_head(pooled: keras.KerasTensor, dropout: float, hidden_units: int, mirror: bool) -> keras.KerasTensor:
+    output = pooled
     if hidden_units:
         output = keras.layers.Dense(hidden_units, activation="relu", name="hidden")(output)
     output = keras.layers.Dropout(dropout, name="dropout")(output)
     output = keras.layers.Dense(2, name=LOGITS, dtype="float32")(output)
     if mirror:
         output = keras.ops.mean(keras.ops.reshape(output, (2, -1, 2)), axis=0)
-    output = keras.layers.Softmax(name="probabilities", dtype="float32")(output)
-    return keras.Model(image, output, name="gender")
+    return keras.layers.Softmax(name="probabilities", dtype="float32")(output)
 
 
 def build_backbone() -> keras.Model:
@@ -71,7 +83,7 @@ def cut_layer(model: keras.Model, trainable_from: str) -> keras.layers.Layer:
         model: the whole network.
         trainable_from: the first trained block, `mixed0` … `mixed10`, `head`, or `image`: the trunk is the image alone.
     """
-    if trainable_from == "head":
+    if trainable_from == HEAD:
         return model.get_layer(POOLED)
     if trainable_from == IMAGE:
         return model.get_layer(IMAGE)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from facegender.errors import FacegenderError
 from facegender.files import whole_file
-from facegender.network.sidecar import LOGITS, SIDECAR, Sidecar, restore
+from facegender.network.sidecar import LOGITS, SIDECAR, Sidecar, TrunkSpec, restore
 
 if TYPE_CHECKING:
     import keras
@@ -48,6 +48,38 @@ def save_model(model: "keras.Model", path: str | Path, sidecar: Mapping[str, Any
                     content = _json(_renumber(json.loads(content), {}))
                 target.writestr(zipfile.ZipInfo(name), content)
             target.writestr(zipfile.ZipInfo(SIDECAR), _json(sidecar))
+
+
+def save_joined(backbone: str | Path, head: "keras.Model", path: str | Path, sidecar: TrunkSpec) -> None:
+    """Write a `.keras` file of the whole network, without building InceptionV3, which takes Keras seconds.
+
+    Args:
+        backbone: as the stage pretrained writes it.
+        head: as `facegender.network.backbone.build_head` returns it: its input has the name of the backbone's output.
+        path: the file to write.
+        sidecar: stored beside the weights; it has the size of the images.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        upper = Path(folder, "head.keras")
+        save_model(head, upper, {})
+        with zipfile.ZipFile(backbone) as below, zipfile.ZipFile(upper) as above:
+            content = {name: below.read(name) for name in below.namelist() if name != SIDECAR}
+            config, config_above = (json.loads(archive.read("config.json")) for archive in (below, above))
+            layers, (_, *layers_above) = config["config"]["layers"], config_above["config"]["layers"]
+            layers[0]["config"]["batch_shape"] = [None, sidecar["height"], sidecar["width"], 3]
+            config["config"] |= {
+                "name": "gender",
+                "layers": layers + layers_above,
+                "output_layers": config_above["config"]["output_layers"],
+            }
+            weights = io.BytesIO(content[_WEIGHTS])
+            with h5py.File(weights, "r+") as file, h5py.File(io.BytesIO(above.read(_WEIGHTS))) as file_above:
+                for name in sorted(set(file_above["layers"]) - set(file["layers"])):
+                    file_above.copy(f"layers/{name}", file["layers"])
+    content |= {"config.json": _json(config), _WEIGHTS: weights.getvalue(), SIDECAR: _json(sidecar)}
+    with whole_file(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        for name, member in content.items():
+            archive.writestr(zipfile.ZipInfo(name), member)
 
 
 def save_calibrated(source: str | Path, target: str | Path, temperature: float, sidecar: Mapping[str, Any]) -> None:

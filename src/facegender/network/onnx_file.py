@@ -20,6 +20,7 @@ from facegender.network.model_file import Layer
 from facegender.network.sidecar import (
     EVIDENCE,
     FEATURES,
+    HEAD,
     IMAGE,
     LOGITS,
     PROBABILITIES,
@@ -151,7 +152,7 @@ def _cut_name(trainable_from: str) -> str:
     """Return the name of the trunk's last layer; see `facegender.network.backbone.cut_layer`."""
     if trainable_from == IMAGE:
         return IMAGE
-    if trainable_from == "head":
+    if trainable_from == HEAD:
         return _POOLED
     number = int(trainable_from.removeprefix("mixed"))
     return f"mixed{number - 1}" if number else "MaxPooling2D_2"

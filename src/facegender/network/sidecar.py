@@ -10,6 +10,9 @@ from facegender.errors import FacegenderError
 IMAGE = "image"
 """The network's input. As a cut: there is no trunk, so no features are stored."""
 
+HEAD = "head"
+"""The cut after pooling: the tail is the last layers alone."""
+
 FEATURES = "features"
 """What the trunk computes."""
 
