@@ -9,12 +9,12 @@ from facegender.cache import FEATURES, describe, prune, sole_run
 from facegender.data.shards import shard_paths
 from facegender.errors import one_line_errors
 from facegender.files import md5_of, whole_folder, write_json
-from facegender.network.engines.choice import choose_engine, engine_file, has_bfloat16, make_engine
-from facegender.network.features import TRUNK_FILE, Precision, digest_trunk, write_features
+from facegender.network.engines.choice import choose_engine, engine_file, engine_packages, has_bfloat16, make_engine
+from facegender.network.features import TRUNK_FILE, digest_trunk, write_features
 from facegender.network.model_file import read_layers
 from facegender.network.onnx_file import convert, part
 from facegender.network.sidecar import FEATURES as OUTPUT
-from facegender.network.sidecar import IMAGE, TrunkSpec
+from facegender.network.sidecar import IMAGE, Precision, TrunkSpec
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 
@@ -52,10 +52,12 @@ def store_features(split: str, folder: Path, spec: TrunkSpec, precision: Precisi
     name = choose_engine()
     print(f"features {split}: {name} computes in {precision}", flush=True)
     if precision == "bfloat16" and not has_bfloat16(name):
-        print(f"features {split}: this processor reports no bfloat16: float32 may be faster", flush=True)
+        print(f"features {split}: no bfloat16 in this processor: backbone.precision float32 may be faster", flush=True)
     images = Path("data/preprocessed", split)
     trunk = part(convert(read_layers(BACKBONE), spec), IMAGE, OUTPUT)
-    digest = digest_trunk(trunk.SerializeToString(deterministic=True), name, precision, engine_file(name))
+    digest = digest_trunk(
+        trunk.SerializeToString(deterministic=True), name, precision, engine_file(name), engine_packages(name)
+    )
     engine = make_engine(name, trunk, BACKBONE, spec["trainable_from"], precision)
     with sole_run(CACHE, f"features@{split}"), whole_folder(folder) as partial:
         shards = write_features(images, partial, digest, engine, CACHE / FEATURES)

@@ -1,4 +1,4 @@
-"""Stage processor: the kind of processor that trained the model; it runs only if the model's bytes have changed."""
+"""Stage processor: the kind of processor that trained the model; it runs if the model's bytes have changed."""
 
 from facegender.errors import one_line_errors
 from facegender.files import write_json

@@ -54,7 +54,7 @@ def train(params: Params) -> None:
     if md5_of(BACKBONE) != trunk["weights_md5"]:
         raise FacegenderError(BACKBONE, f"not the weights that computed {STORED / VAL}", "run: dvc repro")
     if group.precision == "bfloat16" and not multiplies_bfloat16():
-        print("train: this processor reports no bfloat16 arithmetic: train.precision float32 may be faster", flush=True)
+        print("train: no bfloat16 in this processor: train.precision float32 may be faster", flush=True)
     shards = inputs_of(trunk, TRAIN, COPIES)
     batches = training_batches(trunk, shards, group)
     check_steps(batches.steps, group)
@@ -86,7 +86,7 @@ def train(params: Params) -> None:
             nonlocal epoch_began
             minutes, epoch_began = (time.monotonic() - epoch_began) / 60, time.monotonic()
             if minutes >= 1:
-                print(f"train: at most {minutes * (group.epochs - live.step):.0f} minutes left", flush=True)
+                print(f"train: about {minutes * (group.epochs - live.step):.0f} minutes left", flush=True)
 
         history = fit(
             tail,
@@ -115,14 +115,14 @@ def train(params: Params) -> None:
 
 
 def check_conversion(tail: keras.Model, trunk: TrunkSpec, shard: Path) -> None:
-    """Check that the tail without Keras, which later stages use, predicts what Keras does for some of a shard."""
+    """Check that the converted tail, which later stages use, predicts what Keras does for some images of a shard."""
     inputs = load_inputs(shard).inputs[:CHECKED]
     network = part(convert(read_layers(MODEL), trunk), FEATURES, PROBABILITIES)
     # GPUs round float32 to TensorFloat-32.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     difference = np.abs(OpenVinoEngine(network)(inputs) - np.asarray(tail(inputs, training=False))).max()
     if not difference <= TOLERANCE:
-        what = f"P(Male) of {len(inputs)} images differs from Keras's by {difference:.6f} without Keras"
+        what = f"P(Male) of {len(inputs)} images differs by {difference:.6f} between Keras and the converted network"
         raise FacegenderError(MODEL, what, "install the versions of the packages that requirements.lock names")
 
 

@@ -275,7 +275,9 @@ def report_command(
     if not REPORT.is_file():
         raise FacegenderError(REPORT, "no such file", f"run: dvc repro, or: dvc pull {REPORT}")
     if md5_of(REPORT) != read_lock().get(REPORT.as_posix()):
-        raise FacegenderError(REPORT, "not the page that dvc.lock records", "run: dvc repro, or: dvc checkout")
+        raise FacegenderError(
+            REPORT, "not the page that dvc.lock records", f"run: dvc repro, or: dvc checkout --force {REPORT}"
+        )
     page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), read_costs())
     with whole_file(READ_REPORT) as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")

@@ -126,6 +126,20 @@ def test_the_model_takes_uint8_and_returns_two_probabilities_in_a_new_process(pr
     run(project, "python", "-c", program)
 
 
+@pytest.mark.parametrize("stage", ["calibrate", "evaluate", "mistakes"])
+def test_stages_after_training_give_the_same_bytes_where_tensorflow_is_not_installed(project: Path, stage: str) -> None:
+    paths = [project / "data" / "predictions.csv", *(project / "models").glob("gender.*")]
+    before = [path.read_bytes() for path in paths]
+    run(project, "dvc", "unprotect", "--quiet", *map(str, paths))
+    program = (
+        f"import sys; sys.modules.update(tensorflow=None, keras=None)\nimport stages.{stage}; stages.{stage}.main()"
+    )
+
+    run(project, "python", "-c", program)
+
+    assert [path.read_bytes() for path in paths] == before
+
+
 def test_the_gate_passes_for_what_the_pipeline_wrote(project: Path) -> None:
     printed = run(project, "facegender", "gate", "lock", "model")
 

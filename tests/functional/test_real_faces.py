@@ -29,6 +29,7 @@ def changes(name: str, train: int, val: int, test: int) -> dict[str, Any]:
         "backbone.weights": "file",
         "backbone.weights_file": str(SHARED / "weights" / "inception_v3_nsfwjs_notop.h5"),
         "backbone.trainable_from": "mixed9",
+        "backbone.precision": "bfloat16",
         "train.epochs": 4,
         "train.batch_size": 32,
         "train.learning_rate": 0.0003,

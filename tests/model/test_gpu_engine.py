@@ -13,10 +13,9 @@ from facegender.data.images import Pixels
 from facegender.errors import FacegenderError
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.engines.tensorflow import TensorFlowEngine, claim_gpu
-from facegender.network.features import Precision
 from facegender.network.model_file import read_layers, save_model
 from facegender.network.onnx_file import convert, part
-from facegender.network.sidecar import FEATURES, IMAGE, TrunkSpec
+from facegender.network.sidecar import FEATURES, IMAGE, Precision, TrunkSpec
 from facegender.network.weights import random_backbone
 
 pytestmark = pytest.mark.slow

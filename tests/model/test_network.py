@@ -26,11 +26,11 @@ from facegender.network.backbone import (
 )
 from facegender.network.batches import feature_batches, ordered_batches
 from facegender.network.engines.openvino import OpenVinoEngine, has_bfloat16
-from facegender.network.features import Precision, compute_shard, feature_paths, pack_shard
+from facegender.network.features import compute_shard, feature_paths, pack_shard
 from facegender.network.model_file import read_layers, save_model
 from facegender.network.onnx_file import convert, part
 from facegender.network.prediction import check_agreement, predict_split
-from facegender.network.sidecar import FEATURES, IMAGE, TrunkSpec
+from facegender.network.sidecar import FEATURES, IMAGE, Precision, TrunkSpec
 from facegender.network.training import TrainingBatches, fit
 from facegender.network.weights import pretrained_backbone
 from facegender.synthetic.dataset import draw_faces

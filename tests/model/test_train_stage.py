@@ -9,11 +9,13 @@ import pytest
 from facegender.data.images import decode_image, encode_jpeg
 from facegender.data.shards import Record, shard_paths, write_shards
 from facegender.errors import FacegenderError
-from facegender.network.features import load_inputs, tail_inputs
+from facegender.network.backbone import build_backbone, build_head
+from facegender.network.features import FeatureShard, load_inputs, pack_shard, tail_inputs
+from facegender.network.model_file import save_joined, save_model
 from facegender.network.sidecar import TrunkSpec
 from facegender.params import Train, load_params
 from facegender.preparation.augment import Ranges, fresh_image, write_transformations
-from stages.train import check_steps, training_batches
+from stages.train import check_conversion, check_steps, training_batches
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -37,6 +39,22 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Record
     write_shards(tmp_path / "data" / "preprocessed" / "train", records)
     monkeypatch.chdir(tmp_path)
     return {record.image_id: record for record in records}
+
+
+def test_a_conversion_that_differs_from_keras_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    trunk = TrunkSpec(trainable_from="head", weights_md5="", height=218, width=178)
+    save_model(build_backbone(), tmp_path / "backbone.keras", {})
+    head, other = (build_head(0.5, 0) for _ in range(2))
+    save_joined(tmp_path / "backbone.keras", head, Path("models/uncalibrated.keras"), trunk)
+    features = np.abs(np.random.default_rng(0).normal(size=(9, 2048))).astype(np.float32)
+    shard = FeatureShard(np.array([f"{number}.jpg" for number in range(9)]), np.zeros(9, np.int8), features)
+    (tmp_path / "00000.npz.zst").write_bytes(pack_shard(shard, "shard"))
+
+    check_conversion(head, trunk, tmp_path / "00000.npz.zst")
+
+    with pytest.raises(FacegenderError, match=r"uncalibrated\.keras: P\(Male\) of 8 images differs by 0\.\d+ between"):
+        check_conversion(other, trunk, tmp_path / "00000.npz.zst")
 
 
 def test_images_are_transformed_anew_in_every_epoch(records: dict[str, Record]) -> None:

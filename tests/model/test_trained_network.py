@@ -14,7 +14,7 @@ import tensorflow as tf
 from facegender import cli
 from facegender.data.images import Pixels, decode_image, encode_jpeg
 from facegender.errors import FacegenderError
-from facegender.network.backbone import build_backbone, build_head, build_model, trunk_of, with_mirror
+from facegender.network.backbone import backbone_of, build_backbone, build_head, build_model, trunk_of, with_mirror
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.explanation import class_heat, class_overlays, overlay
 from facegender.network.features import check_same_trunk, read_trunk
@@ -29,6 +29,7 @@ from facegender.network.model_file import (
 from facegender.network.onnx_file import convert, divide_logits, part, save
 from facegender.network.onnx_file import load_calibrated as load_onnx
 from facegender.network.sidecar import EVIDENCE, FEATURES, IMAGE, LOGITS, PROBABILITIES, TrunkSpec
+from facegender.network.weights import pretrained_backbone
 from facegender.serving.classifier import load_classifier
 from tests.paths import ROOT
 
@@ -36,7 +37,9 @@ pytestmark = pytest.mark.slow
 
 HEIGHT, WIDTH = 90, 80
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, HEIGHT, WIDTH, 3), dtype=np.uint8)
-PORTRAITS = ROOT.parent / "shared" / "data" / "congress_aligned" / "img_align_celeba"
+SHARED = ROOT.parent / "shared"
+PORTRAITS = SHARED / "data" / "congress_aligned" / "img_align_celeba"
+WEIGHTS = SHARED / "weights" / "inception_v3_nsfwjs_notop.h5"
 TRUNK = TrunkSpec(trainable_from="mixed9", weights_md5="0123", height=HEIGHT, width=WIDTH)
 CALIBRATION = {"temperature": 1.5, "threshold": 0.25}
 
@@ -99,16 +102,21 @@ def test_the_parts_of_the_onnx_file_are_trunk_and_tail(model: keras.Model, saved
         assert np.abs(found - features).max() < 1e-4 * np.abs(features).max()
 
 
-@pytest.mark.skipif(not PORTRAITS.is_dir(), reason="no portraits beside this repository")
-def test_the_onnx_file_predicts_what_keras_predicts_for_portraits(tmp_path: Path) -> None:
-    model = make_model(height=218, width=178)
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="no portraits and weights beside this repository")
+@pytest.mark.parametrize("mirror", [False, True])
+def test_the_onnx_file_predicts_what_keras_predicts_for_portraits(mirror: bool, tmp_path: Path) -> None:
+    model = build_model(218, 178)
+    backbone_of(model).set_weights(pretrained_backbone(WEIGHTS).get_weights())
     save_model(model, tmp_path / "a.keras", {})
-    paths = sorted(PORTRAITS.glob("*.jpg"))[:16]
+    paths = sorted(PORTRAITS.glob("*.jpg"))[:8]
     images = np.stack([decode_image(path.read_bytes(), path.name) for path in paths])
+    trunk = TrunkSpec(trainable_from="image", weights_md5="", height=218, width=178)
+    expected = (with_mirror(model) if mirror else model).predict_on_batch(images)
 
-    network = convert(read_layers(tmp_path / "a.keras"), TRUNK | {"height": 218, "width": 178})
+    network = convert(read_layers(tmp_path / "a.keras"), trunk, mirror=mirror)
 
-    assert run(network, IMAGE, PROBABILITIES, images) == pytest.approx(model.predict_on_batch(images), abs=1e-5)
+    assert np.ptp(expected[:, 1]) > 0.01
+    assert run(network, IMAGE, PROBABILITIES, images) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("hidden_units", [0, 7])

@@ -73,7 +73,7 @@ def test_a_package_file_has_no_code_that_stages_would_depend_on(path: Path) -> N
 
 
 def test_stages_that_need_no_tensorflow_do_not_import_it() -> None:
-    heavy = re.compile(r"^\s*(import|from) (keras|tensorflow|openvino|dvclive)", flags=re.MULTILINE)
+    heavy = re.compile(r"^\s*(import|from) (keras|tensorflow|dvclive)", flags=re.MULTILINE)
     with_tensorflow = {
         script
         for script in map(script_of, STAGES)
@@ -82,7 +82,8 @@ def test_stages_that_need_no_tensorflow_do_not_import_it() -> None:
         )
     }
 
-    assert with_tensorflow == {"pretrained", "features", "train", "calibrate", "evaluate", "mistakes"}
+    # features on a GPU, and calibrate for mirror images.
+    assert with_tensorflow == {"pretrained", "features", "train", "calibrate"}
 
 
 @pytest.mark.parametrize("name", STAGES)

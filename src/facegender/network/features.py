@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +24,10 @@ from facegender.data.streams import read_ahead
 from facegender.errors import FacegenderError
 from facegender.files import whole_file
 from facegender.imports import imported_files
-from facegender.network.sidecar import IMAGE, TrunkSpec
+from facegender.network.sidecar import IMAGE, Precision, TrunkSpec
 
 Engine = Callable[[Iterable[npt.NDArray[Any]]], npt.NDArray[np.float32]]
 """Takes inputs of a network, such as images uint8 RGB (height, width, 3), and returns its output (inputs, …)."""
-
-Precision = Literal["float32", "bfloat16"]
-"""What a network computes in; its weights are float32."""
 
 TRUNK_FILE = "trunk.json"
 """The file in a folder of feature shards that describes the trunk that computed them."""
@@ -203,7 +200,9 @@ def _recall(entry: Path) -> bytes | None:
     return features
 
 
-def digest_trunk(trunk: bytes, engine_name: str, precision: Precision, engine_file: Path) -> str:
+def digest_trunk(
+    trunk: bytes, engine_name: str, precision: Precision, engine_file: Path, packages: Sequence[str]
+) -> str:
     """Compute a digest of everything that determines features: trunk, engine, precision, code and libraries.
 
     Args:
@@ -211,11 +210,9 @@ def digest_trunk(trunk: bytes, engine_name: str, precision: Precision, engine_fi
         engine_name: library of the engine.
         precision: of the computation.
         engine_file: the module of the engine.
+        packages: those that the engine needs.
     """
     parts = [trunk, engine_name.encode(), precision.encode()]
     parts += [path.read_bytes() for path in sorted(imported_files([Path(__file__), engine_file]))]
-    parts += [
-        f"{name}=={version(name)}".encode()
-        for name in ("keras", "numpy", "opencv-python-headless", "openvino", "tensorflow", "zstandard")
-    ]
+    parts += [f"{name}=={version(name)}".encode() for name in (*packages, "zstandard")]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

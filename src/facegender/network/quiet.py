@@ -23,7 +23,8 @@ def load_tensorflow() -> None:
 def quiet_tensorflow() -> None:
     """Discard what TensorFlow and Keras write to standard error while they are imported, whenever that will be.
 
-    This itself imports neither. Errors are raised as usual, and below what was written before them.
+    This itself imports neither. Errors are raised as usual, and below what was written before them. If the process is
+    killed while it imports them, for instance because the processor lacks an instruction, nothing is shown.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not any(isinstance(finder, _QuietFinder) for finder in sys.meta_path):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from facegender.errors import FacegenderError
 
@@ -30,6 +30,10 @@ SIDECAR = "facegender.json"
 
 PROPERTY = "facegender"
 """The metadata property of an ONNX file with the sidecar as JSON."""
+
+
+Precision = Literal["float32", "bfloat16"]
+"""What a network computes in; its weights are float32."""
 
 
 class TrunkSpec(TypedDict):
@@ -75,7 +79,7 @@ def sidecar_of_onnx(metadata: Mapping[str, str], path: str | Path) -> Sidecar:
         sidecar["threshold"]
     except (KeyError, ValueError, TypeError) as error:
         what = "has no threshold in its metadata, so the stage calibrate did not write it"
-        raise FacegenderError(path, what, restore(path)) from error
+        raise FacegenderError(path, what, "use a model that it wrote, such as models/gender.onnx") from error
     return sidecar
 
 

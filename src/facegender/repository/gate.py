@@ -71,7 +71,7 @@ def check_lock(
     found = []
     places = sorted({place for differing in stale.values() for place in differing})
     # If the record itself differs, it is not the one of dvc.lock.
-    trained_on = "another kind" if RECORD.as_posix() in places else recorded
+    trained_on = f"unknown, as {RECORD.as_posix()} differs too" if RECORD.as_posix() in places else recorded
     rounded = bool(places) and set(places) <= set(outs) and trained_on not in (None, here)
     if rounded:
         found.append(

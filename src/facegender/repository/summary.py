@@ -23,11 +23,15 @@ def read_results(stem: str) -> tuple[int, pd.DataFrame]:
     Raises:
         FacegenderError: a file is missing or not valid.
     """
-    images = int(read_json(f"{stem}.json")["images"])
+    content = read_json(f"{stem}.json")
+    if not isinstance(content.get("images"), int):
+        raise _not_readable(f"{stem}.json", ValueError("it has no number of images"))
     try:
-        return images, pd.read_csv(f"{stem}.csv", index_col="metric")[["value", "low", "high"]]
+        table = pd.read_csv(f"{stem}.csv", index_col="metric")[["value", "low", "high"]]
+        table.loc[list(FIRST)].astype(float)
     except (OSError, ValueError, KeyError) as error:
         raise _not_readable(f"{stem}.csv", error) from error
+    return content["images"], table
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -59,7 +63,7 @@ def summary_text(name: str, images: int, metrics: pd.DataFrame, baseline: Mappin
     for metric in names:
         value, low, high = (float(metrics[column][metric]) for column in ("value", "low", "high"))
         line = f"{metric:{width}}  {value:.4f}  {low:.4f} to {high:.4f}"
-        if baseline:
+        if baseline and metric in baseline:
             line += f"    {baseline[metric]:.4f}  {verdict(metric, low, high, baseline[metric])}"
         lines.append(line.rstrip())
     return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from facegender.data.images import Pixels
 from facegender.errors import FacegenderError
 from facegender.network.quiet import load_tensorflow
-from facegender.network.sidecar import EVIDENCE, PROBABILITIES, restore, sidecar_of_onnx
+from facegender.network.sidecar import EVIDENCE, sidecar_of_onnx
 
 
 class Classifier(NamedTuple):
@@ -73,17 +73,19 @@ def _onnx_classifier(path: Path) -> Classifier:
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except (Fail, InvalidGraph, InvalidProtobuf, RuntimeError) as error:
-        raise FacegenderError(path, "damaged or not an ONNX file", restore(path)) from error
+        remedy = "get the file again, or name another model with --model"
+        raise FacegenderError(path, "damaged or not an ONNX file", remedy) from error
     sidecar = sidecar_of_onnx(session.get_modelmeta().custom_metadata_map, path)
     [entry] = session.get_inputs()
+    first = session.get_outputs()[0]
     _, height, width, _ = entry.shape
 
     def predict(images: Pixels) -> npt.NDArray[np.float32]:
-        [probabilities] = session.run([PROBABILITIES], {entry.name: images})
+        [probabilities] = session.run([first.name], {entry.name: images})
         return np.asarray(probabilities[:, 1])
 
     def explain(images: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        probabilities, evidence = session.run([PROBABILITIES, EVIDENCE], {entry.name: images})
+        probabilities, evidence = session.run([first.name, EVIDENCE], {entry.name: images})
         return probabilities[:, 1], evidence
 
     explains = EVIDENCE in {output.name for output in session.get_outputs()}

@@ -11,7 +11,7 @@ import pytest
 from facegender.network.engines import choice as engine
 from facegender.network.engines.choice import choose_engine, make_engine
 from facegender.network.engines.openvino import OpenVinoEngine
-from facegender.network.features import Precision
+from facegender.network.sidecar import Precision
 from tests.paths import ROOT
 
 TRUNK = onnx.ModelProto()

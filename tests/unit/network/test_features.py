@@ -18,6 +18,7 @@ from facegender.data.images import Pixels, decode_image, encode_jpeg
 from facegender.data.shards import Record, read_records, shard_paths, write_shard, write_shards
 from facegender.errors import FacegenderError
 from facegender.imports import PACKAGE
+from facegender.network.engines.choice import engine_packages
 from facegender.network.features import (
     FeatureShard,
     compute_shard,
@@ -251,24 +252,28 @@ def test_zeros_take_little_space(tmp_path: Path) -> None:
     assert io.BytesIO(data).read(4) == b"\x28\xb5\x2f\xfd"  # Zstandard's magic number, RFC 8878, 3.1.1.
 
 
-def test_the_trunk_s_digest_depends_on_trunk_engine_and_precision() -> None:
-    digest = digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE)
+PACKAGES = engine_packages("OpenVINO")
 
-    assert digest == digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE)
-    assert digest != digest_trunk(b"other", "OpenVINO", "float32", ENGINE)
-    assert digest != digest_trunk(b"trunk", "TensorFlow", "float32", ENGINE)
-    assert digest != digest_trunk(b"trunk", "OpenVINO", "bfloat16", ENGINE)
+
+def test_the_trunk_s_digest_depends_on_trunk_engine_and_precision() -> None:
+    digest = digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE, PACKAGES)
+
+    assert digest == digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE, PACKAGES)
+    assert digest != digest_trunk(b"other", "OpenVINO", "float32", ENGINE, PACKAGES)
+    assert digest != digest_trunk(b"trunk", "TensorFlow", "float32", ENGINE, PACKAGES)
+    assert digest != digest_trunk(b"trunk", "OpenVINO", "bfloat16", ENGINE, PACKAGES)
 
 
 def test_the_trunk_s_digest_depends_on_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
-    digests = {digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE)}
+    digests = {digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE, PACKAGES)}
 
-    for library in ("keras", "opencv-python-headless", "openvino"):
+    for library in ("opencv-python-headless", "openvino", "zstandard", "tensorflow"):
         monkeypatch.setattr(
             "facegender.network.features.version", lambda name, new=library: "9.9" if name == new else "1.0"
         )
-        digests.add(digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE))
+        digests.add(digest_trunk(b"trunk", "OpenVINO", "float32", ENGINE, PACKAGES))
 
+    # OpenVINO does not need TensorFlow.
     assert len(digests) == 4
 
 
@@ -293,7 +298,7 @@ from facegender.network.training import digest_training
 
 package = Path(facegender.__file__).parent
 def digests():
-    trunk = digest_trunk(b"trunk", "OpenVINO", "float32", engine_file("OpenVINO"))
+    trunk = digest_trunk(b"trunk", "OpenVINO", "float32", engine_file("OpenVINO"), [])
     return trunk, digest_training(Path("stages/train.py"), [], {})
 
 before = digests()

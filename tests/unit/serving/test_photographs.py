@@ -189,6 +189,12 @@ def test_a_missing_model_is_one_line(tmp_path: Path, name: str) -> None:
         load_classifier(tmp_path / name)
 
 
+def test_a_saved_model_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "gender_saved_model").mkdir()
+    with pytest.raises(FacegenderError, match="a folder, such as a SavedModel, which is for other programs"):
+        load_classifier(tmp_path / "gender_saved_model")
+
+
 @pytest.mark.parametrize("content", [b"", b"no network", b"\x08\x07" * 100])
 def test_a_damaged_onnx_file_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.onnx").write_bytes(content)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import onnx
 
-from facegender.network.features import Engine, Precision
+from facegender.network.features import Engine
+from facegender.network.sidecar import Precision
 
 _OPENVINO = "OpenVINO"
 _TENSORFLOW = "TensorFlow"
@@ -53,6 +54,11 @@ def has_bfloat16(name: str) -> bool:
 def engine_file(name: str) -> Path:
     """Return the module of the engine that `choose_engine` chose."""
     return Path(__file__).with_name("openvino.py" if name == _OPENVINO else "tensorflow.py")
+
+
+def engine_packages(name: str) -> tuple[str, ...]:
+    """Return the packages whose versions may change the features of the engine that `choose_engine` chose."""
+    return ("numpy", "opencv-python-headless", *(("openvino",) if name == _OPENVINO else ("keras", "tensorflow")))
 
 
 def _has_nvidia_driver() -> bool:

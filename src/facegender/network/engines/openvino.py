@@ -9,7 +9,7 @@ import onnx
 import openvino
 
 from facegender.data.streams import batched
-from facegender.network.features import Precision
+from facegender.network.sidecar import Precision
 
 BATCH = 10
 """Inputs per request."""

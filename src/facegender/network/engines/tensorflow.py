@@ -12,7 +12,7 @@ from facegender.data.images import Pixels
 from facegender.data.streams import batched, read_ahead
 from facegender.network.backbone import build_model, load_backbone, trunk_of
 from facegender.network.devices import POLICIES, dtype_policy
-from facegender.network.features import Precision
+from facegender.network.sidecar import Precision
 
 _BATCH = 50
 """Half a shard, so that only a split's last batch is padded."""
