@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from facegender.data.images import Pixels
 from facegender.errors import FacegenderError
+from facegender.network.backbone import build_backbone
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.engines.tensorflow import TensorFlowEngine, claim_gpu
 from facegender.network.model_file import read_layers, save_model
@@ -33,7 +34,9 @@ def batches_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "backbone.keras"
-    save_model(random_backbone(), path, {})
+    backbone = build_backbone()
+    backbone.set_weights(random_backbone().get_weights())
+    save_model(backbone, path, {})
     return path
 
 
