@@ -265,7 +265,9 @@ def argument_parser(description: str | None, *shared: str) -> argparse.ArgumentP
             "--weights", type=_weights, required=True, help="imagenet, or an .h5 file of InceptionV3 without its top"
         )
     if "set" in shared:
-        parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further parameters")
+        parser.add_argument(
+            "--set", nargs="*", action="extend", default=[], metavar="KEY=VALUE", help="further parameters"
+        )
     return parser
 
 

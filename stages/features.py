@@ -20,6 +20,7 @@ from facegender.reporting.costs import recorded_cost
 
 BACKBONE = Path("models/backbone.keras")
 CACHE = Path(".cache")
+TRAIN, COPIES = "train", "train_copies"
 
 
 @one_line_errors()
@@ -39,7 +40,9 @@ def main(split: str) -> None:
             write_json(partial / TRUNK_FILE, dict(spec))
         print(f"features {split}: none are stored, because nothing is frozen (backbone.trainable_from: image)")
     else:
-        store_features(split, folder, spec, params.backbone.precision)
+        # What is evaluated is what the model computes, in float32.
+        trained_on = split in (TRAIN, COPIES)
+        store_features(split, folder, spec, params.backbone.precision if trained_on else "float32")
     dropped = prune(CACHE, params.cache.gigabytes * 1e9)
     if dropped:
         print(

