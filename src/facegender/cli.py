@@ -267,8 +267,8 @@ def report_command(
     The pipeline's own page, metrics/report.html, leaves these out, so that it has the same bytes on every machine.
     """
     from facegender.files import md5_of, whole_file
+    from facegender.reporting.commit_and_costs import add_commit_and_costs
     from facegender.reporting.costs import read_costs
-    from facegender.reporting.reading import add_commit_and_costs
     from facegender.repository.lock import read_lock
     from facegender.repository.revisions import current_revision
 

@@ -4,10 +4,7 @@ from pathlib import Path
 
 import keras
 
-from facegender.network.sidecar import HEAD, IMAGE, LOGITS
-
-POOLED = "pooled"
-"""The layer that averages InceptionV3's last block over the image."""
+from facegender.network.sidecar import IMAGE, LOGITS, POOLED, SECOND_POOLING, trunk_end
 
 POOLED_FEATURES = 2048
 
@@ -76,21 +73,11 @@ def with_mirror(model: keras.Model) -> keras.Model:
 
 
 def cut_layer(model: keras.Model, trainable_from: str) -> keras.layers.Layer:
-    """Return the trunk's last layer.
-
-    Args:
-        model: the whole network.
-        trainable_from: the first trained block, `mixed0` … `mixed10`, `head`, or `image`: the trunk is the image alone.
-    """
-    if trainable_from == HEAD:
-        return model.get_layer(POOLED)
-    if trainable_from == IMAGE:
-        return model.get_layer(IMAGE)
-    number = int(trainable_from.removeprefix("mixed"))
-    if number:
-        return model.get_layer(f"mixed{number - 1}")
-    # Keras numbers pooling layers through the whole session. The blocks follow the second one (Szegedy et al., 2015).
-    return [layer for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)][1]
+    """Return the trunk's last layer in the whole network; see `facegender.network.sidecar.trunk_end`."""
+    name = trunk_end(trainable_from)
+    if name == SECOND_POOLING:
+        return [layer for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)][1]
+    return model.get_layer(name)
 
 
 def trunk_of(model: keras.Model, trainable_from: str) -> keras.Model:

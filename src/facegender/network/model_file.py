@@ -25,7 +25,8 @@ from facegender.network.sidecar import LOGITS, SIDECAR, Sidecar, TrunkSpec, rest
 if TYPE_CHECKING:
     import keras
 
-_WEIGHTS = "model.weights.h5"
+_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+"""Members of a `.keras` zip."""
 
 
 def save_model(model: "keras.Model", path: str | Path, sidecar: Mapping[str, Any]) -> None:
@@ -36,18 +37,13 @@ def save_model(model: "keras.Model", path: str | Path, sidecar: Mapping[str, Any
         path: the file.
         sidecar: a `Sidecar`, stored beside the weights.
     """
-    with tempfile.TemporaryDirectory() as folder, whole_file(path) as partial:
+    with tempfile.TemporaryDirectory() as folder:
         dated = Path(folder, "dated.keras")
         model.save(dated)
-        with zipfile.ZipFile(dated) as source, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as target:
-            for name in sorted(source.namelist()):
-                content = source.read(name)
-                if name == "metadata.json":
-                    content = _json(json.loads(content) | {"date_saved": ""})
-                elif name == "config.json":
-                    content = _json(_renumber(json.loads(content), {}))
-                target.writestr(zipfile.ZipInfo(name), content)
-            target.writestr(zipfile.ZipInfo(SIDECAR), _json(sidecar))
+        members = _read_members(dated)
+    metadata, config = (json.loads(members[name]) for name in ("metadata.json", _CONFIG))
+    members |= {"metadata.json": _json(metadata | {"date_saved": ""}), _CONFIG: _json(_renumber(config, {}))}
+    _write_members(path, members, sidecar)
 
 
 def save_joined(backbone: str | Path, head: "keras.Model", path: str | Path, sidecar: TrunkSpec) -> None:
@@ -60,26 +56,22 @@ def save_joined(backbone: str | Path, head: "keras.Model", path: str | Path, sid
         sidecar: stored beside the weights; it has the size of the images.
     """
     with tempfile.TemporaryDirectory() as folder:
-        upper = Path(folder, "head.keras")
-        save_model(head, upper, {})
-        with zipfile.ZipFile(backbone) as below, zipfile.ZipFile(upper) as above:
-            content = {name: below.read(name) for name in below.namelist() if name != SIDECAR}
-            config, config_above = (json.loads(archive.read("config.json")) for archive in (below, above))
-            layers, (_, *layers_above) = config["config"]["layers"], config_above["config"]["layers"]
-            layers[0]["config"]["batch_shape"] = [None, sidecar["height"], sidecar["width"], 3]
-            config["config"] |= {
-                "name": "gender",
-                "layers": layers + layers_above,
-                "output_layers": config_above["config"]["output_layers"],
-            }
-            weights = io.BytesIO(content[_WEIGHTS])
-            with h5py.File(weights, "r+") as file, h5py.File(io.BytesIO(above.read(_WEIGHTS))) as file_above:
-                for name in sorted(set(file_above["layers"]) - set(file["layers"])):
-                    file_above.copy(f"layers/{name}", file["layers"])
-    content |= {"config.json": _json(config), _WEIGHTS: weights.getvalue(), SIDECAR: _json(sidecar)}
-    with whole_file(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-        for name, member in content.items():
-            archive.writestr(zipfile.ZipInfo(name), member)
+        save_model(head, Path(folder, "head.keras"), {})
+        above = _read_members(Path(folder, "head.keras"))
+    members = _read_members(backbone)
+    config, config_above = (json.loads(content[_CONFIG]) for content in (members, above))
+    layers, (_, *layers_above) = config["config"]["layers"], config_above["config"]["layers"]
+    layers[0]["config"]["batch_shape"] = [None, sidecar["height"], sidecar["width"], 3]
+    config["config"] |= {
+        "name": "gender",
+        "layers": layers + layers_above,
+        "output_layers": config_above["config"]["output_layers"],
+    }
+    weights = io.BytesIO(members[_WEIGHTS])
+    with h5py.File(weights, "r+") as file, h5py.File(io.BytesIO(above[_WEIGHTS])) as file_above:
+        for name in sorted(set(file_above["layers"]) - set(file["layers"])):
+            file_above.copy(f"layers/{name}", file["layers"])
+    _write_members(path, members | {_CONFIG: _json(config), _WEIGHTS: weights.getvalue()}, sidecar)
 
 
 def save_calibrated(source: str | Path, target: str | Path, temperature: float, sidecar: Mapping[str, Any]) -> None:
@@ -91,18 +83,12 @@ def save_calibrated(source: str | Path, target: str | Path, temperature: float, 
         temperature: by which the weights of the last layer are divided.
         sidecar: of the copy.
     """
-    with whole_file(target) as partial, zipfile.ZipFile(source) as old, zipfile.ZipFile(partial, "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if name == _WEIGHTS:
-                changed = io.BytesIO(content)
-                with h5py.File(changed, "r+") as file:
-                    for values in _weights_by_layer(file)[LOGITS]:
-                        values[...] = np.asarray(values) / np.float32(temperature)
-                content = changed.getvalue()
-            if name != SIDECAR:
-                new.writestr(zipfile.ZipInfo(name), content)
-        new.writestr(zipfile.ZipInfo(SIDECAR), _json(sidecar))
+    members = _read_members(source)
+    weights = io.BytesIO(members[_WEIGHTS])
+    with h5py.File(weights, "r+") as file:
+        for values in _weights_by_layer(file)[LOGITS]:
+            values[...] = np.asarray(values) / np.float32(temperature)
+    _write_members(target, members | {_WEIGHTS: weights.getvalue()}, sidecar)
 
 
 def load_model(path: str | Path) -> "tuple[keras.Model, Sidecar]":
@@ -179,13 +165,13 @@ def read_layers(path: str | Path) -> list[Layer]:
         FacegenderError: there is no such file, or it is damaged or something else.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))["config"]
-            with h5py.File(io.BytesIO(archive.read(_WEIGHTS))) as file:
-                weights = {
-                    name: tuple(np.asarray(values, np.float32) for values in of_layer)
-                    for name, of_layer in _weights_by_layer(file).items()
-                }
+        members = _read_members(path)
+        config = json.loads(members[_CONFIG])["config"]
+        with h5py.File(io.BytesIO(members[_WEIGHTS])) as file:
+            weights = {
+                name: tuple(np.asarray(values, np.float32) for values in of_layer)
+                for name, of_layer in _weights_by_layer(file).items()
+            }
         names: dict[str, str] = {}
         counts: Counter[str] = Counter()
         layers = []
@@ -224,6 +210,18 @@ def _taken(content: Any) -> Iterator[str]:
     if isinstance(content, list):
         for item in content:
             yield from _taken(item)
+
+
+def _read_members(path: str | Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _write_members(path: str | Path, members: dict[str, bytes], sidecar: Mapping[str, Any]) -> None:
+    """Write a `.keras` zip without dates, with a sidecar in place of any that is among the members."""
+    with whole_file(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in sorted((members | {SIDECAR: _json(sidecar)}).items()):
+            archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def _json(content: Any) -> bytes:

@@ -20,7 +20,6 @@ from facegender.network.model_file import Layer
 from facegender.network.sidecar import (
     EVIDENCE,
     FEATURES,
-    HEAD,
     IMAGE,
     LOGITS,
     PROBABILITIES,
@@ -29,11 +28,15 @@ from facegender.network.sidecar import (
     TrunkSpec,
     restore,
     sidecar_of_onnx,
+    trunk_end,
 )
 
 _OPSET, _IR_VERSION = 17, 8
-_LAST_BLOCK, _POOLED, _HIDDEN = "mixed10", "pooled", "hidden"
+_LAST_BLOCK, _HIDDEN = "mixed10", "hidden"
 _PADDING = {"same": "SAME_UPPER", "valid": "VALID"}
+
+_CONVERTED = 1e-4
+"""The largest difference between Keras and a converted network, as a share of the largest output."""
 
 
 class _Graph:
@@ -80,7 +83,7 @@ def convert(
     graph = _Graph()
     by_name = {layer.name: layer for layer in layers}
     trainable_from = trunk["trainable_from"]
-    cut = _cut_name(trainable_from)
+    cut = trunk_end(trainable_from)
     outputs: dict[str, str] = {}
     for layer in layers:
         taken = [outputs[name] for name in layer.inputs]
@@ -116,16 +119,6 @@ def convert(
     return _model(network, sidecar)
 
 
-def divide_logits(layers: Sequence[Layer], temperature: float) -> list[Layer]:
-    """Divide the weights of the layer `logits`, and with them the logits, by a temperature."""
-    return [
-        layer._replace(weights=tuple(values / np.float32(temperature) for values in layer.weights))
-        if layer.name == LOGITS
-        else layer
-        for layer in layers
-    ]
-
-
 def part(network: onnx.ModelProto, start: str, end: str) -> onnx.ModelProto:
     """Return the part of a network from one tensor to another.
 
@@ -146,16 +139,6 @@ def part(network: onnx.ModelProto, start: str, end: str) -> onnx.ModelProto:
     result = helper.make_tensor_value_info(end, TensorProto.FLOAT, None)
     constants = [constant for constant in whole.initializer if constant.name in needed]
     return _model(helper.make_graph(nodes, whole.name, [entry], [result], constants), None)
-
-
-def _cut_name(trainable_from: str) -> str:
-    """Return the name of the trunk's last layer; see `facegender.network.backbone.cut_layer`."""
-    if trainable_from == IMAGE:
-        return IMAGE
-    if trainable_from == HEAD:
-        return _POOLED
-    number = int(trainable_from.removeprefix("mixed"))
-    return f"mixed{number - 1}" if number else "MaxPooling2D_2"
 
 
 def _type_of(name: str, trainable_from: str) -> int:
@@ -258,6 +241,23 @@ def _add_evidence(graph: _Graph, layers: Mapping[str, Layer], outputs: Mapping[s
     places = graph.add("Transpose", [outputs[_LAST_BLOCK]], "last_block", perm=[0, 2, 3, 1])
     products = graph.add("MatMul", [places, gradient], "evidence_with_channel")
     return graph.add("Squeeze", [products, graph.constant("channel", [3], np.int64)], "evidence_of_view")
+
+
+def check_conversion(path: str | Path, converted: npt.NDArray[np.float32], by_keras: npt.NDArray[np.float32]) -> None:
+    """Check that a Keras file that was converted to ONNX computes what Keras does.
+
+    Args:
+        path: the Keras file.
+        converted: outputs of the converted network.
+        by_keras: outputs of Keras for the same inputs.
+
+    Raises:
+        FacegenderError: they differ by more than 0.0001 of the largest output.
+    """
+    difference = float(np.abs(converted - by_keras).max() / np.abs(by_keras).max())
+    if not difference <= _CONVERTED:
+        what = f"the converted network differs from Keras's by {difference:.6f} of the largest output"
+        raise FacegenderError(path, what, "install the versions of the packages that requirements.lock names")
 
 
 def save(network: onnx.ModelProto, path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""Probabilities and logits of whole splits, and whether those from features are those of the whole network."""
+"""Outputs of whole splits, and whether those from features are those of the whole network."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -16,6 +16,12 @@ HEAD = "head"
 FEATURES = "features"
 """What the trunk computes."""
 
+POOLED = "pooled"
+"""The layer that averages InceptionV3's last block over the image."""
+
+SECOND_POOLING = "MaxPooling2D_2"
+"""The layer below the blocks (Szegedy et al., 2015), by its kind and number: Keras's own name for it varies."""
+
 LOGITS = "logits"
 """Two numbers whose softmax is P(No male), P(Male); also the layer that computes them, the last one with weights."""
 
@@ -62,6 +68,20 @@ class Sidecar(TrunkSpec, total=False):
 
     temperature: float
     threshold: float
+
+
+def trunk_end(trainable_from: str) -> str:
+    """Return the name of the trunk's last layer.
+
+    Args:
+        trainable_from: the first trained block, `mixed0` … `mixed10`, `head`, or `image`: the trunk is the image alone.
+    """
+    if trainable_from == IMAGE:
+        return IMAGE
+    if trainable_from == HEAD:
+        return POOLED
+    number = int(trainable_from.removeprefix("mixed"))
+    return f"mixed{number - 1}" if number else SECOND_POOLING
 
 
 def sidecar_of_onnx(metadata: Mapping[str, str], path: str | Path) -> Sidecar:

@@ -5,7 +5,7 @@ import pytest
 from facegender.cli import report_command
 from facegender.errors import FacegenderError
 from facegender.files import md5_of
-from facegender.reporting.reading import COMMIT, COSTS, add_commit_and_costs
+from facegender.reporting.commit_and_costs import COMMIT, COSTS, add_commit_and_costs
 from tests.unit.reporting.test_report import Page, render
 
 COST = {"train": {"seconds": 12.34, "peak_bytes": 1_500_000_000}, "eda": {"seconds": 0.26, "peak_bytes": 0}}
