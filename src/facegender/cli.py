@@ -211,33 +211,45 @@ def app_command(
 
 @app.command("compare")
 def compare_command(
-    old: Annotated[str, typer.Argument(metavar="REV", help="Git revision of the old model.")],
+    old: Annotated[
+        str, typer.Argument(metavar="REV|baseline", help="Git revision of the old model, or the word baseline.")
+    ],
     new: Annotated[
         str | None, typer.Argument(metavar="[REV]", help="Git revision of the new model; this folder if omitted.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 120,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
 ) -> None:
-    """Compare the models of two revisions by their predictions of the same test images."""
-    from facegender.evaluation.comparison import compare_predictions, comparison_markdown
-    from facegender.repository.revisions import current_predictions, predictions_of
+    """Compare the models of two revisions, or a model with its baseline, by their predictions of the same test images.
 
-    tables = (predictions_of(old), current_predictions() if new is None else predictions_of(new))
-    comparison = compare_predictions(*tables, resamples, seed)
+    `facegender compare baseline` compares this folder's model with its baseline, logistic regression on small grey
+    images, and `facegender compare baseline REV` that of a revision. A branch called baseline is refs/heads/baseline.
+    """
+    from facegender.evaluation.comparison import compare_predictions, comparison_markdown, standing, verdict
+    from facegender.repository.revisions import BASELINE, current_predictions, predictions_of
+
+    if old == "baseline":
+        of_old = current_predictions(BASELINE) if new is None else predictions_of(new, BASELINE)
+        sentence = standing
+    else:
+        of_old, sentence = predictions_of(old), verdict
+    of_new = current_predictions() if new is None else predictions_of(new)
+    comparison = compare_predictions(of_old, of_new, resamples, seed)
     if as_json:
         print(json.dumps(comparison, indent=2, sort_keys=True))
     else:
-        print(comparison_markdown(comparison, old, new or "this folder"), end="")
+        print(comparison_markdown(sentence(comparison), comparison, old, new or "this folder"), end="")
 
 
 @app.command("summary")
 def summary_command() -> None:
     """Show how good the model is: each metric with its 95% interval, beside the baseline's."""
     from facegender.params import load_params
-    from facegender.repository.summary import read_json, read_results, summary_text
+    from facegender.repository.summary import comparison_with_baseline, read_json, read_results, summary_text
 
-    print(summary_text("test", *read_results("metrics/evaluate"), read_json("metrics/baseline.json")), end="")
+    images, table = read_results("metrics/evaluate")
+    print(summary_text("test", images, table, read_json("metrics/baseline.json"), comparison_with_baseline()), end="")
     for name in load_params().evaluate.datasets:
         print("\n" + summary_text(name, *read_results(f"metrics/datasets/{name}"), None), end="")
 
@@ -299,7 +311,9 @@ def seeds_command() -> None:
 def gate_command(
     asked: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CHECK]...", help="lock, floors, base, model or remote; all of them by default."),
+        typer.Argument(
+            metavar="[CHECK]...", help="lock, floors, baseline, base, model or remote; all of them by default."
+        ),
     ] = None,
     base: Annotated[
         str | None,
@@ -308,12 +322,14 @@ def gate_command(
     no_remote: Annotated[
         bool, typer.Option("--no-remote", help="Skip the check of the remote: the data is not shared.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
 ) -> None:
     """Check whether this folder's model may be merged; the exit status is 0 only if every check passes.
 
     lock: dvc.lock matches code, parameters, data, metrics and plots. floors: the metrics are within the limits, `gate`
-    in params.yaml. base: no metric is significantly worse than the base's and by more than its margin. model: the
-    committed predictions and metrics are those of the model. remote: others can get all data.
+    in params.yaml. baseline: the model is more accurate than its baseline. base: no metric is significantly worse than
+    the base's and by more than its margin. model: the committed predictions and metrics are those of the model. remote:
+    others can get all data.
     """
     from facegender.repository.gate import findings_markdown
     from facegender.repository.gate_checks import CHECKS, run_checks, show
@@ -323,7 +339,10 @@ def gate_command(
     if unknown:
         raise FacegenderError(min(unknown), "no such check", f"the checks are {', '.join(CHECKS)}")
     findings = run_checks(names, base, no_remote)
-    show(findings_markdown(findings, [name for name in CHECKS if name not in names]))
+    if as_json:
+        print(json.dumps([finding._asdict() for finding in findings], indent=2))
+    else:
+        show(findings_markdown(findings, [name for name in CHECKS if name not in names]))
     failed = [finding.check for finding in findings if finding.verdict == "fail"]
     if failed:
         raise FacegenderError("gate", f"failed at {', '.join(failed)}", "the table says what to do")

@@ -80,6 +80,17 @@ def test_predictions_are_those_of_the_test_rows_with_their_labels(project: Path)
     assert metrics(project, "evaluate").keys() == metrics(project, "baseline").keys()
 
 
+def test_the_baseline_predicts_the_same_images(project: Path) -> None:
+    baseline, predictions = (pd.read_csv(project / "data" / f"{name}.csv") for name in ("baseline", "predictions"))
+
+    assert list(baseline) == list(predictions)
+    assert baseline[["image_id", "label", "identity"]].equals(predictions[["image_id", "label", "identity"]])
+    assert (baseline["predicted"] == (baseline["probability"] >= 0.5)).all()
+    accuracy = (baseline["predicted"] == baseline["label"]).mean()
+    assert metrics(project, "baseline")["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    assert " its baseline: " in run(project, "facegender", "summary")
+
+
 def test_identities_are_resampled_where_they_are_known(project: Path) -> None:
     predictions = pd.read_csv(project / "data" / "predictions.csv")
 

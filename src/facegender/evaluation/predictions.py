@@ -72,7 +72,7 @@ def predictions_table(
 
 
 def read_predictions(path: str | Path) -> pd.DataFrame:
-    """Read a file that the stage evaluate wrote, such as data/predictions.csv.
+    """Read a table of predictions that a stage wrote, such as data/predictions.csv.
 
     Returns:
         The table as `predictions_table` returns it.
@@ -90,7 +90,7 @@ def read_predictions(path: str | Path) -> pd.DataFrame:
 
 
 def parse_predictions(text: str, name: str) -> pd.DataFrame:
-    """Parse the content of a file that the stage evaluate wrote.
+    """Parse the content of a table of predictions that a stage wrote.
 
     Args:
         text: its content.
@@ -114,7 +114,7 @@ def parse_predictions(text: str, name: str) -> pd.DataFrame:
         valid = False
     if not valid:
         raise FacegenderError(
-            name, "not what the stage evaluate writes", "run: dvc checkout, or: dvc repro --force evaluate"
+            name, "not a table of predictions", "run: dvc checkout, or: dvc repro --force evaluate baseline"
         )
     return table
 
