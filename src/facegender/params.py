@@ -227,6 +227,7 @@ class Gate(_Group):
     floors: dict[MetricName, float]
     ceilings: dict[MetricName, NotNegative]
     margins: dict[MetricName, NotNegative]
+    baseline: Literal["required", "waived"]
     tolerance: Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -32,7 +32,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "dataset.attributes": ("copy/list_attr_celeba.csv", {"eda", "partition", "slices"} | REPORT),
     "dataset.partitions": ("copy/list_eval_partition.csv", {"eda", "partition"} | REPORT),
     # Identities are a column of the partition tables; they do not change an image's bytes and label.
-    "dataset.identities": ("copy/identity_CelebA.txt", {"partition"} | PREPROCESS | END),
+    "dataset.identities": ("copy/identity_CelebA.txt", {"partition", "baseline"} | PREPROCESS | END),
     "eda.examples": (5, {"eda"} | REPORT),
     "partition.train": ("all", {"partition", "preprocess@train", "features@train", "baseline"} | AUGMENT),
     "partition.val": (14, {"partition", "preprocess@val", "features@val"} | TRAIN),
@@ -96,6 +96,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "gate.floors": ({"accuracy": 0.9}, set()),
     "gate.ceilings": ({}, set()),
     "gate.margins": ({"roc_auc": 0.001}, set()),
+    "gate.baseline": ("required", set()),
     "gate.tolerance": (0.01, set()),
 }
 

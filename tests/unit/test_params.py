@@ -112,6 +112,8 @@ def test_an_unknown_key_is_named_with_its_nearest(tmp_path: Path, key: str, near
         ("dataset__images", ""),
         ("dataset__attributes", None),
         ("gate__floors", 0.5),
+        ("gate__baseline", "optional"),
+        ("gate__baseline", True),
         ("gate__tolerance", 0),
         ("eda", 3),
     ],

@@ -7,7 +7,7 @@ from facegender.errors import FacegenderError
 from facegender.params import Gate
 from facegender.repository.revisions import file_at, gate_of, has_file
 
-GATE = "gate: {floors: {accuracy: 6e-1}, ceilings: {}, margins: {}, tolerance: 0.02}\n"
+GATE = "gate: {floors: {accuracy: 6e-1}, ceilings: {}, margins: {}, baseline: waived, tolerance: 0.02}\n"
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_lock_file_of_a_revision(repository: Path) -> None:
 def test_limits_of_a_revision_are_read_regardless_of_its_other_parameters(repository: Path) -> None:
     commit(repository, {"params.yaml": f"an_old_group: 1\n{GATE}"})
 
-    assert gate_of("HEAD") == Gate(floors={"accuracy": 0.6}, ceilings={}, margins={}, tolerance=0.02)
+    assert gate_of("HEAD") == Gate(floors={"accuracy": 0.6}, ceilings={}, margins={}, baseline="waived", tolerance=0.02)
 
 
 @pytest.mark.parametrize(
