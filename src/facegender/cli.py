@@ -211,11 +211,9 @@ def app_command(
 
 @app.command("compare")
 def compare_command(
-    old: Annotated[
-        str, typer.Argument(metavar="REV|baseline", help="Git revision of the old model, or the word baseline.")
-    ],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Git revision of the old model, or the word baseline.")],
     new: Annotated[
-        str | None, typer.Argument(metavar="[REV]", help="Git revision of the new model; this folder if omitted.")
+        str | None, typer.Argument(metavar="NEW", help="Git revision of the new model; this folder if omitted.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples.")] = 1000,
@@ -311,9 +309,7 @@ def seeds_command() -> None:
 def gate_command(
     asked: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[CHECK]...", help="lock, floors, baseline, base, model or remote; all of them by default."
-        ),
+        typer.Argument(metavar="CHECK", help="lock, floors, baseline, base, model or remote; all of them by default."),
     ] = None,
     base: Annotated[
         str | None,
