@@ -25,7 +25,7 @@ MODEL_CARD = Path("docs/model-card.md")
 REPORT, READ_REPORT = Path("metrics/report.html"), Path("report.html")
 """The page of the stage report, and the one to read, with what differs by machine and commit."""
 
-APP_MODULES = ("aiohttp", "jinja2", "markdown_it", "PIL")
+APP_MODULES = ("aiohttp", "jinja2", "markdown_it")
 """Modules of the packages that the extra `serve` installs; every other optional one is in the extra `train`."""
 
 app = typer.Typer(
