@@ -18,7 +18,10 @@ END_OF_IMAGE = 0xD9
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
 # Tags of the image and of a tile, which may be larger.
 _TIFF_HEIGHTS, _TIFF_WIDTHS = (257, 323), (256, 322)
+_TIFF_BITS, _TIFF_SAMPLES = 258, 277
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
+# Floats, and more than three colours and alpha, are not read, but would take up to 64 bytes a pixel.
+_MOST_BITS, _MOST_SAMPLES = 16, 4
 # A portable anymap's numbers may have comments between them.
 _ANYMAP = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 
@@ -28,6 +31,9 @@ class Size(NamedTuple):
 
     height: int
     width: int
+
+
+_NO_SIZE = Size(0, 0)
 
 
 def stored_size(data: bytes) -> Size | None:
@@ -117,10 +123,17 @@ def _tiff_size(data: bytes) -> Size:
     [entries] = struct.unpack_from(f"{order}H", data, start)
     sizes = dict.fromkeys(_TIFF_HEIGHTS + _TIFF_WIDTHS, 0)
     for place in range(start + 2, start + 2 + 12 * entries, 12):
-        tag, kind = struct.unpack_from(f"{order}HH", data, place)
-        if tag in sizes:
+        tag, kind, count = struct.unpack_from(f"{order}HHI", data, place)
+        if tag == _TIFF_BITS:
+            # One number for each sample; more than two of them are elsewhere in the file.
+            where = place + 8 if count <= 2 else struct.unpack_from(f"{order}I", data, place + 8)[0]
+            if max(struct.unpack_from(f"{order}{min(count, _MOST_SAMPLES)}H", data, where)) > _MOST_BITS:
+                return _NO_SIZE
+        elif tag in sizes or tag == _TIFF_SAMPLES:
             [value] = struct.unpack_from(order + _TIFF_TYPES[kind], data, place + 8)
-            sizes[tag] = max(sizes[tag], value)
+            if tag == _TIFF_SAMPLES and value > _MOST_SAMPLES:
+                return _NO_SIZE
+            sizes[tag] = max(sizes.get(tag, 0), value)
     return Size(max(sizes[tag] for tag in _TIFF_HEIGHTS), max(sizes[tag] for tag in _TIFF_WIDTHS))
 
 
@@ -136,7 +149,7 @@ def _jpeg2000_size(data: bytes) -> Size:
 
 def _anymap_size(data: bytes) -> Size:
     found = _ANYMAP.match(data)
-    return Size(int(found[2]), int(found[1])) if found else Size(0, 0)
+    return Size(int(found[2]), int(found[1])) if found else _NO_SIZE
 
 
 def _largest(data: bytes, before: bytes, skip: int) -> Size:

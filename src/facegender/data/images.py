@@ -30,7 +30,7 @@ IMAGE_SUFFIXES = (
 
 MAX_PIXELS = 70_000_000
 """The largest image that is decoded unless a caller says otherwise: cameras of 64 megapixels are below it, and decoding
-takes up to 15 bytes a pixel (16 bit with transparency). A file of a few kilobytes may claim any size."""
+takes up to 16 bytes a pixel (16 bit with transparency). A file of a few kilobytes may claim any size."""
 
 JPEG_QUALITY = 95
 _APP1 = 0xE1

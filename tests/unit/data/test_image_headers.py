@@ -44,6 +44,24 @@ def test_a_tiff_counts_as_large_as_its_tiles() -> None:
     assert stored_size(b"MM\0*" + struct.pack(">IH", 8, len(tags)) + entries) == (20, 30_000)
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("samples", "bits", "read"),
+    [(1, 1, True), (1, 16, True), (4, 16, True), (1, 32, False), (4, 64, False), (5, 8, False)],
+)
+def test_a_tiff_of_floats_or_many_samples_is_not_read(order: str, samples: int, bits: int, read: bool) -> None:
+    # Each would take 64 bytes a pixel and more. Several numbers of bits come after the tags.
+    after = 8 + 2 + 12 * 4
+    several = struct.pack(f"{order}I", after) if samples > 2 else struct.pack(f"{order}HH", bits, 0)
+    sides = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, 9) for tag in (256, 257))
+    entries = sides + struct.pack(f"{order}HHI", 258, 3, samples) + several
+    entries += struct.pack(f"{order}HHIHH", 277, 3, 1, samples, 0)
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    data = start + struct.pack(f"{order}IH", 8, 4) + entries + struct.pack(f"{order}{samples}H", *[bits] * samples)
+
+    assert stored_size(data) == ((9, 9) if read else None)
+
+
 def test_an_avif_and_a_jpeg_2000_count_as_large_as_the_largest_size_that_they_name() -> None:
     avif, jpeg2000 = FORMS["AVIF"], FORMS["JPEG 2000"]
     grid = b"\0\0\0\x14ispe\0\0\0\0" + struct.pack(">II", 9_000, 8_000)
