@@ -37,7 +37,7 @@ def lay_out_celeba(source: Path, folder: Path, skip_bad: bool) -> tuple[pd.DataF
     """
     annotations, images = _read_celeba(source)
     with open_images(images) as opened:
-        missing = [image_id for image_id in annotations.index if image_id not in opened]
+        missing = [image_id for image_id in annotations.index if opened.find(image_id) is None]
         if missing and not skip_bad:
             raise FacegenderError(
                 images,

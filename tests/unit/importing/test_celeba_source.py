@@ -73,6 +73,21 @@ def test_celeba_with_missing_images_and_without_partitions(tmp_path: Path) -> No
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_images_of_another_edition_than_the_lists(form: str, tmp_path: Path) -> None:
+    images = {f"img_align_celeba/00000{n}.{suffix}": jpeg(n) for n, suffix in enumerate(("png", "PNG", "JPG", "jpg"))}
+    rows = "".join(f"00000{n}.jpg,{1 if n % 2 else -1}\n" for n in range(4))
+    source = write(tmp_path / "source", {"list_attr_celeba.csv": f"image_id,Male\n{rows}".encode()})
+    if form == "zip":
+        pack(source / "img_align_celeba.zip", images)
+    else:
+        write(source, images)
+
+    import_data(source, tmp_path / "out")
+
+    assert stored(tmp_path / "out") == {f"00000{n}.jpg": jpeg(n) for n in range(4)}
+
+
 def test_zip_members_that_point_outside_are_extracted_inside(tmp_path: Path) -> None:
     (tmp_path / "list_attr_celeba.csv").write_text("not a list", encoding="utf-8")
     names = ["a.jpg", "b.jpg"]
