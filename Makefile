@@ -53,9 +53,9 @@ seeds: check-params ## Run an experiment for each of N seeds, and show how much 
 	done
 	@facegender seeds
 
-# DVC ignores unknown keys while nothing is stale.
-check-params: $(VENV)/installed ## Check params.yaml
-	@python -c "from facegender.errors import one_line_errors; from facegender.params import load_params; one_line_errors()(load_params)()"
+# DVC ignores unknown keys while nothing is stale, and runs the stage check only if the paths have changed.
+check-params: $(VENV)/installed ## Check params.yaml and the paths in it
+	@facegender check
 
 lint: $(VENV)/installed ## Run ruff and mypy, as the pre-commit hooks do
 	ruff check

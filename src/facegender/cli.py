@@ -231,6 +231,20 @@ def compare_command(
         print(comparison_markdown(comparison, old, new or "this folder"), end="")
 
 
+@app.command("check")
+def check_command() -> None:
+    """Check params.yaml, and that the raw data and the weights in it are there.
+
+    `make repro` and the stage `check` do this before anything else.
+    """
+    from facegender.params import load_params
+    from facegender.repository.check import check_inputs
+
+    for remark in check_inputs(load_params(), pulled=True):
+        print(remark)
+    print("params.yaml: valid, and its paths are there")
+
+
 @app.command("summary")
 def summary_command() -> None:
     """Show how good the model is: each metric with its 95% interval, beside the baseline's."""
