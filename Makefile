@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-fast lint lock-fresh app sweep experiments seeds check-params validate-model lock
+.PHONY: help repro celeba test test-fast lint lock-fresh app sweep experiments seeds check-params validate-model lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -14,6 +14,9 @@ repro: check-params ## Run the pipeline and show its metrics
 	dvc repro
 	@facegender summary
 	@facegender report
+
+celeba: $(VENV)/installed ## Set this project up for CelebA; FOLDER=… is where its files are
+	@facegender use celeba "$(or $(FOLDER),$(error name the folder of CelebA's files: make celeba FOLDER=data/celeba))"
 
 app: $(VENV)/installed ## Serve a local web page to try the model on
 	facegender app
@@ -53,9 +56,9 @@ seeds: check-params ## Run an experiment for each of N seeds, and show how much 
 	done
 	@facegender seeds
 
-# DVC ignores unknown keys while nothing is stale.
-check-params: $(VENV)/installed ## Check params.yaml
-	@python -c "from facegender.errors import one_line_errors; from facegender.params import load_params; one_line_errors()(load_params)()"
+# DVC ignores unknown keys while nothing is stale, and runs the stage check only if the paths have changed.
+check-params: $(VENV)/installed ## Check params.yaml and the paths in it
+	@facegender check
 
 lint: $(VENV)/installed ## Run ruff and mypy, as the pre-commit hooks do
 	ruff check

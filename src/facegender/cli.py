@@ -22,6 +22,7 @@ from facegender.network.quiet import load_tensorflow
 CACHE = Path(".cache")
 MODEL, KERAS_MODEL = Path("models/gender.onnx"), Path("models/gender.keras")
 MODEL_CARD = Path("docs/model-card.md")
+PARAMS = Path("params.yaml")
 REPORT, READ_REPORT = Path("metrics/report.html"), Path("report.html")
 """The page of the stage report, and the one to read, with what differs by machine and commit."""
 
@@ -291,6 +292,20 @@ def compare_command(
         print(comparison_markdown(sentence(comparison), comparison, old, new or "this folder"), end="")
 
 
+@app.command("check")
+def check_command() -> None:
+    """Check params.yaml and the paths in it.
+
+    `make repro` and the stage `check` do this before anything else.
+    """
+    from facegender.params import load_params
+    from facegender.repository.check import check_inputs
+
+    for remark in check_inputs(load_params(), pulled=True):
+        print(remark)
+    print("params.yaml: valid, and its paths are there")
+
+
 @app.command("summary")
 def summary_command() -> None:
     """Show each metric with its interval, beside the baseline's."""
@@ -403,6 +418,16 @@ def gate_command(
         raise FacegenderError("gate", f"failed at {', '.join(failed)}", "the table says what to do")
 
 
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.h5",
+        help="Start training from these weights of InceptionV3 without its top; by default from ImageNet's, which "
+        "Keras downloads once.",
+    ),
+]
+
+
 @app.command("import")
 def import_command(
     source: Annotated[
@@ -456,17 +481,70 @@ def import_command(
         bool, typer.Option("--skip-bad", help="Leave out images that cannot be used, and list them.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files in DEST.")] = False,
+    weights: Weights = None,
+    params: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the parameters for these images to FILE, such as params.yaml; default: print them.",
+        ),
+    ] = None,
 ) -> None:
     """Convert your own images and labels to CelebA's format.
 
-    docs/your-own-data.md has examples.
+    It also fills in a params.yaml for them.
+
+    Run this in the project's folder. docs/your-own-data.md has examples.
     """
     from facegender.importing.layout import import_data
-    from facegender.importing.summary import describe
+    from facegender.importing.params_file import check_before, dataset_paths, fill_in
+    from facegender.importing.partitions import balanced_counts
+    from facegender.importing.summary import describe, describe_params
+    from facegender.repository.worktree import check_committed, replace_committed
 
+    check_before(weights)
+    if params is not None:
+        check_committed(params)
     named = {"path": path_column, "label": label_column, "identity": identity_column, "split": split_column}
     columns = {role: name for role, name in named.items() if name is not None}
-    print(describe(import_data(source, folder, kind, male, columns, images, align, skip_bad, shares, seed, force)))
+    imported = import_data(source, folder, kind, male, columns, images, align, skip_bad, shares, seed, force)
+    available = balanced_counts(imported.annotations)
+    paths = dataset_paths(folder, "identity" in imported.annotations)
+    filled = fill_in(f"{paths['images']}, imported by facegender import.", paths, available, weights)
+    if params is None:
+        print(filled.text)
+    else:
+        replace_committed(params, filled.text)
+    print(f"{describe(imported)}\n\n{describe_params(filled, available, params)}")
+
+
+@app.command("use")
+def use_command(
+    data_set: Annotated[Literal["celeba"], typer.Argument(metavar="celeba", help="The data set.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder with its images and lists; only read.")],
+    weights: Weights = None,
+) -> None:
+    """Set this project up for CelebA.
+
+    The command checks the files, writes params.yaml and keeps pictures of faces out of Git. FOLDER holds img_align_celeba.zip (or the images), list_attr_celeba, list_eval_partition and perhaps
+    identity_CelebA, as csv or txt. A second time, the command changes nothing.
+    """
+    from facegender.importing.celeba_source import find_celeba
+    from facegender.importing.params_file import UNKNOWN_IDENTITIES, check_before, fill_in
+    from facegender.importing.partitions import balanced_counts
+    from facegender.importing.summary import describe_celeba
+    from facegender.repository.worktree import PICTURES_OF_FACES, keep_out_of_git, replace_committed
+
+    check_before(weights)
+    celeba = find_celeba(folder)
+    available = balanced_counts(celeba.annotations)
+    filled = fill_in("CelebA, set up by facegender use celeba.", celeba.paths, available, weights)
+    replace_committed(PARAMS, filled.text)
+    raw = [path for path in celeba.paths.values() if path != UNKNOWN_IDENTITIES and not Path(path).is_absolute()]
+    ignored, removed = keep_out_of_git([*PICTURES_OF_FACES, *raw])
+    if ignored or removed:
+        print(f"kept out of Git from now on: {', '.join(sorted({*ignored, *removed}))}")
+    print(describe_celeba(celeba.annotations, filled, available, PARAMS))
 
 
 @contextmanager

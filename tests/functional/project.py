@@ -15,7 +15,7 @@ import yaml
 from tests.paths import ROOT
 
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
-COPIED = ("dvc.yaml", "params.yaml", "params", "stages", "src", "docs", "metrics/datasets", ".dvcignore")
+COPIED = ("dvc.yaml", "params.yaml", "params", "stages", "src", "docs", "metrics/datasets", ".dvcignore", ".gitignore")
 
 TINY = {
     "synthetic_data.images": 120,

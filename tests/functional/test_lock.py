@@ -149,7 +149,7 @@ def test_results_of_another_kind_of_processor_are_told_apart_from_a_stale_lock_f
 
 
 def test_pictures_that_git_ignores_may_be_missing(recorded: Path, tmp_path: Path) -> None:
-    # As the README says for CelebA.
+    # As facegender use celeba does it.
     pictures = ("augment.png", "mistakes.png", "eda/examples.png")
     clone = tmp_path / "clone"
     run(tmp_path, "git", "clone", "--quiet", str(recorded), str(clone))

@@ -13,7 +13,7 @@ from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-STAGES = ("synthetic_data", "partition", "preprocess", "baseline")
+STAGES = ("check", "synthetic_data", "partition", "preprocess", "baseline")
 BASELINE = "src/facegender/evaluation/baseline.py"
 TINY = {"synthetic_data.images": 120, "partition.train": 40, "partition.val": 12, "partition.test": 12}
 

@@ -91,7 +91,8 @@ def test_stages_that_need_no_tensorflow_do_not_import_it() -> None:
 def test_metrics_and_plots_are_declared_so_that_the_run_cache_works(name: str) -> None:
     stage = STAGES[name].get("do", STAGES[name])
 
-    for output in stage.get("outs", []):
+    # The stage check must run in each copy of the repository.
+    for output in stage.get("outs", []) if name != "check" else []:
         assert isinstance(output, str) or list(output.values()) == [{"push": False}]
     assert not {"always_changed", "frozen"} & set(stage)
     for output in stage.get("metrics", []) + stage.get("plots", []):

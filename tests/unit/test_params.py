@@ -41,8 +41,11 @@ def test_the_files_of_the_repository_are_valid(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "params").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_settings_to_copy_are_valid(path: Path) -> None:
-    assert load_params(path).backbone.trainable_from == "image"
+def test_settings_for_photographs_start_from_weights_that_know_photographs(path: Path) -> None:
+    backbone = load_params(path).backbone
+
+    assert backbone.weights == "imagenet"
+    assert (backbone.trainable_from == "image") == path.stem.startswith("celeba")
 
 
 def test_the_sample_of_celeba_is_that_of_the_student_report() -> None:

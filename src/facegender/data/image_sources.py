@@ -5,8 +5,11 @@ import os
 import struct
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -31,14 +34,21 @@ DAMAGED_ZIP = (
 class ImageSource(Protocol):
     """Images by their id, wherever they are stored."""
 
-    def __contains__(self, image_id: str) -> bool:
-        """Return whether there is an image with this id."""
+    def find(self, image_id: str) -> str | None:
+        """Return where the image is in the folder or zip; None if it is not there.
 
-    def read(self, image_id: str) -> bytes:
-        """Return the image file's content.
+        It is the file whose name is the id. If there is none, the lists may belong to another edition of the images:
+        then it is the only file that has another suffix, such as `1.png` or `1.JPG` for `1.jpg`.
 
         Raises:
-            FacegenderError: there is no such image, or it cannot be read.
+            FacegenderError: there are several such files.
+        """
+
+    def read(self, image_id: str) -> bytes:
+        """Return the content of the file that `find` finds.
+
+        Raises:
+            FacegenderError: there is no such image, there are several, or it cannot be read.
         """
 
 
@@ -59,32 +69,62 @@ def open_images(path: str | Path) -> Iterator[ImageSource]:
             yield _Zip(path, archive)
 
 
-class _Folder:
+class _Source(ABC):
     def __init__(self, path: str | Path) -> None:
         self._path = path
+
+    @abstractmethod
+    def _named(self, image_id: str) -> list[str]:
+        """List the files with this name."""
+
+    @abstractmethod
+    def _files(self) -> Iterator[str]:
+        """Yield all image files."""
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        files: dict[str, list[str]] = defaultdict(list)
+        for file in self._files():
+            files[_stem(_name(file))].append(file)
+        return dict(files)
+
+    def find(self, image_id: str) -> str | None:
+        if _name(image_id) != image_id or not _is_image(image_id):
+            return None
+        files = self._named(image_id) or self._by_stem.get(_stem(image_id), [])
+        if len(files) > 1:
+            raise _duplicate(self._path, image_id, *files[:2])
+        return files[0] if files else None
+
+    def _found(self, image_id: str) -> str:
+        file = self.find(image_id)
+        if file is None:
+            raise FacegenderError(self._path, f"no image {image_id}", "add it, or remove its row from the lists")
+        return file
+
+
+class _Folder(_Source):
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
         self._folders = _image_folders(str(path), _FOLDER_DEPTH)
         if not self._folders:
             raise _no_images(path)
 
-    def _find(self, image_id: str) -> list[str]:
-        if os.path.basename(image_id) != image_id or not _is_image(image_id):
-            return []
+    def _named(self, image_id: str) -> list[str]:
         places = [os.path.join(folder, image_id) for folder in self._folders]
         return [place for place in places if os.path.isfile(place)]
 
-    def __contains__(self, image_id: str) -> bool:
-        return bool(self._find(image_id))
+    def _files(self) -> Iterator[str]:
+        for folder in self._folders:
+            with os.scandir(folder) as entries:
+                yield from sorted(entry.path for entry in entries if _is_image(entry.name) and entry.is_file())
 
     def read(self, image_id: str) -> bytes:
-        places = self._find(image_id)
-        if not places:
-            raise _missing(self._path, image_id)
-        if len(places) > 1:
-            raise _duplicate(self._path, image_id, *places[:2])
+        file = self._found(image_id)
         try:
-            return Path(places[0]).read_bytes()
+            return Path(file).read_bytes()
         except OSError as error:
-            raise FacegenderError(places[0], error.strerror or str(error), "make the file readable") from error
+            raise FacegenderError(file, error.strerror or str(error), "make the file readable") from error
 
 
 def _image_folders(folder: str, depth: int) -> list[str]:
@@ -106,19 +146,20 @@ def _image_folders(folder: str, depth: int) -> list[str]:
     return [folder] * holds_images + [found for subfolder in deeper for found in _image_folders(subfolder, depth - 1)]
 
 
-class _Zip:
+class _Zip(_Source):
     def __init__(self, path: str | Path, archive: zipfile.ZipFile) -> None:
-        self._path = path
+        super().__init__(path)
         self._archive = archive
         self._members = _index_members(path, archive)
 
-    def __contains__(self, image_id: str) -> bool:
-        return image_id in self._members
+    def _named(self, image_id: str) -> list[str]:
+        return [self._members[image_id]] if image_id in self._members else []
+
+    def _files(self) -> Iterator[str]:
+        yield from self._members.values()
 
     def read(self, image_id: str) -> bytes:
-        member = self._members.get(image_id)
-        if member is None:
-            raise _missing(self._path, image_id)
+        member = self._found(image_id)
         try:
             return self._archive.read(member)
         except (OSError, *DAMAGED_ZIP) as error:
@@ -137,22 +178,32 @@ def _open_zip(path: str | Path) -> zipfile.ZipFile:
         raise FacegenderError(path, what, "download or pack it again") from error
 
 
-def _index_members(path: str | Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    members: dict[str, zipfile.ZipInfo] = {}
+def _index_members(path: str | Path, archive: zipfile.ZipFile) -> dict[str, str]:
+    """Return the member of each image by its name without folders."""
+    members: dict[str, str] = {}
     hidden_folders: dict[str, bool] = {}
     for member in archive.infolist():
-        # Some programs on Windows write backslashes.
-        folder, _, name = member.filename.replace("\\", "/").rpartition("/")
+        name = _name(member.filename)
+        folder = member.filename.replace("\\", "/").rpartition("/")[0]
         if folder not in hidden_folders:
             hidden_folders[folder] = any(map(is_hidden, folder.split("/")))
         if hidden_folders[folder] or not _is_image(name):
             continue
         if name in members:
-            raise _duplicate(path, name, members[name].filename, member.filename)
-        members[name] = member
+            raise _duplicate(path, name, members[name], member.filename)
+        members[name] = member.filename
     if not members:
         raise _no_images(path)
     return members
+
+
+def _name(path: str) -> str:
+    """Return a file's name without folders; some programs on Windows write backslashes into zip files."""
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def _is_image(name: str) -> bool:
@@ -161,10 +212,6 @@ def _is_image(name: str) -> bool:
 
 def _no_images(path: str | Path) -> FacegenderError:
     return FacegenderError(path, f"no images there ({', '.join(IMAGE_SUFFIXES)})", "check dataset.images")
-
-
-def _missing(path: str | Path, image_id: str) -> FacegenderError:
-    return FacegenderError(path, f"no image {image_id}", "add it, or remove its row from the lists")
 
 
 def _duplicate(path: str | Path, image_id: str, first: str, second: str) -> FacegenderError:

@@ -6,15 +6,35 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
+from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.folders import list_files
 from facegender.data.image_sources import DAMAGED_ZIP, open_images
+from facegender.data.images import decode_image
 from facegender.data.lists import read_annotations
 from facegender.errors import FacegenderError
 from facegender.importing.kinds import KINDS
 from facegender.importing.outputs import IMAGES, write_images
+from facegender.importing.params_file import UNKNOWN_IDENTITIES, project_path
+from facegender.preparation.partition import find_images
+
+_LISTS = {"list_attr_celeba": "attribute list", "list_eval_partition": "partition list"}
+"""What a folder of CelebA must hold beside the images."""
+
+
+class Celeba(NamedTuple):
+    """CelebA's files as they are.
+
+    Attributes:
+        paths: what belongs under `dataset` in params.yaml.
+        annotations: as `read_annotations` returns them.
+    """
+
+    paths: dict[str, str]
+    annotations: pd.DataFrame
 
 
 def lay_out_celeba(source: Path, folder: Path, skip_bad: bool) -> tuple[pd.DataFrame, list[str], list[str]]:
@@ -37,13 +57,10 @@ def lay_out_celeba(source: Path, folder: Path, skip_bad: bool) -> tuple[pd.DataF
     """
     annotations, images = _read_celeba(source)
     with open_images(images) as opened:
-        missing = [image_id for image_id in annotations.index if image_id not in opened]
+        missing = list(annotations.index.difference(list(find_images(annotations.index, opened, images))))
         if missing and not skip_bad:
-            raise FacegenderError(
-                images,
-                f"{len(missing)} of {len(annotations)} listed images are missing (first: {missing[0]})",
-                "get them, or leave their rows out with --skip-bad",
-            )
+            remedy = "get them, or leave their rows out with --skip-bad"
+            raise _missing_images(images, missing, len(annotations), remedy)
         annotations = annotations.drop(index=missing)
         if images.is_dir():
             members = ((image_id, opened.read(image_id)) for image_id in annotations.index)
@@ -53,6 +70,50 @@ def lay_out_celeba(source: Path, folder: Path, skip_bad: bool) -> tuple[pd.DataF
     how = "copied unchanged" if images.is_file() else "packed"
     notes = [f"kind: {KINDS['celeba']}; {images} {how}, its images not checked"]
     return annotations, [f"{image_id}: missing" for image_id in missing], notes
+
+
+def find_celeba(folder: Path) -> Celeba:
+    """Find CelebA's images and lists in a folder, and check that they are whole: every listed image is there.
+
+    Args:
+        folder: with the lists (csv or txt) and the images (`img_align_celeba.zip` or a folder), at any depth.
+
+    Raises:
+        FacegenderError: a list is missing or cannot be read, images are missing, or they are not the aligned ones.
+    """
+    if not folder.is_dir():
+        what = "not a folder" if folder.exists() else "no such folder"
+        remedy = "name CelebA's folder; for Kaggle's archive.zip, first run: facegender import archive.zip data/celeba"
+        raise FacegenderError(folder, what, remedy)
+    files = list_files(folder)
+    lists = celeba_lists(files)
+    for stem, name in _LISTS.items():
+        if stem not in lists:
+            raise FacegenderError(folder, f"no {name}, {stem}.csv or .txt", "put it there")
+    attributes, partitions = (folder / lists[stem] for stem in _LISTS)
+    identities = folder / lists["identity_CelebA"] if "identity_CelebA" in lists else None
+    annotations = read_annotations(attributes, partitions, identities)
+    images = _celeba_images(folder, files)
+    with open_images(images) as opened:
+        missing = list(annotations.index.difference(list(find_images(annotations.index, opened, images))))
+        if missing:
+            remedy = f"get them; if you have only a part, run: facegender import {folder} data/NAME --skip-bad"
+            raise _missing_images(images, missing, len(annotations), remedy)
+        first = annotations.index[0]
+        height, width, _ = decode_image(opened.read(first), first).shape
+    if (height, width) != (HEIGHT, WIDTH):
+        what = f"{first} has {width}x{height} pixels, not {WIDTH}x{HEIGHT}"
+        raise FacegenderError(images, what, "use the aligned and cropped images, img_align_celeba.zip")
+    paths = {"images": images, "attributes": attributes, "partitions": partitions}
+    dataset = {name: project_path(path) for name, path in paths.items()}
+    dataset["identities"] = project_path(identities) if identities else UNKNOWN_IDENTITIES
+    return Celeba(dataset, annotations)
+
+
+def _missing_images(images: Path, missing: list[str], listed: int, remedy: str) -> FacegenderError:
+    return FacegenderError(
+        images, f"{len(missing)} of {listed} listed images are missing (first: {missing[0]})", remedy
+    )
 
 
 def celeba_lists(files: Iterable[str]) -> dict[str, str]:

@@ -1,13 +1,15 @@
 """Tables of images to use: balanced, seeded samples or all images of CelebA's official partitions, or of a data set."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from facegender.data.celeba import CLASSES, IMAGE_ID, LABEL, PARTITIONS
+from facegender.data.image_sources import ImageSource
 from facegender.errors import FacegenderError, FacegenderErrors
 
 Images = int | Literal["all"]
@@ -86,6 +88,52 @@ def all_rows(annotations: pd.DataFrame, name: str) -> pd.DataFrame:
             what = f"no image is {class_name}, but the metrics need both classes"
             raise FacegenderError(name, what, "add images of that class, or remove the data set from params.yaml")
     return _table(annotations.sort_index())
+
+
+def find_images(image_ids: Iterable[str], images: ImageSource, path: str | Path) -> dict[str, str]:
+    """Find the file of each image.
+
+    Args:
+        image_ids: all ids of the lists: one that is left out might be the right owner of a file.
+        images: where they are.
+        path: of `images`, for errors.
+
+    Returns:
+        What `ImageSource.find` returns, by image id, without the images that are missing.
+
+    Raises:
+        FacegenderError: there are several files for an id, or several ids for a file, which differ in their suffixes.
+    """
+    files: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for image_id in image_ids:
+        file = images.find(image_id)
+        if file is None:
+            continue
+        if file in owners:
+            what = f"{file} is the only file for {owners[file]} and {image_id}"
+            raise FacegenderError(path, what, "add the one that is missing, or remove its row from the lists")
+        files[image_id], owners[file] = file, image_id
+    return files
+
+
+def check_present(tables: Iterable[pd.DataFrame], files: Mapping[str, str], path: str | Path) -> None:
+    """Check that no image is missing, before any work is done on the others.
+
+    Args:
+        tables: as `sample_splits` and `all_rows` return them.
+        files: as `find_images` returns it.
+        path: where the images are, for errors.
+
+    Raises:
+        FacegenderError: images are missing.
+    """
+    image_ids = [image_id for table in tables for image_id in table[IMAGE_ID]]
+    missing = [image_id for image_id in image_ids if image_id not in files]
+    if missing:
+        what = f"{len(missing):,} of the {len(image_ids):,} images to use are missing (first: {missing[0]})"
+        remedy = "add them, remove their rows from the lists, or set preprocess.on_bad_image to skip"
+        raise FacegenderError(path, what, remedy)
 
 
 def _table(annotations: pd.DataFrame) -> pd.DataFrame:

@@ -52,3 +52,12 @@ def read_lock(kinds: Sequence[str] = (DEPENDENCIES, OUTS), without: str | None =
     except UnicodeDecodeError as error:
         raise FacegenderError("dvc.lock", "not UTF-8 text", "run: git restore dvc.lock") from error
     return locked_files(text, "dvc.lock", kinds, without)
+
+
+def locked_param(stage: str, key: str) -> object:
+    """Return the value of a key of params.yaml with which a stage last ran, according to dvc.lock; None if unknown."""
+    try:
+        stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+        return stages[stage]["params"]["params.yaml"][key]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return None

@@ -51,8 +51,8 @@ def test_images_are_found_in_a_folder_and_a_zip_however_nested(
     with open_images(path) as source:
         assert {name: source.read(name) for name in images} == images
         for missing in ("000002.jpg", "._000003.jpg", "readme.txt", "", ".", "..", nesting + "/000001.jpg"):
-            assert missing not in source
-        assert all(name in source for name in images)
+            assert source.find(missing) is None
+        assert all(source.find(name) for name in images)
         with pytest.raises(FacegenderError) as raised:
             source.read("000009.jpg")
     assert str(raised.value) == f"{path}: no image 000009.jpg; add it, or remove its row from the lists"
@@ -63,7 +63,7 @@ def test_an_id_cannot_reach_outside_the_folder(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"secret")
 
     with open_images(root) as source:
-        assert "../secret.jpg" not in source
+        assert source.find("../secret.jpg") is None
         with pytest.raises(FacegenderError, match="no image"):
             source.read("../secret.jpg")
         with pytest.raises(FacegenderError, match="no image"):
@@ -84,9 +84,47 @@ def test_one_name_in_two_folders_is_an_error(tmp_path: Path) -> None:
             source.read("1.jpg")
 
 
+@pytest.mark.parametrize("pack", [folder_of, zip_of])
+@pytest.mark.parametrize(
+    ("listed", "stored"),
+    [("000001.jpg", "000001.png"), ("000001.jpg", "000001.JPG"), ("a.b.png", "a.b.jpeg"), ("1.PNG", "1.png")],
+)
+def test_images_of_another_edition_are_found_by_their_stem(
+    pack: Callable[..., Path], listed: str, stored: str, tmp_path: Path
+) -> None:
+    others = {"x/000001_2.jpg": b"", "x/a.png": b"", "x/000001.txt": b"", f"x/._{stored}": b""}
+
+    with open_images(pack(tmp_path, {f"x/{stored}": b"one", **others})) as source:
+        assert str(source.find(listed)).endswith(f"x/{stored}")
+        assert source.read(listed) == b"one"
+        # Neither another stem nor a name that is not an image's.
+        assert [source.find(name) for name in ("00001.jpg", "000001", "000001.txt", "b.png")] == [None] * 4
+
+
+@pytest.mark.parametrize("pack", [folder_of, zip_of])
+def test_a_file_with_the_whole_name_comes_before_one_with_the_same_stem(
+    pack: Callable[..., Path], tmp_path: Path
+) -> None:
+    with open_images(pack(tmp_path, {"1.jpg": b"one", "1.png": b"other", "2.png": b"two"})) as source:
+        assert [source.read(name) for name in ("1.jpg", "1.png", "2.jpg")] == [b"one", b"other", b"two"]
+
+
+@pytest.mark.parametrize("pack", [folder_of, zip_of])
+def test_two_files_with_the_stem_of_an_image_are_an_error(pack: Callable[..., Path], tmp_path: Path) -> None:
+    path = pack(tmp_path, {"a/1.png": b"one", "a/2.jpg": b"two", "b/1.JPG": b"other"})
+
+    with open_images(path) as source:
+        assert source.read("2.png") == b"two"
+        for use in (source.find, source.read):
+            with pytest.raises(FacegenderError) as raised:
+                use("1.jpg")
+            message = str(raised.value).replace(f"{path}/", "")
+            assert message == f"{path}: image 1.jpg appears twice: a/1.png and b/1.JPG; remove one"
+
+
 def test_a_zip_with_backslashes_in_its_names(tmp_path: Path) -> None:
     with open_images(zip_of(tmp_path, {"img_align_celeba\\1.jpg": b"one"})) as source:
-        assert source.read("1.jpg") == b"one"
+        assert source.read("1.jpg") == source.read("1.png") == b"one"
 
 
 @pytest.mark.parametrize("pack", [folder_of, zip_of])
@@ -166,7 +204,7 @@ def test_a_folder_is_listed_once_and_not_for_each_image(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(os, "scandir", Counting)
     with open_images(root) as source:
-        assert "99.jpg" in source
+        assert source.find("99.jpg")
         assert source.read("42.jpg") == b"x"
     # The folder of images, and the hundred images in it.
     assert len(seen) == 101
@@ -189,5 +227,5 @@ def test_real_faces_in_celebas_format(name: str) -> None:
     image_ids = read_attributes(folder / "list_attr_celeba.csv").index
 
     with open_images(folder / "img_align_celeba") as source:
-        assert all(image_id in source for image_id in image_ids)
+        assert all(source.find(image_id) for image_id in image_ids)
         assert source.read(image_ids[0])[:2] == b"\xff\xd8"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from facegender.errors import FacegenderError
+from facegender.importing.celeba_source import find_celeba
 from facegender.importing.layout import import_data
 from facegender.importing.summary import describe
 from tests.unit.importing.helpers import jpeg, pack, read, stored, write
@@ -73,6 +74,21 @@ def test_celeba_with_missing_images_and_without_partitions(tmp_path: Path) -> No
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_images_of_another_edition_than_the_lists(form: str, tmp_path: Path) -> None:
+    images = {f"img_align_celeba/00000{n}.{suffix}": jpeg(n) for n, suffix in enumerate(("png", "PNG", "JPG", "jpg"))}
+    rows = "".join(f"00000{n}.jpg,{1 if n % 2 else -1}\n" for n in range(4))
+    source = write(tmp_path / "source", {"list_attr_celeba.csv": f"image_id,Male\n{rows}".encode()})
+    if form == "zip":
+        pack(source / "img_align_celeba.zip", images)
+    else:
+        write(source, images)
+
+    import_data(source, tmp_path / "out")
+
+    assert stored(tmp_path / "out") == {f"00000{n}.jpg": jpeg(n) for n in range(4)}
+
+
 def test_zip_members_that_point_outside_are_extracted_inside(tmp_path: Path) -> None:
     (tmp_path / "list_attr_celeba.csv").write_text("not a list", encoding="utf-8")
     names = ["a.jpg", "b.jpg"]
@@ -104,3 +120,96 @@ def test_mistakes_in_the_lists_of_a_zip_name_the_zip(tmp_path: Path, attributes:
     assert message.startswith(f"{source}/list_attr_celeba.csv")
     # Not the temporary folder that the lists were read from.
     assert message.count(".csv") == message.count(f"{source}/list_")
+
+
+ALIGNED = jpeg(1, 218, 178)
+
+
+def celeba(folder: Path, suffix: str = "csv", images: int = 4, **changes: bytes | None) -> Path:
+    """Write CelebA's files, with changes by their stem; None leaves a file out."""
+    separator, header = (",", True) if suffix == "csv" else (" ", False)
+    ids = [f"{n:06}.jpg" for n in range(1, images + 1)]
+    rows = "".join(f"{name}{separator}{1 if n % 2 else -1}\n" for n, name in enumerate(ids))
+    partitions = "".join(f"{name}{separator}{n // 2 % 3}\n" for n, name in enumerate(ids))
+    lists: dict[str, bytes | None] = {
+        "list_attr_celeba": (("image_id,Male\n" if header else f"{images}\nMale\n") + rows).encode(),
+        "list_eval_partition": (("image_id,partition\n" if header else "") + partitions).encode(),
+        **changes,
+    }
+    write(folder, {f"{stem}.{suffix}": text for stem, text in lists.items() if text is not None})
+    return write(folder, {f"img_align_celeba/{name}": ALIGNED for name in ids})
+
+
+@pytest.mark.parametrize("suffix", ["csv", "txt"])
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_celeba_is_found_as_it_is(suffix: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = celeba(Path("my data") / "celeba", suffix, identity_CelebA=b"".join(b"%06d.jpg 7\n" % n for n in range(9)))
+    if form == "zip":
+        members = {f"img_align_celeba/{path.name}": path.read_bytes() for path in folder.glob("*/*.jpg")}
+        pack(folder / "img_align_celeba.zip", members)
+
+    found = find_celeba(folder)
+
+    assert found.paths == {
+        "images": f"my data/celeba/img_align_celeba{'.zip' if form == 'zip' else ''}",
+        "attributes": f"my data/celeba/list_attr_celeba.{suffix}",
+        "partitions": f"my data/celeba/list_eval_partition.{suffix}",
+        "identities": f"my data/celeba/identity_CelebA.{suffix}",
+    }
+    assert found.annotations["Male"].tolist() == [0, 1, 0, 1]
+    assert found.annotations["partition"].tolist() == [0, 0, 1, 1]
+
+    (folder / f"identity_CelebA.{suffix}").unlink()
+    assert find_celeba(tmp_path / folder).paths["identities"] == "params/no_identities.txt"
+
+
+def test_what_is_missing_of_celeba_is_one_line(tmp_path: Path) -> None:
+    for number, (changes, message) in enumerate(
+        [
+            ({"list_attr_celeba": None}, "{}: no attribute list, list_attr_celeba.csv or .txt; put it there"),
+            ({"list_eval_partition": None}, "{}: no partition list, list_eval_partition.csv or .txt; put it there"),
+            ({"list_eval_partition": b"000001.jpg,0\n"}, "they do not list the same images: 3 only in {}/list_attr"),
+            ({"list_attr_celeba": b"image_id,Male\n000001.jpg,5\n"}, "{}/list_attr_celeba.csv: line 2: Male is '5', "),
+        ]
+    ):
+        folder = celeba(tmp_path / str(number), **changes)  # type: ignore[arg-type]
+        with pytest.raises(FacegenderError) as raised:
+            find_celeba(folder)
+        assert message.format(folder) in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+
+def test_celeba_s_images_must_be_whole_and_aligned(tmp_path: Path) -> None:
+    folder = celeba(tmp_path / "celeba", images=6)
+    images = folder / "img_align_celeba"
+    (images / "000002.jpg").unlink()
+    (images / "000005.jpg").unlink()
+    with pytest.raises(FacegenderError) as raised:
+        find_celeba(folder)
+    assert str(raised.value) == (
+        f"{images}: 2 of 6 listed images are missing (first: 000002.jpg); get them; if you have only a part, run: "
+        f"facegender import {folder} data/NAME --skip-bad"
+    )
+
+    folder = celeba(tmp_path / "wild")
+    (folder / "img_align_celeba" / "000001.jpg").write_bytes(jpeg(1, 300, 178))
+    with pytest.raises(
+        FacegenderError, match=r"000001.jpg has 178x300 pixels, not 178x218; use the aligned and cropped"
+    ):
+        find_celeba(folder)
+
+    folder = celeba(tmp_path / "cut")
+    (folder / "img_align_celeba.zip").write_bytes(b"PK")
+    with pytest.raises(FacegenderError, match=r"img_align_celeba.zip: not a zip file, or a damaged one"):
+        find_celeba(folder)
+
+
+@pytest.mark.parametrize(("name", "words"), [("archive.zip", "not a folder"), ("none", "no such folder")])
+def test_a_folder_must_be_named(name: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "archive.zip").touch()
+
+    with pytest.raises(
+        FacegenderError, match=f"{name}: {words}; name CelebA's folder; for Kaggle's archive.zip, first"
+    ):
+        find_celeba(tmp_path / name)

@@ -176,9 +176,9 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
 
 
 def test_the_command_passes_all_options_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(write(tmp_path, {"in/a.jpg": jpeg(1), "in/b.jpg": jpeg(2), "in/c.jpg": b"bad"}))
+    write(project, {"in/a.jpg": jpeg(1), "in/b.jpg": jpeg(2), "in/c.jpg": b"bad"})
     Path("l.csv").write_text("p,l,w,s\na.jpg,x,Ann,test\nb.jpg,y,Bob,test\nc.jpg,y,Bob,test\n", encoding="utf-8")
     arguments = ["l.csv", "out", "--images", "in", "--male", "y", "--path-column", "p", "--label-column", "l"]
     arguments += ["--identity-column", "w", "--split-column", "s"]
@@ -186,10 +186,10 @@ def test_the_command_passes_all_options_on(
     assert "bad images: 1" in command(monkeypatch, *arguments)
     assert not Path("out").exists()
     assert command(monkeypatch, *arguments, "--skip-bad") == 0
-    assert read(tmp_path / "out").sort_values("source")["Male"].tolist() == [0, 1]
-    assert read(tmp_path / "out")["partition"].tolist() == [2, 2]
+    assert read(project / "out").sort_values("source")["Male"].tolist() == [0, 1]
+    assert read(project / "out")["partition"].tolist() == [2, 2]
     assert command(monkeypatch, *arguments).endswith("would be overwritten; allow it with --force")
     shares = ["--shares", "0", "1", "0", "--seed", "3"]
     assert command(monkeypatch, *arguments, "--skip-bad", "--force", "--kind", "csv", *shares) == 0
-    assert read(tmp_path / "out")["partition"].tolist() == [1, 1]
+    assert read(project / "out")["partition"].tolist() == [1, 1]
     assert "identities: 2\n" in capsys.readouterr().out

@@ -240,14 +240,16 @@ def test_all_of_a_partition_needs_both_classes(label: int, missing: str) -> None
 
 
 def lay_out(folder: Path, annotations: pd.DataFrame, counts: dict[str, Images]) -> None:
-    """Write the lists and a params.yaml for the stage."""
-    (folder / "raw").mkdir()
+    """Write the lists, images without content, and a params.yaml for the stage."""
+    (folder / "raw" / "images").mkdir(parents=True)
+    for image_id in annotations.index:
+        (folder / "raw" / "images" / image_id).touch()
     (folder / "raw" / "identity.csv").touch()  # An empty list: identities are not known.
     (2 * annotations[["Male"]] - 1).to_csv(folder / "raw" / "attributes.csv")
     for name in {"partition", "identity"} & set(annotations):
         annotations[[name]].to_csv(folder / "raw" / f"{name}.csv")
     params = yaml.safe_load((Path(__file__).resolve().parents[3] / "params.yaml").read_text(encoding="utf-8"))
-    params["dataset"].update(attributes="raw/attributes.csv", partitions="raw/partition.csv")
+    params["dataset"].update(images="raw/images", attributes="raw/attributes.csv", partitions="raw/partition.csv")
     params["dataset"]["identities"] = "raw/identity.csv"
     params["partition"].update(counts)
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
@@ -300,3 +302,81 @@ def test_the_stage_leaves_nothing_behind_when_it_fails(tmp_path: Path, monkeypat
     ):
         main()
     assert not (tmp_path / "data").exists()
+
+
+def renamed(folder: Path, changes: dict[str, str]) -> None:
+    for old, new in changes.items():
+        (folder / "raw" / "images" / old).rename(folder / "raw" / "images" / new)
+
+
+def test_the_stage_stops_at_missing_images_unless_they_may_be_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotations = annotations_of(60)
+    lay_out(tmp_path, annotations, {"train": 4, "val": 4, "test": 4})
+    monkeypatch.chdir(tmp_path)
+    main()
+    sampled = pd.read_csv("data/partition/val.csv")["image_id"]
+    used = {name for split in PARTITIONS for name in pd.read_csv(f"data/partition/{split}.csv")["image_id"]}
+    first, unused = sampled[1], next(name for name in annotations.index if name not in used)
+    renamed(tmp_path, {first: "other.jpg", sampled[3]: "another.jpg"})
+
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == (
+        f"error: raw/images: 2 of the 12 images to use are missing (first: {first}); add them, remove their rows from "
+        "the lists, or set preprocess.on_bad_image to skip"
+    )
+
+    text = (tmp_path / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("on_bad_image: fail", "on_bad_image: skip"), encoding="utf-8")
+    capsys.readouterr()
+    main()
+    assert capsys.readouterr().out == "partition: 4 train, 4 val, 4 test images, identities unknown\n"
+    # Only images that are used need to be there.
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    renamed(tmp_path, {"other.jpg": first, "another.jpg": sampled[3], unused: "other.jpg"})
+    main()
+
+
+def test_the_stage_says_that_files_have_other_suffixes_than_the_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotations = annotations_of(60)
+    lay_out(tmp_path, annotations, {"train": 4, "val": 4, "test": 4})
+    renamed(tmp_path, {name: name.replace(".jpg", ".png") for name in annotations.index[2:]})
+    monkeypatch.chdir(tmp_path)
+    main()
+
+    first, _ = capsys.readouterr().out.splitlines()
+    assert first == (
+        "partition: images with another suffix than in the lists: 58, such as raw/images/000003.png for 000003.jpg"
+    )
+
+
+def test_one_file_is_not_the_image_of_two_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    annotations = annotations_of(60).rename(index={"000007.jpg": "000008.png"})
+    lay_out(tmp_path, annotations, {"train": 4, "val": 4, "test": 4})
+    (tmp_path / "raw" / "images" / "000008.png").unlink()
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == (
+        "error: raw/images: raw/images/000008.jpg is the only file for 000008.png and 000008.jpg; add the one that is "
+        "missing, or remove its row from the lists"
+    )
+
+
+def test_a_further_test_set_is_checked_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay_out(tmp_path, annotations_of(60), {"train": 4, "val": 4, "test": 4})
+    params = yaml.safe_load((tmp_path / "params.yaml").read_text(encoding="utf-8"))
+    further = {"images": "raw/images", "attributes": "raw/attributes.csv", "identities": "raw/identity.csv"}
+    params["evaluate"]["datasets"] = {"further": further}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    main("further")
+    renamed(tmp_path, {"000009.jpg": "9.jpg"})
+
+    with pytest.raises(SystemExit, match=r"^error: raw/images: 1 of the 60 images to use are missing \(first: 000009"):
+        main("further")

@@ -58,9 +58,9 @@ class Source:
         self.images = images
         self.reads = 0
 
-    def __contains__(self, image_id: str) -> bool:
-        """Return whether there is an image with this id."""
-        return image_id in self.images
+    def find(self, image_id: str) -> str | None:
+        """Return the id itself if there is an image with it."""
+        return image_id if image_id in self.images else None
 
     def read(self, image_id: str) -> bytes:
         """Return an image's bytes."""

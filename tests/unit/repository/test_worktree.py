@@ -1,0 +1,142 @@
+"""Files that Git keeps are changed only where nothing is lost."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from facegender.errors import FacegenderError
+from facegender.repository.worktree import PICTURES_OF_FACES, check_committed, keep_out_of_git, replace_committed
+from tests.paths import ROOT
+
+PARAMS = Path("params.yaml")
+
+
+def git(*arguments: str) -> str:
+    command = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(autouse=True)
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a new repository with a committed params.yaml."""
+    monkeypatch.chdir(tmp_path)
+    git("init", "--quiet")
+    PARAMS.write_text("a: 1\n", encoding="utf-8")
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "start")
+    return tmp_path
+
+
+def refused(path: Path = PARAMS) -> None:
+    before = path.read_bytes()
+    with pytest.raises(FacegenderError) as raised:
+        replace_committed(path, "b: 2\n")
+    assert str(raised.value) == (
+        f"{path}: has changes that are not committed and would be lost; commit them, or discard them: git restore "
+        f"{path}"
+    )
+    assert path.read_bytes() == before
+
+
+def test_a_committed_file_is_replaced_once() -> None:
+    assert replace_committed(PARAMS, "b: 2\n")
+    assert PARAMS.read_text(encoding="utf-8") == "b: 2\n"
+    # Nothing would be lost, although Git does not have it yet.
+    assert not replace_committed(PARAMS, "b: 2\n")
+
+
+def test_changes_that_git_does_not_have_are_not_replaced() -> None:
+    PARAMS.write_text("a: 3\n", encoding="utf-8")
+    refused()
+    git("add", "params.yaml")
+    refused()
+    git("commit", "--quiet", "-m", "changed")
+    assert replace_committed(PARAMS, "b: 2\n")
+
+    Path("other.yaml").write_text("a: 3\n", encoding="utf-8")
+    refused(Path("other.yaml"))
+    Path(".gitignore").write_text("other.yaml\n", encoding="utf-8")
+    refused(Path("other.yaml"))
+
+
+def test_a_file_that_does_not_exist_is_written_even_outside_git(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert replace_committed(Path("new.yaml"), "b: 2\n")
+    monkeypatch.chdir(tmp_path_factory.mktemp("outside"))
+    check_committed(PARAMS)
+    assert replace_committed(PARAMS, "b: 2\n")
+    PARAMS.write_text("a: 3\n", encoding="utf-8")
+    refused()
+
+
+PATHS = ["plots/a.png", "data/my [1] faces", "data/ignored.csv", "later.png"]
+
+
+def test_files_and_folders_leave_git_but_stay_on_the_disk() -> None:
+    for path in ("plots/a.png", "plots/b.png", "data/my [1] faces/1.jpg", "data/my 1 faces/1.jpg", "data/ignored.csv"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(path, encoding="utf-8")
+    Path(".gitignore").write_text("ignored.csv", encoding="utf-8")
+    git("add", "--all")
+    git("add", "--force", "data/ignored.csv")
+    git("commit", "--quiet", "-m", "all")
+
+    # Added to the index, and changed again.
+    Path("plots/a.png").write_text("changed", encoding="utf-8")
+    git("add", "--all")
+    Path("plots/a.png").write_text("plots/a.png", encoding="utf-8")
+    added, removed = keep_out_of_git(PATHS)
+
+    assert added == ["plots/a.png", "data/my [1] faces", "later.png"]
+    assert removed == ["data/ignored.csv", "data/my [1] faces/1.jpg", "plots/a.png"]
+    assert Path("plots/a.png").read_text(encoding="utf-8") == "plots/a.png"
+    git("add", ".gitignore")
+    git("commit", "--quiet", "-m", "out")
+    Path("later.png").touch()
+    git("add", "--all")
+    assert git("status", "--short") == ""
+    assert git("ls-files").splitlines() == [".gitignore", "data/my 1 faces/1.jpg", "params.yaml", "plots/b.png"]
+
+    before = Path(".gitignore").read_bytes()
+    assert before.startswith(b"ignored.csv\n#")
+    assert keep_out_of_git(PATHS) == ([], [])
+    assert Path(".gitignore").read_bytes() == before
+
+
+def test_data_behind_a_link_needs_no_line(tmp_path_factory: pytest.TempPathFactory) -> None:
+    Path("data").symlink_to(tmp_path_factory.mktemp("disk"))
+    (Path("data") / "a.zip").touch()
+
+    assert keep_out_of_git(["data/a.zip"]) == ([], [])
+    assert not Path(".gitignore").exists()
+
+
+def test_a_repository_that_is_in_use_is_one_line() -> None:
+    Path("a.png").touch()
+    git("add", "a.png")
+    Path(".git/index.lock").touch()
+
+    with pytest.raises(FacegenderError, match=r"^git rm --cached: fatal: .*index\.lock.*; fix that and try again$"):
+        keep_out_of_git(["a.png"])
+
+
+def test_outside_git_is_one_line(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path_factory.mktemp("outside")
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(FacegenderError) as raised:
+        keep_out_of_git(["a.png"])
+    assert str(raised.value) == f"{folder}: not a Git repository; run this in the project's folder"
+    assert not Path(".gitignore").exists()
+
+
+def test_every_picture_of_the_pipeline_shows_faces_or_is_a_chart() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
+    plots = [plot for stage in stages for plot in stage.get("do", stage).get("plots", [])]
+    pictures = {path for plot in plots for path in plot if path.endswith(".png")}
+    charts = {f"metrics/plots/{name}.png" for name in ("slices", "eda/balance", "eda/rates", "eda/correlation")}
+
+    assert pictures == charts | set(PICTURES_OF_FACES)
