@@ -262,7 +262,7 @@ def experiments_command(
 def report_command(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Write report.html: the pipeline's page about the model, with the commit and the time and memory of each stage.
+    """Write report.html: the pipeline's page about the model, with date, commit, and each stage's time and memory.
 
     The pipeline's own page, metrics/report.html, leaves these out, so that it has the same bytes on every machine.
     """
@@ -270,7 +270,7 @@ def report_command(
     from facegender.reporting.commit_and_costs import add_commit_and_costs
     from facegender.reporting.costs import read_costs
     from facegender.repository.lock import read_lock
-    from facegender.repository.revisions import current_revision
+    from facegender.repository.revisions import current_revision, lock_date
 
     if not REPORT.is_file():
         raise FacegenderError(REPORT, "no such file", f"run: dvc repro, or: dvc pull {REPORT}")
@@ -278,7 +278,7 @@ def report_command(
         raise FacegenderError(
             REPORT, "not the page that dvc.lock records", f"run: dvc repro, or: dvc checkout --force {REPORT}"
         )
-    page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), read_costs())
+    page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), lock_date(), read_costs())
     with whole_file(READ_REPORT) as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
     print(f"Everything on one page: {READ_REPORT}")
