@@ -345,14 +345,14 @@ def report_command(
 ) -> None:
     """Write report.html: the page about the model, with its costs.
 
-    It adds the commit, and the time and memory of each stage. The pipeline's own page, metrics/report.html, leaves
-    these out, so that it has the same bytes on every machine.
+    It adds the commit, the date of dvc.lock, and the time and memory of each stage. The pipeline's own page,
+    metrics/report.html, leaves these out, so that it has the same bytes on every machine.
     """
     from facegender.files import md5_of, whole_file
     from facegender.reporting.commit_and_costs import add_commit_and_costs
     from facegender.reporting.costs import read_costs
     from facegender.repository.lock import read_lock
-    from facegender.repository.revisions import current_revision
+    from facegender.repository.revisions import current_revision, lock_date
 
     if not REPORT.is_file():
         raise FacegenderError(REPORT, "no such file", f"run: dvc repro, or: dvc pull {REPORT}")
@@ -360,7 +360,7 @@ def report_command(
         raise FacegenderError(
             REPORT, "not the page that dvc.lock records", f"run: dvc repro, or: dvc checkout --force {REPORT}"
         )
-    page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), read_costs())
+    page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), lock_date(), read_costs())
     with whole_file(READ_REPORT) as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
     print(f"Everything on one page: {READ_REPORT}")
@@ -526,8 +526,9 @@ def use_command(
 ) -> None:
     """Set this project up for CelebA.
 
-    The command checks the files, writes params.yaml and keeps pictures of faces out of Git. FOLDER holds img_align_celeba.zip (or the images), list_attr_celeba, list_eval_partition and perhaps
-    identity_CelebA, as csv or txt. A second time, the command changes nothing.
+    The command checks the files, writes params.yaml and keeps pictures of faces out of Git. FOLDER holds
+    img_align_celeba.zip (or the images), list_attr_celeba, list_eval_partition and perhaps identity_CelebA, as csv or
+    txt. A second time, the command changes nothing.
     """
     from facegender.importing.celeba_source import find_celeba
     from facegender.importing.params_file import UNKNOWN_IDENTITIES, check_before, fill_in

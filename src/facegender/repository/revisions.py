@@ -1,5 +1,6 @@
 """What other revisions contain, and this folder's predictions to compare with theirs."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -117,6 +118,13 @@ def current_revision() -> str:
         return "not in Git"
     changed = git("status", "--porcelain", "--", "dvc.yaml", "params.yaml", "src", "stages").stdout
     return commit.stdout.strip() + (", with uncommitted changes" if changed else "")
+
+
+def lock_date() -> str:
+    """Return the date of this folder's dvc.lock: of the commit that last changed it, or of the file if it differs."""
+    changed = git("status", "--porcelain", "--", "dvc.lock")
+    committed = "" if changed.stdout else git("log", "-1", "--format=%cs", "--", "dvc.lock").stdout.strip()
+    return committed or f"{datetime.fromtimestamp(Path('dvc.lock').stat().st_mtime):%Y-%m-%d}, not committed"
 
 
 def _check_commit(revision: str) -> None:

@@ -139,6 +139,6 @@ def test_no_mistakes_give_an_empty_table() -> None:
 def test_captions_are_in_the_order_of_the_table() -> None:
     worst = most_confident_mistakes(mistakes([0.9, 0.05]), 2)
     assert list(captions_of(worst).items()) == [
-        ("e", "e\nlabel: Male\nP(Male) = 0.050"),
-        ("f", "f\nlabel: No male\nP(Male) = 0.900"),
+        ("e", "label Male, predicted No male, 0.05\ne"),
+        ("f", "label No male, predicted Male, 0.90\nf"),
     ]

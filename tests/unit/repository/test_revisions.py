@@ -1,11 +1,13 @@
+import os
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from facegender.errors import FacegenderError
 from facegender.params import Gate
-from facegender.repository.revisions import file_at, gate_of, has_file
+from facegender.repository.revisions import file_at, gate_of, has_file, lock_date
 
 GATE = "gate: {floors: {accuracy: 6e-1}, ceilings: {}, margins: {}, baseline: waived, tolerance: 0.02}\n"
 
@@ -74,3 +76,21 @@ def test_without_parameters_a_revision_has_no_limits(repository: Path) -> None:
     commit(repository, {})
 
     assert gate_of("HEAD") is None
+
+
+def test_the_date_of_the_lock_is_that_of_its_last_commit(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2024-02-29T12:00:00")
+    commit(repository, {"dvc.lock": "stages: {}\n"})
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2024-03-01T12:00:00")
+    commit(repository, {"other": ""})
+
+    assert lock_date() == "2024-02-29"
+
+
+def test_the_date_of_a_lock_that_was_not_committed_is_that_of_the_file(repository: Path) -> None:
+    commit(repository, {"dvc.lock": "stages: {}\n"})
+    (repository / "dvc.lock").write_text("stages: {a: {}}\n", encoding="utf-8")
+    noon = datetime(2025, 7, 1, 12).timestamp()
+    os.utime(repository / "dvc.lock", (noon, noon))
+
+    assert lock_date() == "2025-07-01, not committed"
