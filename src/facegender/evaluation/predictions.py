@@ -114,7 +114,7 @@ def parse_predictions(text: str, name: str) -> pd.DataFrame:
         valid = False
     if not valid:
         raise FacegenderError(
-            name, "not what the stage evaluate writes", "run: dvc checkout, or: dvc repro --force evaluate"
+            name, "was not written by the stage evaluate", "run: dvc checkout, or: dvc repro --force evaluate"
         )
     return table
 
