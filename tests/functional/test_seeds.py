@@ -39,7 +39,7 @@ def test_each_seed_is_run_once_and_all_are_summarised(tmp_path: Path) -> None:
 
     for number in ("0", "x", "", "2 3"):
         printed = run(tmp_path, "make", "seeds", f"N={number}", status=2)
-        assert f"error: N: '{number}' is not a number of seeds" in printed
+        assert f"error: N: must be a number of seeds, at least 1, not '{number}'" in printed
         assert "Experiments:" not in printed
 
     printed = run(tmp_path, "make", "seeds", "N=2")

@@ -276,7 +276,7 @@ def _check_one_coding(path: str | Path, values: np.ndarray, first_row: int) -> N
     zero_rows = (values == 0).any(axis=1)
     if zero_rows.any():
         zero, minus = (int(np.argmax(rows)) + first_row for rows in (zero_rows, (values == -1).any(axis=1)))
-        what = f"both 0 (line {zero}) and -1 (line {minus}) stand for `no`"
+        what = f"both 0 (line {zero}) and -1 (line {minus}) mean no"
         raise FacegenderError(path, what, "use only one of them")
 
 

@@ -139,6 +139,6 @@ def read_faces(path: str, height: int, width: int, align: Align) -> Sequence[tup
         raise FacegenderError(path, str(reason), "check the path") from error
     faces = aligned_faces(decode_image(data, path), align, height, width)
     if not faces:
-        remedy = "use a larger or clearer picture, or take it whole with --align never"
+        remedy = "use a larger or clearer picture, or use all of it with --align never"
         raise FacegenderError(path, "no face found", remedy)
     return faces

@@ -105,7 +105,7 @@ BAD_ATTRIBUTES = {
     "bad label after a count line": ("2\nSmiling Male \na.jpg  1 -1\nb.jpg  1  7\n", "line 4: Male is '7', must be 1"),
     "0 and -1": (
         CSV + "000002.jpg,1,1\n000003.jpg,0,1",
-        "both 0 (line 4) and -1 (line 2) stand for `no`; use only one of them",
+        "both 0 (line 4) and -1 (line 2) mean no; use only one of them",
     ),
     "duplicate id": (CSV + "000002.jpg,1,1\n000001.jpg,1,1", "line 4: '000001.jpg' is already in line 2; remove one"),
     "blank id": (CSV + ",1,1", "line 3: image id '' must be a file name"),
