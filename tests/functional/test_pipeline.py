@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pandas as pd
 import pytest
-from nbclient import NotebookClient
 
 from facegender.data.lists import read_attributes
 from tests.functional.project import TINY, change_params, commit_all, environment, make_project, metrics, repro, run
@@ -165,6 +163,9 @@ def test_dvc_shows_metrics_and_plots(project: Path) -> None:
 
 
 def test_the_notebook_runs_on_what_the_pipeline_wrote(project: Path) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
     notebook = nbformat.read(ROOT / "notebooks" / "tour.ipynb", as_version=4)
 
     client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(project)}})

@@ -114,7 +114,7 @@ def parse_predictions(text: str, name: str) -> pd.DataFrame:
         valid = False
     if not valid:
         raise FacegenderError(
-            name, "was not written by the stage evaluate", "run: dvc checkout, or: dvc repro --force evaluate"
+            name, "not a table of predictions", "run: dvc checkout, or: dvc repro --force evaluate baseline"
         )
     return table
 

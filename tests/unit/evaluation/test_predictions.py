@@ -104,7 +104,7 @@ def test_a_written_table_is_read_back_unchanged(tmp_path: Path) -> None:
 )
 def test_other_content_is_one_clear_line(text: str) -> None:
     with pytest.raises(
-        FacegenderError, match=r"^main: data/predictions\.csv: was not written by the stage evaluate; run: dvc"
+        FacegenderError, match=r"^main: data/predictions\.csv: not a table of predictions; run: dvc"
     ) as caught:
         parse_predictions(text, "main: data/predictions.csv")
     assert "\n" not in str(caught.value)
@@ -114,7 +114,7 @@ def test_a_missing_or_binary_file_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(FacegenderError, match=r"missing\.csv: No such file or directory; run: dvc repro"):
         read_predictions(tmp_path / "missing.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FacegenderError, match=r"binary\.csv: was not written by the stage evaluate"):
+    with pytest.raises(FacegenderError, match=r"binary\.csv: not a table of predictions"):
         read_predictions(tmp_path / "binary.csv")
 
 
