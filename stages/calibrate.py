@@ -54,8 +54,8 @@ def main() -> None:
     write_json("metrics/calibrate.json", {**fitted, **shown})
     errors = " to ".join(f"{shown[when]['expected_calibration_error']:.4f}" for when in ("before", "after"))
     print(
-        f"calibrate: temperature {temperature:.3f}, threshold {threshold:.3f}; calibration error {errors}, "
-        f"on the {len(labels):,} validation images themselves"
+        f"calibrate: temperature {temperature:.3f}, threshold {threshold:.3f}; calibration error from {errors} "
+        f"on the same {len(labels):,} validation images"
     )
 
 

@@ -62,9 +62,9 @@ def train(params: Params) -> None:
     group = params.train
     trunk = check_same_trunk({str(STORED / split): read_trunk(STORED / split) for split in (TRAIN, COPIES, VAL)})
     if md5_of(BACKBONE) != trunk["weights_md5"]:
-        raise FacegenderError(BACKBONE, f"not the weights that computed {STORED / VAL}", "run: dvc repro")
+        raise FacegenderError(BACKBONE, f"does not have the weights that computed {STORED / VAL}", "run: dvc repro")
     if group.precision == "bfloat16" and not multiplies_bfloat16():
-        print("train: no bfloat16 in this processor: train.precision float32 may be faster", flush=True)
+        print("train: this processor has no bfloat16 instructions; float32 may be faster", flush=True)
     shards = inputs_of(trunk, TRAIN, COPIES)
     batches = training_batches(trunk, shards, group)
     check_steps(batches.steps, group)

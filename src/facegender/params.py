@@ -30,8 +30,8 @@ def _images(images: Any) -> Any:
     whole = isinstance(images, int) and not isinstance(images, bool)
     if images == "all" or (whole and images >= 2 and images % 2 == 0):
         return images
-    near = f"{images + 1}, half Male and half No male" if whole and images > 0 else "such a number"
-    raise _mistake("not an even number of at least 2 or the word all", f"use {near}, or all")
+    near = f"{images + 1}, half Male and half No male" if whole and images > 0 else "an even number"
+    raise _mistake("must be an even number of at least 2, or all", f"use {near}, or all")
 
 
 def _weights(weights: Any) -> Any:
@@ -45,7 +45,7 @@ def _weights(weights: Any) -> Any:
 def _threshold(rule: Any) -> Any:
     if rule in ("accuracy", "equal_error") or (isinstance(rule, float) and 0 < rule < 1):
         return rule
-    raise _mistake("not accuracy, equal_error or a number between 0 and 1", "use one of them")
+    raise _mistake("must be accuracy, equal_error or a number between 0 and 1", "use one of them")
 
 
 def _test_set_name(name: str) -> str:

@@ -355,6 +355,9 @@ def test_a_missing_remote_or_base_fails_and_an_unwanted_remote_is_skipped(author
     assert review(folder, "remote", status=1)["remote"][1].startswith(".dvc/config: no remote is set")
     printed = run(folder, "facegender", "gate", "remote", "base", "--no-remote", "--base", "nowhere", status=1)
     assert "| remote | skipped | --no-remote was given" in printed
-    assert "| base | fail | nowhere: unknown Git revision | see: git log, git tag, git fetch --tags |" in printed
+    assert (
+        "| base | fail | nowhere: unknown Git revision | look it up with git log or git tag, or run: git fetch --tags |"
+        in printed
+    )
     assert "Not checked: lock, floors, baseline, model." in printed
     assert printed.rstrip().endswith("error: gate: failed at limits, base; the table says what to do")

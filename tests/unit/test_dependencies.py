@@ -67,9 +67,20 @@ def test_every_script_is_a_stage() -> None:
     assert {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"} == set(map(script_of, STAGES))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("__init__.py")), ids=str)
+@pytest.mark.parametrize("path", sorted((ROOT / "src/facegender").glob("*/**/__init__.py")), ids=str)
 def test_a_package_file_has_no_code_that_stages_would_depend_on(path: Path) -> None:
     assert re.fullmatch(r'""".*"""\n', path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_stages_do_not_use_what_the_topmost_package_file_defines() -> None:
+    # So a change of it affects none of their results.
+    stages = imported_files((ROOT / "stages").glob("*.py"))
+
+    assert not [
+        path
+        for path in stages
+        if re.search(r"^\s*(from facegender import|import facegender$)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
 
 
 def test_stages_that_need_no_tensorflow_do_not_import_it() -> None:

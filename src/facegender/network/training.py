@@ -92,7 +92,7 @@ def balanced_weights(counts: tuple[int, int]) -> tuple[float, float]:
         FacegenderError: there are no images of a class.
     """
     if not all(counts):
-        raise FacegenderError("data/preprocessed/train", "has images of one class only", "use another data set")
+        raise FacegenderError("data/preprocessed/train", "has images of only one class", "use another data set")
     no_male, male = (sum(counts) / (2 * count) for count in counts)
     return no_male, male
 

@@ -30,7 +30,7 @@ def pretrained_backbone(weights: str | Path) -> keras.Model:
             raise FacegenderError(
                 "backbone.weights: imagenet",
                 f"the download failed ({_first_line(error)})",
-                "go online once, or set backbone.weights to file and backbone.weights_file to the path of an .h5 file",
+                "go online once, or set backbone.weights to file and backbone.weights_file to an .h5 file",
             ) from error
     where = f"backbone.weights_file: {weights}"
     if not Path(weights).is_file():

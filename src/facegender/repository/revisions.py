@@ -131,4 +131,6 @@ def _check_commit(revision: str) -> None:
     asked = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if asked.returncode:
         found = "not a git repository" if "not a git repository" in asked.stderr else "unknown Git revision"
-        raise FacegenderError(revision or "no revision", found, "see: git log, git tag, git fetch --tags")
+        raise FacegenderError(
+            revision or "no revision", found, "look it up with git log or git tag, or run: git fetch --tags"
+        )

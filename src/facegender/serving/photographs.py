@@ -173,6 +173,6 @@ def read_faces(path: str, height: int, width: int, align: Align) -> Sequence[tup
     data = read_regular_file(path)
     faces = aligned_faces(decode_image(data, path), align, height, width)
     if not faces:
-        remedy = "use a larger or clearer picture, or take it whole with --align never"
+        remedy = "use a larger or clearer picture, or use all of it with --align never"
         raise FacegenderError(path, "no face found", remedy)
     return faces

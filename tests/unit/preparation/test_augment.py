@@ -472,7 +472,7 @@ def test_damaged_transformations_are_one_line(tmp_path: Path, changes: dict[str,
     with pytest.raises(FacegenderError) as caught:
         read_transformations(tmp_path)
 
-    assert str(caught.value).startswith(f"{path}: not what the stage augment writes; run: dvc checkout")
+    assert str(caught.value).startswith(f"{path}: was not written by the stage augment; run: dvc checkout")
     assert "\n" not in str(caught.value)
 
 
@@ -480,7 +480,7 @@ def test_damaged_transformations_are_one_line(tmp_path: Path, changes: dict[str,
 def test_transformations_that_are_no_mapping_are_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / TRANSFORMATIONS_FILE).write_bytes(content)
 
-    with pytest.raises(FacegenderError, match=r"transformations\.json: not what the stage augment writes; run: dvc"):
+    with pytest.raises(FacegenderError, match=r"transformations\.json: was not written by the stage augment; run: dvc"):
         read_transformations(tmp_path)
 
 
