@@ -72,5 +72,5 @@ def test_every_fault_is_found(browser: Page, tmp_path: Path, fault: str) -> None
 def test_the_report_has_no_problem(browser: Page, tmp_path: Path, width: int, scheme: str) -> None:
     browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     browser.resize(width)
-    open_page(browser, tmp_path, render(tmp_path))
+    open_page(browser, tmp_path, render())
     assert problems(browser) == []
