@@ -35,11 +35,11 @@ def _images(images: Any) -> Any:
 
 
 def _weights(weights: Any) -> Any:
-    if weights in ("imagenet", "random", "file"):
+    if weights in ("synthetic", "imagenet", "random", "file"):
         return weights
     if isinstance(weights, str) and weights.endswith(".h5"):
-        raise _mistake("not imagenet, random or file", "use file, and put the path in backbone.weights_file")
-    raise _mistake("not imagenet, random or file", "use one of them")
+        raise _mistake("not synthetic, imagenet, random or file", "use file, and put the path in backbone.weights_file")
+    raise _mistake("not synthetic, imagenet, random or file", "use one of them")
 
 
 def _threshold(rule: Any) -> Any:
@@ -154,7 +154,7 @@ class Augment(_Group):
 class Backbone(_Group):
     """InceptionV3's weights and the first block that is trained."""
 
-    weights: Annotated[Literal["imagenet", "random", "file"], BeforeValidator(_weights)]
+    weights: Annotated[Literal["synthetic", "imagenet", "random", "file"], BeforeValidator(_weights)]
     weights_file: PathText
     trainable_from: Cut
     precision: Literal["float32", "bfloat16"]
