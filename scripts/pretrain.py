@@ -38,7 +38,7 @@ EPOCH = 2048
 """Images between two changes of the learning rate; all images are used before any is used again."""
 
 LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 1e-3, 0.02, 0.2
-STEP = 0.25
+STEP = 0.3
 """Of the stored weights: see pack_weights."""
 
 
