@@ -1,19 +1,20 @@
 """Train InceptionV3 on drawn faces to tell CelebA's attributes other than Male, for backbone.weights: synthetic.
 
-Usage: python scripts/pretrain.py train FILE.weights.h5 [--images 13000] [--minutes 180] [--batch 64]
+Usage: python scripts/pretrain.py draw FOLDER [--images 21000]
+       python scripts/pretrain.py train FOLDER FILE.weights.h5 [--minutes 60]
        python scripts/pretrain.py pack FILE.weights.h5
 
-`train` draws faces, trains for the rest of the time, and keeps InceptionV3 without its top in the file after every
-epoch. The faces are not those of the default data set: their seed is another. Any backend of Keras does. `pack` rounds
-the weights, writes the package's file and prints its digest, which network/weights.py names. docs/synthetic-weights.md
-says how the packaged file was made.
+`draw` draws faces into a folder. They are not those of the default data set: their seed is another. `train` trains on
+them for the given time and keeps InceptionV3 without its top in the file after every epoch. `pack` rounds the weights,
+writes the package's file and prints its digest, which network/weights.py names. docs/synthetic-weights.md says how the
+packaged file was made.
 """
 
 import argparse
 import hashlib
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -21,11 +22,12 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from facegender.data.celeba import LABEL
 from facegender.data.images import decode_image
+from facegender.data.lists import read_attributes
 from facegender.files import whole_file
 from facegender.network.weights import SYNTHETIC_WEIGHTS, initial_backbone, pack_weights
-from facegender.synthetic.copula import sample_attributes
-from facegender.synthetic.dataset import draw_jpegs
+from facegender.synthetic.dataset import write_sample
 
 HEIGHT, WIDTH = 109, 89
 """Half of CelebA's size, at which a CPU trains four times as many images per second."""
@@ -34,25 +36,23 @@ SEED = 1915
 HELD_OUT = 1000
 """Faces for the area under the ROC curve, the mean over attributes, that epochs print."""
 
-EPOCH = 2048
-"""Images between two changes of the learning rate; all images are used before any is used again."""
+BATCH, EPOCH = 64, 2048
+"""Images in a step, and between two changes of the learning rate; all images are used before any is used again."""
 
 LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 1e-3, 0.02, 0.2
 STEP = 0.3
 """Of the stored weights: see pack_weights."""
 
 
-def draw(images: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Draw faces: uint8 RGB (images, height, width, 3), with their attributes but Male as 0/1 (images, 39)."""
-    attributes = sample_attributes(images, seed)
-    pixels = np.empty((images, HEIGHT, WIDTH, 3), np.uint8)
-
-    def place(index: int, jpeg: bytes) -> None:
-        pixels[index] = cv2.resize(decode_image(jpeg, str(index)), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(place, range(images), draw_jpegs(attributes, seed)))
-    return pixels, attributes.drop(columns="Male").to_numpy(np.float32)
+def read_faces(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Read drawn faces: uint8 RGB (images, height, width, 3), with their attributes but Male as 0/1 (images, 39)."""
+    attributes = read_attributes(folder / "list_attr_celeba.csv")
+    pixels = np.empty((len(attributes), HEIGHT, WIDTH, 3), np.uint8)
+    with zipfile.ZipFile(folder / "img_align_celeba.zip") as archive:
+        for index, name in enumerate(attributes.index):
+            image = decode_image(archive.read(f"img_align_celeba/{name}"), name)
+            pixels[index] = cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return pixels, attributes.drop(columns=LABEL).to_numpy(np.float32)
 
 
 class CosineInTime(keras.callbacks.Callback):
@@ -108,13 +108,12 @@ def build(rates: npt.NDArray[np.float32]) -> keras.Model:
     return model
 
 
-def train(file: Path, images: int, minutes: float, batch: int) -> None:
-    """Draw faces, train for the rest of the time, and keep InceptionV3 without its top in a file after every epoch."""
+def train(folder: Path, file: Path, minutes: float) -> None:
+    """Train on the faces in a folder, and keep InceptionV3 without its top in a file after every epoch."""
     start = time.monotonic()
     keras.utils.set_random_seed(SEED)
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    pixels, attributes = draw(images + HELD_OUT, SEED)
-    print(f"drew {len(pixels)} faces in {time.monotonic() - start:.0f} s", flush=True)
+    pixels, attributes = read_faces(folder)
     # Rare attributes would otherwise dominate the loss.
     model = build(attributes.mean(axis=0).clip(0.02, 0.98))
     backbone = model.get_layer("inception_v3")
@@ -124,13 +123,13 @@ def train(file: Path, images: int, minutes: float, batch: int) -> None:
             backbone.save_weights(partial)
 
     model.fit(
-        pixels[:images],
-        attributes[:images],
-        batch,
+        pixels[HELD_OUT:],
+        attributes[HELD_OUT:],
+        BATCH,
         epochs=100_000,
-        steps_per_epoch=max(EPOCH // batch, 1),
+        steps_per_epoch=EPOCH // BATCH,
         verbose=2,
-        validation_data=(pixels[images:], attributes[images:]),
+        validation_data=(pixels[:HELD_OUT], attributes[:HELD_OUT]),
         validation_freq=5,
         callbacks=[CosineInTime(start + 60 * minutes), keras.callbacks.LambdaCallback(on_epoch_end=keep)],
     )
@@ -147,16 +146,23 @@ def pack(file: Path) -> None:
 
 
 def main() -> None:
-    """Train or pack."""
+    """Draw, train or pack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["train", "pack"])
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--images", type=int, default=13_000)
-    parser.add_argument("--minutes", type=float, default=180, help="of drawing and training together")
-    parser.add_argument("--batch", type=int, default=64)
+    steps = parser.add_subparsers(dest="step", required=True)
+    drawing = steps.add_parser("draw")
+    drawing.add_argument("folder", type=Path)
+    drawing.add_argument("--images", type=int, default=21_000)
+    training = steps.add_parser("train")
+    training.add_argument("folder", type=Path)
+    training.add_argument("file", type=Path)
+    training.add_argument("--minutes", type=float, default=60)
+    packing = steps.add_parser("pack")
+    packing.add_argument("file", type=Path)
     arguments = parser.parse_args()
-    if arguments.step == "train":
-        train(arguments.file, arguments.images, arguments.minutes, arguments.batch)
+    if arguments.step == "draw":
+        write_sample(arguments.folder, arguments.images, SEED)
+    elif arguments.step == "train":
+        train(arguments.folder, arguments.file, arguments.minutes)
     else:
         pack(arguments.file)
 

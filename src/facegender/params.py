@@ -54,6 +54,9 @@ def _test_set_name(name: str) -> str:
     return name
 
 
+DRAWN_IMAGES = "data/synthetic/img_align_celeba.zip"
+"""An out of the stage synthetic_data."""
+
 RESERVED_NAMES = ("train", "train_copies", "val", "test")
 """The other names in data/preprocessed and data/features, which a further test set must not have."""
 
@@ -101,6 +104,11 @@ class Dataset(_Group):
     attributes: PathText
     partitions: PathText
     identities: PathText
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the images are the faces that the stage synthetic_data draws."""
+        return self.images == DRAWN_IMAGES
 
 
 class Eda(_Group):

@@ -1,7 +1,6 @@
 """The synthetic data set: faces in the layout of the CelebA copy on Kaggle."""
 
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -46,29 +45,16 @@ def write_sample(folder: Path, images: int, seed: int) -> None:
         whole_file(folder / "img_align_celeba.zip") as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
     ):
-        jpegs = tqdm(draw_jpegs(attributes, seed), "synthetic_data", images, disable=None)
-        for image_id, jpeg in zip(image_ids, jpegs, strict=True):
+        # joblib, not ProcessPoolExecutor: callers need no __main__ guard, and it counts only the CPUs of a container.
+        jpegs = Parallel(n_jobs=-1 if images >= _WORTH_WORKERS else 1, return_as="generator")(
+            delayed(_draw_jpeg)(values, seed, index) for index, values in enumerate(attributes.to_numpy().tolist())
+        )
+        for image_id, jpeg in zip(image_ids, tqdm(jpegs, "synthetic_data", images, disable=None), strict=True):
             archive.writestr(zipfile.ZipInfo(f"img_align_celeba/{image_id}", ZIP_DATE), jpeg)
     signs = attributes * 2 - 1
     signs.insert(0, "image_id", image_ids)
     write_csv(folder / "list_attr_celeba.csv", signs)
     write_csv(folder / "list_eval_partition.csv", pd.DataFrame({"image_id": image_ids, "partition": _blocks(images)}))
-
-
-def draw_jpegs(attributes: pd.DataFrame, seed: int) -> Iterator[bytes]:
-    """Draw the faces of the data set of this seed, on all cores.
-
-    Args:
-        attributes: as sample_attributes returns them for the same seed.
-        seed: 0 or more.
-
-    Yields:
-        JPEGs of 218 x 178 pixels, in the order of the rows.
-    """
-    rows = attributes.to_numpy().tolist()
-    # joblib, not ProcessPoolExecutor: callers need no __main__ guard, and it counts only the CPUs of a container.
-    parallel = Parallel(n_jobs=-1 if len(rows) >= _WORTH_WORKERS else 1, return_as="generator")
-    yield from parallel(delayed(_draw_jpeg)(values, seed, index) for index, values in enumerate(rows))
 
 
 def draw_faces(images: int, seed: int) -> np.ndarray:
