@@ -83,9 +83,6 @@ class Sidecar(TrunkSpec, total=False):
     val_images: int
 
 
-DEMO = "Demo model: trained on drawn faces. On photographs its answers mean nothing."
-
-
 def trunk_end(trainable_from: str) -> str:
     """Return the name of the trunk's last layer.
 

@@ -20,7 +20,7 @@ RANDOM_STATISTICS = Path(__file__).with_name("random_statistics.npz")
 SYNTHETIC_WEIGHTS = Path(__file__).with_name("synthetic_weights.npz")
 """Weights that scripts/pretrain.py trained on drawn faces: docs/synthetic-weights.md."""
 
-SYNTHETIC_SHA256 = ""
+SYNTHETIC_SHA256 = "37491f43450a0c64d043f0f72348dc4f3df946988fc9ea1b81c0d9c1dd1f800c"
 
 _RANDOM_SEED = 0
 
