@@ -35,11 +35,11 @@ def _images(images: Any) -> Any:
 
 
 def _weights(weights: Any) -> Any:
-    if weights in ("imagenet", "random", "file"):
+    if weights in ("synthetic", "imagenet", "random", "file"):
         return weights
     if isinstance(weights, str) and weights.endswith(".h5"):
-        raise _mistake("not imagenet, random or file", "use file, and put the path in backbone.weights_file")
-    raise _mistake("not imagenet, random or file", "use one of them")
+        raise _mistake("not synthetic, imagenet, random or file", "use file, and put the path in backbone.weights_file")
+    raise _mistake("not synthetic, imagenet, random or file", "use one of them")
 
 
 def _threshold(rule: Any) -> Any:
@@ -53,6 +53,9 @@ def _test_set_name(name: str) -> str:
         raise _mistake(f"reserved, as are {', '.join(RESERVED_NAMES)}", "use another name")
     return name
 
+
+DRAWN_IMAGES = "data/synthetic/img_align_celeba.zip"
+"""An out of the stage synthetic_data."""
 
 RESERVED_NAMES = ("train", "train_copies", "val", "test")
 """The other names in data/preprocessed and data/features, which a further test set must not have."""
@@ -101,6 +104,11 @@ class Dataset(_Group):
     attributes: PathText
     partitions: PathText
     identities: PathText
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the images are the faces that the stage synthetic_data draws."""
+        return self.images == DRAWN_IMAGES
 
 
 class Eda(_Group):
@@ -154,7 +162,7 @@ class Augment(_Group):
 class Backbone(_Group):
     """InceptionV3's weights and the first block that is trained."""
 
-    weights: Annotated[Literal["imagenet", "random", "file"], BeforeValidator(_weights)]
+    weights: Annotated[Literal["synthetic", "imagenet", "random", "file"], BeforeValidator(_weights)]
     weights_file: PathText
     trainable_from: Cut
     precision: Literal["float32", "bfloat16"]
