@@ -12,10 +12,11 @@ from facegender.data.shards import read_records
 from facegender.data.tables import read_table, write_csv
 from facegender.errors import one_line_errors
 from facegender.evaluation.bootstrap import metrics_with_interval
-from facegender.evaluation.comparison import BETTER, compare_predictions, judgement, standing
+from facegender.evaluation.comparison import compare_predictions
 from facegender.evaluation.curves import confusion_table, curve_tables, histogram_table, reliability_table
 from facegender.evaluation.metrics import metrics_of
 from facegender.evaluation.predictions import predictions_table, read_predictions
+from facegender.evaluation.verdict import against_baseline
 from facegender.files import md5_of, write_json
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.features import check_same_trunk, read_trunk, tail_inputs
@@ -34,7 +35,7 @@ DESCRIBED = ("accuracy", "roc_auc", "expected_calibration_error")
 @one_line_errors()
 @recorded_cost
 def main(test_set: str = "test") -> None:
-    """Write predictions and metrics with their intervals; for the test images also plots and the model's description."""
+    """Write predictions and metrics with their intervals; for test images also plots and models/gender.json."""
     group = load_params().evaluate
     network, sidecar = load_calibrated(MODEL)
     features, table = f"data/features/{test_set}", f"data/partition/{test_set}.csv"
@@ -83,8 +84,7 @@ def describe(sidecar: Sidecar, predictions: pd.DataFrame, intervals: pd.DataFram
         "model_md5": md5_of(MODEL),
         "test_images": len(predictions),
         "metrics": {name: intervals.loc[name].to_dict() for name in DESCRIBED},
-        "beats_baseline": judgement("accuracy", comparison["metrics"]["accuracy"]) == BETTER,
-        "standing": standing(comparison),
+        **against_baseline(comparison)._asdict(),
     }
 
 

@@ -1,6 +1,8 @@
 """Stage mistakes: show the worst mistakes with Grad-CAM, and list the labels that the model disagrees with."""
 
+import json
 from collections.abc import Collection
+from pathlib import Path
 
 import pandas as pd
 
@@ -10,7 +12,7 @@ from facegender.data.tables import write_csv
 from facegender.errors import one_line_errors
 from facegender.evaluation.disputed_labels import disputed_labels, why_no_label_is_disputed
 from facegender.evaluation.predictions import captions_of, most_confident_mistakes, read_predictions
-from facegender.evaluation.verdict import read_verdict
+from facegender.evaluation.verdict import Verdict
 from facegender.files import whole_folder
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.explanation import class_heat, overlay
@@ -21,6 +23,7 @@ from facegender.reporting.costs import recorded_cost
 from facegender.reporting.gallery import exhibit, write_gallery
 from facegender.reporting.pictures import image_grid
 
+DESCRIPTION = Path("models/gender.json")
 PICTURED_LABELS = 24
 
 
@@ -31,7 +34,9 @@ def main() -> None:
     params = load_params()
     predictions = read_predictions("data/predictions.csv")
     mistakes = most_confident_mistakes(predictions, params.mistakes.images)
-    reason = why_no_label_is_disputed(params.dataset.images, read_verdict())
+    description = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
+    verdict = Verdict(description["standing"], description["sentence"])
+    reason = why_no_label_is_disputed(params.dataset.drawn, verdict)
     disputed = predictions[:0] if reason else disputed_labels(predictions)
     pictured = disputed.head(PICTURED_LABELS)
 

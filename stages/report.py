@@ -10,8 +10,9 @@ from facegender.data.tables import read_table
 from facegender.errors import one_line_errors
 from facegender.evaluation.disputed_labels import why_no_label_is_disputed
 from facegender.evaluation.predictions import read_predictions
-from facegender.evaluation.verdict import read_verdict
+from facegender.evaluation.verdict import Verdict
 from facegender.files import whole_file
+from facegender.network.description import notices
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 from facegender.reporting.gallery import read_gallery
@@ -19,6 +20,7 @@ from facegender.reporting.report import Exploration, Labels, describe_model, rea
 from facegender.repository.lock import read_lock
 
 METRICS, PLOTS = Path("metrics"), Path("metrics/plots")
+DESCRIPTION = Path("models/gender.json")
 EXPLORATION, MISTAKES = Path("data/eda"), Path("data/mistakes")
 TABLES = ("train/loss", "train/accuracy", "roc", "precision_recall", "reliability", "histogram")
 
@@ -29,14 +31,15 @@ def main() -> None:
     """Write metrics/report.html."""
     params = load_params()
     datasets = params.evaluate.datasets
-    verdict = read_verdict()
+    description = read_json(DESCRIPTION)
+    verdict = Verdict(description["standing"], description["sentence"])
     predictions = read_predictions("data/predictions.csv")
     images = {name: read_json(METRICS / f"preprocess/{name}.json")["images"] for name in ("train", "val", "test")}
     # Without the groups that do not re-run this stage.
     shown = params.model_dump(exclude={"cache", "gate"})
     page = render_report(
-        notices=(),
-        about=describe_model(shown, images),
+        notices=notices(description),
+        about=describe_model(shown, images, params.dataset.drawn),
         verdict=verdict,
         resampled="identities" if "identity" in predictions else "images",
         params=shown,
@@ -52,7 +55,7 @@ def main() -> None:
         slices=pd.read_csv("data/slices.csv"),
         mistakes=read_gallery(MISTAKES / "worst"),
         labels=Labels(
-            why_no_label_is_disputed(params.dataset.images, verdict),
+            why_no_label_is_disputed(params.dataset.drawn, verdict),
             len(read_table(MISTAKES / "disputed_labels.csv")),
             read_gallery(MISTAKES / "disputed"),
         ),

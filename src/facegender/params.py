@@ -54,8 +54,8 @@ def _test_set_name(name: str) -> str:
     return name
 
 
-DRAWN_IMAGES = "data/synthetic/img_align_celeba.zip"
-"""An out of the stage synthetic_data."""
+DRAWN_FACES = "data/synthetic"
+"""The folder of the stage synthetic_data."""
 
 RESERVED_NAMES = ("train", "train_copies", "val", "test")
 """The other names in data/preprocessed and data/features, which a further test set must not have."""
@@ -108,7 +108,7 @@ class Dataset(_Group):
     @property
     def drawn(self) -> bool:
         """Whether the images are the faces that the stage synthetic_data draws."""
-        return self.images == DRAWN_IMAGES
+        return Path(self.images).is_relative_to(DRAWN_FACES)
 
 
 class Eda(_Group):

@@ -3,30 +3,20 @@
 cleanlab is the authors' own implementation, so there is no copy of it here to maintain.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from facegender.evaluation.verdict import Verdict
 
-DRAWN_FACES = "data/synthetic"
-"""The folder of the stage synthetic_data. It draws each face from its attributes, so their labels are right."""
 
-
-def is_drawn(images: str) -> bool:
-    """Return whether `dataset.images` are the faces that the stage synthetic_data draws."""
-    return Path(images).is_relative_to(DRAWN_FACES)
-
-
-def why_no_label_is_disputed(images: str, verdict: Verdict) -> str:
+def why_no_label_is_disputed(drawn: bool, verdict: Verdict) -> str:
     """Say why the model's disagreement with a label would say nothing about the label; return "" if it may.
 
     Args:
-        images: `dataset.images`.
+        drawn: whether the stage synthetic_data drew the faces, each from its attributes.
         verdict: on the model against its baseline.
     """
-    if is_drawn(images):
+    if drawn:
         return "The labels of drawn faces are right by construction, so every mistake is the model's own."
     if verdict.standing != "better":
         return (

@@ -19,15 +19,15 @@ class Description(Sidecar, total=False):
         model_md5: MD5 sum of the model file.
         test_images: number of test images.
         metrics: value, low and high (the ends of the 95% interval) of metrics on test images, by name.
-        beats_baseline: whether the model is more accurate than its baseline, beyond the interval of the difference.
-        standing: the same in a sentence.
+        standing: whether the model is more accurate than its baseline: `better`, `worse` or `unclear`.
+        sentence: the same in a sentence.
     """
 
     model_md5: str
     test_images: int
     metrics: dict[str, dict[str, float]]
-    beats_baseline: bool
     standing: str
+    sentence: str
 
 
 def read_description(model: str | Path) -> Description | None:
@@ -59,6 +59,6 @@ def notices(described: Mapping[str, Any]) -> tuple[str, ...]:
         described: its sidecar or description. Models of earlier versions do not say what they were trained on.
     """
     found = [DEMO] if described.get("drawn") else []
-    if not described.get("beats_baseline", True):
-        found.append(described["standing"])
+    if described.get("standing", "better") != "better":
+        found.append(described["sentence"])
     return tuple(found)

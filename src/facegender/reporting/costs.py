@@ -18,7 +18,18 @@ Cost = Mapping[str, float]
 FOLDER = Path(".cache/costs")
 
 PIPELINE = (
-    *("synthetic_data", "eda", "partition", "preprocess", "augment", "pretrained", "features", "train", "calibrate"),
+    *(
+        "check",
+        "synthetic_data",
+        "eda",
+        "partition",
+        "preprocess",
+        "augment",
+        "pretrained",
+        "features",
+        "train",
+        "calibrate",
+    ),
     *("baseline", "evaluate", "slices", "mistakes", "processor", "report"),
 )
 """The scripts of the stages in the order in which they run."""

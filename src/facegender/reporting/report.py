@@ -13,7 +13,6 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from facegender.data.celeba import CLASSES, LABEL
-from facegender.evaluation.disputed_labels import is_drawn
 from facegender.evaluation.rounding import decimals, number, percent
 from facegender.evaluation.slices import MIN_FOR_INTERVAL, MIN_PER_CLASS, WHOLE, standing_out
 from facegender.evaluation.verdict import Verdict
@@ -175,19 +174,23 @@ def render_report(
     )
 
 
-def describe_model(params: Mapping[str, Mapping[str, Any]], images: Mapping[str, int]) -> list[tuple[str, str]]:
+def describe_model(
+    params: Mapping[str, Mapping[str, Any]], images: Mapping[str, int], drawn: bool
+) -> list[tuple[str, str]]:
     """Say in names and values what a model is made from: data, images, weights and cut.
 
     Args:
         params: all parameters by group and key.
         images: the number of images in train, val and test.
+        drawn: whether they are the drawn faces.
     """
     data, backbone = params["dataset"]["images"], params["backbone"]
-    weights = {"imagenet": "ImageNet", "file": backbone["weights_file"]}.get(backbone["weights"], backbone["weights"])
+    named = {"imagenet": "ImageNet", "file": backbone["weights_file"], "synthetic": "trained on other drawn faces"}
+    weights = named.get(backbone["weights"], backbone["weights"])
     cut = backbone["trainable_from"]
     trained = {"image": "the whole network", "head": "only the last layers"}
     return [
-        ("Data", f"drawn faces, {data}" if is_drawn(data) else data),
+        ("Data", f"drawn faces, {data}" if drawn else data),
         ("Images", f"{images['train']:,} to train, {images['val']:,} to validate, {images['test']:,} to test"),
         ("Weights", f"InceptionV3, {weights}"),
         ("Trained", trained.get(cut, f"from block {cut} on; the blocks before it are frozen")),

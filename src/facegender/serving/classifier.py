@@ -10,6 +10,7 @@ import numpy.typing as npt
 from facegender.data.images import Pixels
 from facegender.errors import FacegenderError
 from facegender.files import is_url
+from facegender.network.description import notices, read_description
 from facegender.network.quiet import load_tensorflow
 from facegender.network.sidecar import EVIDENCE, sidecar_of_onnx
 
@@ -77,7 +78,7 @@ def _keras_classifier(path: Path) -> Classifier:
     def predict(images: Pixels) -> npt.NDArray[np.float32]:
         return np.asarray(model.predict_on_batch(images), np.float32)[:, 1]
 
-    return Classifier(predict, height, width, sidecar["threshold"])
+    return Classifier(predict, height, width, sidecar["threshold"], notices=notices(sidecar))
 
 
 def _onnx_classifier(path: Path) -> Classifier:
@@ -103,4 +104,5 @@ def _onnx_classifier(path: Path) -> Classifier:
         return probabilities[:, 1], evidence
 
     explains = EVIDENCE in {output.name for output in session.get_outputs()}
-    return Classifier(predict, height, width, sidecar["threshold"], explain if explains else None)
+    described = read_description(path) or sidecar
+    return Classifier(predict, height, width, sidecar["threshold"], explain if explains else None, notices(described))

@@ -315,14 +315,14 @@ def test_data_without_attributes_mistakes_or_copies_has_a_page_too() -> None:
 )
 def test_a_model_is_described_by_data_weights_and_cut(backbone: dict[str, str], weights: str, trained: str) -> None:
     params = {"dataset": {"images": "data/synthetic/faces.zip"}, "backbone": backbone | {"weights_file": "my.h5"}}
-    facts = dict(describe_model(params, {"train": 14_000, "val": 20, "test": 10}))
+    facts = dict(describe_model(params, {"train": 14_000, "val": 20, "test": 10}, drawn=True))
 
     assert facts["Data"] == "drawn faces, data/synthetic/faces.zip"
     assert facts["Images"] == "14,000 to train, 20 to validate, 10 to test"
     assert facts["Weights"] == f"InceptionV3, {weights}"
     assert facts["Trained"].startswith(trained)
     params["dataset"] = {"images": "data/celeba/img.zip"}
-    assert describe_model(params, {"train": 2, "val": 2, "test": 2})[0] == ("Data", "data/celeba/img.zip")
+    assert describe_model(params, {"train": 2, "val": 2, "test": 2}, drawn=False)[0] == ("Data", "data/celeba/img.zip")
 
 
 def test_metrics_are_read_with_their_intervals(tmp_path: Path) -> None:
