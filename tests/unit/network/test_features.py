@@ -283,8 +283,8 @@ COMPUTES_FEATURES = {
     "network/engines/openvino.py",
 }
 TRAINS = {
-    *("data/celeba.py", "data/image_headers.py", "data/images.py", "data/shards.py", "data/streams.py", "files.py"),
-    "preparation/augment.py",
+    *("data/celeba.py", "data/image_headers.py", "data/images.py", "data/shards.py", "data/streams.py"),
+    *("data/tables.py", "files.py", "preparation/augment.py"),
     *("network/backbone.py", "network/batches.py", "network/devices.py", "network/features.py"),
     *("network/engines/openvino.py", "network/model_file.py", "network/onnx_file.py", "network/sidecar.py"),
     "network/training.py",
