@@ -310,7 +310,7 @@ def test_data_that_was_not_pushed_or_not_pulled_fails(branch: Path, tmp_path: Pa
         "models/gender.onnx: no such file",
         "run: dvc pull models/gender.onnx",
     )
-    assert table["remote"][1:] == ("not in the remote: data/mistakes/content, metrics/report.html", "run: dvc push")
+    assert table["remote"][1:] == ("not in the remote: data/mistakes/, metrics/report.html", "run: dvc push")
 
 
 def test_a_model_that_was_replaced_in_the_remote_fails(author: Path, tmp_path: Path) -> None:
