@@ -28,9 +28,9 @@ PARTITION = {"partition"} | IMAGES
 AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "synthetic_data.images": (126, {"synthetic_data", "eda"} | PARTITION),
     "synthetic_data.seed": (8, {"synthetic_data", "eda"} | PARTITION),
-    # The same lists and images under another path: the results stay the same, but the model records the name.
+    # The same lists and images under another path. The model records whether the images are drawn.
     "dataset.images": ("copy/img_align_celeba.zip", {"check", "eda", "partition"} | PREPROCESS | CALIBRATE),
-    "dataset.attributes": ("copy/list_attr_celeba.csv", {"check", "eda", "partition"} | CALIBRATE),
+    "dataset.attributes": ("copy/list_attr_celeba.csv", {"check", "eda", "partition", "slices", "calibrate"} | REPORT),
     "dataset.partitions": ("copy/list_eval_partition.csv", {"check", "eda", "partition"} | REPORT),
     # Identities are a column of the partition tables; they do not change an image's bytes and label.
     "dataset.identities": ("copy/identity_CelebA.txt", {"check", "partition", "baseline"} | PREPROCESS | END),
