@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from facegender.params import load_params
 from tests.functional.project import change_params, commit_all, run
 from tests.paths import ROOT
 
@@ -24,6 +25,11 @@ pathlib.Path("metrics/slices.json").write_text(json.dumps({"worst_recall": accur
 def test_each_seed_is_run_once_and_all_are_summarised(tmp_path: Path) -> None:
     for name in ("Makefile", "requirements.lock", "pyproject.toml", "params.yaml"):
         shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    # make first checks that the data is there.
+    for path in load_params(ROOT / "params.yaml").dataset.model_dump().values():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "installed").touch()
     (tmp_path / ".gitignore").write_text(".venv\n", encoding="utf-8")
