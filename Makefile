@@ -49,7 +49,7 @@ experiments: $(VENV)/installed ## List the experiments of this commit, sorted by
 N ?= 3
 
 seeds: check-params ## Run an experiment for each of N seeds, and show how much the metrics vary
-	@case "$(N)" in ''|0*|*[!0-9]*) echo "error: N: '$(N)' is not a number of seeds of at least 1; use: make seeds N=3" >&2; exit 1; esac
+	@case "$(N)" in ''|0*|*[!0-9]*) echo "error: N: must be a number of seeds, at least 1, not '$(N)'; use: make seeds N=3" >&2; exit 1; esac
 	@for seed in $$(seq 120 $$((119 + $(N)))); do \
 		if dvc exp list --name-only | grep -qx seed-$$seed; then echo "seed-$$seed: already run on this commit"; continue; fi; \
 		dvc exp run --name seed-$$seed -S train.seed=$$seed -S augment.seed=$$seed || exit 1; \

@@ -83,10 +83,10 @@ def predicting(faces: Path, model: Path) -> Callable[[], object]:
     classifier = load_classifier(model)
 
     def predict() -> int:
-        predictions = predict_photographs(find_photographs([str(faces)], ()), classifier, "auto", 0.1)
+        predictions = predict_photographs(find_photographs([str(faces)]).photographs, classifier, "auto", 0.1)
         return sum(prediction.error is None for prediction in predictions)
 
-    next(predict_photographs(find_photographs([str(faces)], ()), classifier, "auto", 0.1))
+    next(predict_photographs(find_photographs([str(faces)]).photographs, classifier, "auto", 0.1))
     return predict
 
 

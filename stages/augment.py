@@ -14,6 +14,7 @@ from facegender.files import whole_folder
 from facegender.params import load_params
 from facegender.preparation.augment import Ranges, augment_record, fresh_image, write_transformations
 from facegender.reporting.costs import recorded_cost
+from facegender.reporting.gallery import exhibit, write_gallery
 from facegender.reporting.pictures import image_grid
 
 PICTURED = 8
@@ -23,7 +24,7 @@ PICTURED_COPIES = 3
 @one_line_errors()
 @recorded_cost
 def main() -> None:
-    """Write data/preprocessed/train_copies from data/preprocessed/train."""
+    """Write data/preprocessed/train_copies from data/preprocessed/train, and pictures of some."""
     group = load_params().augment
     ranges = Ranges(**group.model_dump(exclude={"mode", "copies", "seed"}))
     source = Path("data/preprocessed/train")
@@ -43,13 +44,22 @@ def main() -> None:
         title, name = "Training images, each above its transformed copies", "copy"
         numbers = range(1, min(group.copies, PICTURED_COPIES) + 1)
     transform = fresh_image if group.mode == "fresh" else stored_image
-    images = [decode_image(record.jpeg, record.image_id) for record in originals]
-    images += [transform(record, ranges, group.seed, number) for number in numbers for record in originals]
-    captions = ["original", *(f"{name} {number}" for number in numbers)]
+    columns = [
+        [
+            decode_image(record.jpeg, record.image_id),
+            *(transform(record, ranges, group.seed, number) for number in numbers),
+        ]
+        for record in originals
+    ]
+    shown = ["original", *(f"{name} {number}" for number in numbers)]
+    write_gallery(
+        "data/augment",
+        [exhibit(record.image_id, *column) for record, column in zip(originals, columns, strict=True)],
+    )
     image_grid(
         "metrics/plots/augment.png",
-        images,
-        [f"{record.image_id}\n{caption}" for caption in captions for record in originals],
+        [column[row] for row in range(len(shown)) for column in columns],
+        [f"{record.image_id}\n{caption}" for caption in shown for record in originals],
         title,
         columns=len(originals),
     )

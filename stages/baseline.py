@@ -1,39 +1,47 @@
 """Stage baseline: logistic regression on small grey pixels of the same images."""
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from facegender.data.images import decode_image
 from facegender.data.shards import read_records
+from facegender.data.tables import read_table, write_csv
 from facegender.errors import one_line_errors
 from facegender.evaluation.baseline import fit_baseline, grey_pixels
-from facegender.evaluation.metrics import classification_metrics
+from facegender.evaluation.metrics import metrics_of
+from facegender.evaluation.predictions import predictions_table
 from facegender.files import write_json
 from facegender.reporting.costs import recorded_cost
 
 THRESHOLD = 0.5
+TABLE = "data/partition/test.csv"
 
 
 @one_line_errors()
 @recorded_cost
 def main() -> None:
-    """Write metrics/baseline.json."""
-    pixels, labels = {}, {}
-    for split in ("train", "test"):
-        rows, classes = bytearray(), bytearray()
-        for image_id, label, jpeg in tqdm(
-            read_records(f"data/preprocessed/{split}"), f"baseline {split}", disable=None
-        ):
-            rows += grey_pixels(decode_image(jpeg, image_id)).tobytes()
-            classes.append(label)
-        labels[split] = np.frombuffer(classes, np.uint8)
-        pixels[split] = np.frombuffer(rows, np.uint8).reshape(len(classes), -1)
-    probabilities = fit_baseline(pixels["train"], labels["train"]).predict(pixels["test"])
-    metrics = classification_metrics(labels["test"], probabilities, THRESHOLD)
+    """Write data/baseline.csv and metrics/baseline.json."""
+    _, labels, pixels = read_split("train")
+    fitted = fit_baseline(pixels, labels)
+    image_ids, labels, pixels = read_split("test")
+    predictions = predictions_table(read_table(TABLE), image_ids, labels, fitted.predict(pixels), THRESHOLD, TABLE)
+    write_csv("data/baseline.csv", predictions)
+    metrics = metrics_of(predictions)
     write_json("metrics/baseline.json", metrics)
     print(
         f"baseline: {metrics['images']:,} test images, accuracy {metrics['accuracy']:.3f}, AUC {metrics['roc_auc']:.3f}"
     )
+
+
+def read_split(split: str) -> tuple[list[str], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the ids, the labels, (n,), and the rows of `grey_pixels`, (n, 1044), of a split's images."""
+    image_ids, labels, rows = [], bytearray(), bytearray()
+    for image_id, label, jpeg in tqdm(read_records(f"data/preprocessed/{split}"), f"baseline {split}", disable=None):
+        image_ids.append(image_id)
+        labels.append(label)
+        rows += grey_pixels(decode_image(jpeg, image_id)).tobytes()
+    return image_ids, np.frombuffer(labels, np.uint8), np.frombuffer(rows, np.uint8).reshape(len(labels), -1)
 
 
 if __name__ == "__main__":

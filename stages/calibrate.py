@@ -1,5 +1,6 @@
 """Stage calibrate: fit the temperature and choose the threshold, both on validation images."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,14 @@ import onnx
 from facegender.errors import one_line_errors
 from facegender.evaluation.calibration import choose_threshold, fit_temperature, probabilities_at
 from facegender.evaluation.metrics import classification_metrics
-from facegender.files import write_json
+from facegender.files import md5_of, write_json
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.features import check_same_trunk, load_inputs, read_trunk, tail_inputs
 from facegender.network.model_file import read_layers, read_sidecar, save_calibrated
 from facegender.network.onnx_file import check_conversion, convert, part, save
 from facegender.network.prediction import predict_split
 from facegender.network.sidecar import FEATURES, IMAGE, LOGITS, PROBABILITIES
-from facegender.params import load_params
+from facegender.params import Params, load_params
 from facegender.reporting.costs import recorded_cost
 
 UNCALIBRATED, CALIBRATED = "models/uncalibrated.keras", "models/gender.keras"
@@ -30,7 +31,8 @@ SHOWN = ("accuracy", "log_loss", "expected_calibration_error")
 @recorded_cost
 def main() -> None:
     """Write models/gender.onnx, models/gender.keras and metrics/calibrate.json."""
-    group = load_params().calibrate
+    params = load_params()
+    group = params.calibrate
     sidecar = read_sidecar(UNCALIBRATED)
     trunk = check_same_trunk({UNCALIBRATED: sidecar, VAL: read_trunk(VAL)})
     shards = tail_inputs(trunk, [VAL], ["data/preprocessed/val"])
@@ -44,7 +46,7 @@ def main() -> None:
     after = classification_metrics(labels, probabilities, threshold)
 
     fitted = {"temperature": temperature, "threshold": threshold}
-    described = {**sidecar, **fitted}
+    described = {**sidecar, **fitted, **trained_on(params)}
     save_calibrated(UNCALIBRATED, CALIBRATED, temperature, described)
     network = convert(read_layers(CALIBRATED), trunk, mirror=group.mirror, sidecar=described)
     save(network, "models/gender.onnx")
@@ -54,9 +56,25 @@ def main() -> None:
     write_json("metrics/calibrate.json", {**fitted, **shown})
     errors = " to ".join(f"{shown[when]['expected_calibration_error']:.4f}" for when in ("before", "after"))
     print(
-        f"calibrate: temperature {temperature:.3f}, threshold {threshold:.3f}; calibration error {errors}, "
-        f"on the {len(labels):,} validation images themselves"
+        f"calibrate: temperature {temperature:.3f}, threshold {threshold:.3f}; calibration error from {errors} "
+        f"on the same {len(labels):,} validation images"
     )
+
+
+def trained_on(params: Params) -> dict[str, Any]:
+    """Say what the model was trained on, in the words of `facegender.network.sidecar.Sidecar`."""
+    counts = {
+        f"{split}_images": json.loads(Path(f"metrics/preprocess/{split}.json").read_text(encoding="utf-8"))["images"]
+        for split in ("train", "val")
+    }
+    attributes = params.dataset.attributes
+    return {
+        "data": Path(attributes).parent.name,
+        "data_md5": md5_of(attributes),
+        "drawn": params.dataset.drawn,
+        "weights": params.backbone.weights,
+        **counts,
+    }
 
 
 def add_mirror(converted: onnx.ModelProto, sidecar: Mapping[str, Any], shard: Path) -> None:

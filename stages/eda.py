@@ -12,6 +12,7 @@ from facegender.params import load_params
 from facegender.preparation import eda
 from facegender.reporting import pictures
 from facegender.reporting.costs import recorded_cost
+from facegender.reporting.gallery import exhibit, write_gallery
 
 
 @one_line_errors()
@@ -34,6 +35,7 @@ def main() -> None:
     with whole_folder("data/eda") as folder:
         for name, table in (tables | {"balance": balance, "rates": rates}).items():
             write_csv(folder / f"{name}.csv", table)
+        write_gallery(folder / "examples", map(exhibit, captions, faces))
     pictures.bar_chart(plots / "balance.png", balance["class"], balance["images"], f"Classes {of_training}", "images")
     pictures.bar_chart(plots / "rates.png", rates["attribute"], rates["rate"], f"Attributes {of_training}", "share")
     pictures.heat_map(plots / "correlation.png", correlation.columns, correlation, f"Correlation {of_training}")

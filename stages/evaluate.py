@@ -3,32 +3,39 @@
 import sys
 from itertools import islice
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from facegender.data.images import decode_image
 from facegender.data.shards import read_records
 from facegender.data.tables import read_table, write_csv
 from facegender.errors import one_line_errors
 from facegender.evaluation.bootstrap import metrics_with_interval
+from facegender.evaluation.comparison import compare_predictions
 from facegender.evaluation.curves import confusion_table, curve_tables, histogram_table, reliability_table
 from facegender.evaluation.metrics import metrics_of
-from facegender.evaluation.predictions import predictions_table
-from facegender.files import write_json
+from facegender.evaluation.predictions import predictions_table, read_predictions
+from facegender.evaluation.verdict import against_baseline
+from facegender.files import md5_of, write_json
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.features import check_same_trunk, read_trunk, tail_inputs
 from facegender.network.onnx_file import load_calibrated, part
 from facegender.network.prediction import check_agreement, predict_split
-from facegender.network.sidecar import FEATURES, IMAGE, PROBABILITIES
+from facegender.network.sidecar import FEATURES, IMAGE, PROBABILITIES, Sidecar
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 
 CHECKED = 32
-MODEL, PLOTS = "models/gender.onnx", Path("metrics/plots")
+MODEL, DESCRIPTION, PLOTS = "models/gender.onnx", "models/gender.json", Path("metrics/plots")
+BASELINE = "data/baseline.csv"
+DESCRIBED = ("accuracy", "roc_auc", "expected_calibration_error")
 
 
 @one_line_errors()
 @recorded_cost
 def main(test_set: str = "test") -> None:
-    """Write predictions and metrics with their intervals, and for the test images also the plots."""
+    """Write predictions and metrics with their intervals; for test images also plots and models/gender.json."""
     group = load_params().evaluate
     network, sidecar = load_calibrated(MODEL)
     features, table = f"data/features/{test_set}", f"data/partition/{test_set}.csv"
@@ -58,6 +65,7 @@ def main(test_set: str = "test") -> None:
         f"{high:.4f}), AUC {metrics['roc_auc']:.4f}"
     )
     if is_test:
+        write_json(DESCRIPTION, describe(sidecar, predictions, intervals))
         # From the rounded probabilities, so that the plots can be reproduced from predictions.csv.
         actual, scores = predictions["label"], predictions["probability"]
         roc, precision_recall = curve_tables(actual, scores)
@@ -66,6 +74,18 @@ def main(test_set: str = "test") -> None:
         write_csv(PLOTS / "confusion.csv", confusion_table(actual, predictions["predicted"]))
         write_csv(PLOTS / "reliability.csv", reliability_table(actual, scores))
         write_csv(PLOTS / "histogram.csv", histogram_table(actual, scores))
+
+
+def describe(sidecar: Sidecar, predictions: pd.DataFrame, intervals: pd.DataFrame) -> dict[str, Any]:
+    """Say what the model is and how good it is, in the words of `facegender.network.description.Description`."""
+    comparison = compare_predictions(read_predictions(BASELINE), predictions)
+    return {
+        **sidecar,
+        "model_md5": md5_of(MODEL),
+        "test_images": len(predictions),
+        "metrics": {name: intervals.loc[name].to_dict() for name in DESCRIBED},
+        **against_baseline(comparison)._asdict(),
+    }
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def store_features(split: str, folder: Path, spec: TrunkSpec, precision: Precisi
     name = choose_engine()
     print(f"features {split}: {name} computes in {precision}", flush=True)
     if precision == "bfloat16" and not has_bfloat16(name):
-        print(f"features {split}: no bfloat16 in this processor: backbone.precision float32 may be faster", flush=True)
+        print(f"features {split}: this processor has no bfloat16 instructions; float32 may be faster", flush=True)
     images = Path("data/preprocessed", split)
     trunk = part(convert(read_layers(BACKBONE), spec), IMAGE, OUTPUT)
     digest = digest_trunk(
@@ -66,7 +66,7 @@ def store_features(split: str, folder: Path, spec: TrunkSpec, precision: Precisi
         shards = write_features(images, partial, digest, engine, CACHE / FEATURES)
         computed = list(tqdm(shards, f"features {split}", len(shard_paths(images)), unit="shard", disable=None))
         write_json(partial / TRUNK_FILE, dict(spec))
-    print(f"features {split}: {sum(computed)} shards computed, {len(computed) - sum(computed)} known")
+    print(f"features {split}: {sum(computed)} shards computed, {len(computed) - sum(computed)} taken from .cache")
 
 
 if __name__ == "__main__":

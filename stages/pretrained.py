@@ -11,7 +11,7 @@ from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.model_file import read_layers, save_model
 from facegender.network.onnx_file import check_conversion, convert, part
 from facegender.network.sidecar import FEATURES, HEAD, IMAGE, TrunkSpec
-from facegender.network.weights import pretrained_backbone, random_backbone
+from facegender.network.weights import pretrained_backbone, random_backbone, synthetic_backbone
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 
@@ -25,6 +25,8 @@ def main() -> None:
     group = load_params().backbone
     if group.weights == "random":
         pretrained = random_backbone()
+    elif group.weights == "synthetic":
+        pretrained = synthetic_backbone()
     else:
         pretrained = pretrained_backbone(group.weights_file if group.weights == "file" else group.weights)
     backbone = build_backbone()

@@ -1,26 +1,28 @@
-"""Stage report: one page about the model."""
+"""Stage report: write one page about the model."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from facegender.data.tables import read_table
 from facegender.errors import one_line_errors
+from facegender.evaluation.disputed_labels import why_no_label_is_disputed
 from facegender.evaluation.predictions import read_predictions
+from facegender.evaluation.verdict import Verdict
 from facegender.files import whole_file
+from facegender.network.description import notices
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
-from facegender.reporting.report import Picture, curve_charts, read_logs, read_metrics, render_report
+from facegender.reporting.gallery import read_gallery
+from facegender.reporting.report import Exploration, Labels, describe_model, read_metrics, render_report
 from facegender.repository.lock import read_lock
 
 METRICS, PLOTS = Path("metrics"), Path("metrics/plots")
-EXPLORATION = {
-    "balance": "Images of each class.",
-    "rates": "Share of the images that have each attribute.",
-    "correlation": "Correlation of the attributes with each other, from -1 in blue to 1 in red.",
-    "examples": "Some faces with their attributes.",
-}
+DESCRIPTION = Path("models/gender.json")
+EXPLORATION, MISTAKES = Path("data/eda"), Path("data/mistakes")
+TABLES = ("train/loss", "train/accuracy", "roc", "precision_recall", "reliability", "histogram")
 
 
 @one_line_errors()
@@ -28,36 +30,53 @@ EXPLORATION = {
 def main() -> None:
     """Write metrics/report.html."""
     params = load_params()
-    calibration = json.loads((METRICS / "calibrate.json").read_text(encoding="utf-8"))
     datasets = params.evaluate.datasets
-    further = [read_metrics(name, METRICS / "datasets" / name) for name in datasets]
-    names = ("roc", "precision_recall", "reliability", "histogram")
+    description = read_json(DESCRIPTION)
+    verdict = Verdict(description["standing"], description["sentence"])
     predictions = read_predictions("data/predictions.csv")
-    mistakes = min(params.mistakes.images, int((predictions["predicted"] != predictions["label"]).sum()))
-    described = f"The {mistakes} most confident ones, each beside the evidence for the wrong class."
+    images = {name: read_json(METRICS / f"preprocess/{name}.json")["images"] for name in ("train", "val", "test")}
+    # Without the groups that do not re-run this stage.
+    shown = params.model_dump(exclude={"cache", "gate"})
     page = render_report(
+        notices=notices(description),
+        about=describe_model(shown, images, params.dataset.drawn),
+        verdict=verdict,
         resampled="identities" if "identity" in predictions else "images",
-        # Without the groups that do not re-run this stage.
-        params=params.model_dump(exclude={"cache", "gate"}),
+        params=shown,
         hashes=hashes({path for group in (params.dataset, *datasets.values()) for path in group.model_dump().values()}),
-        test_sets=[read_metrics("test", METRICS / "evaluate"), *further],
-        baseline=json.loads((METRICS / "baseline.json").read_text(encoding="utf-8")),
-        calibration=calibration,
+        test_sets=[
+            read_metrics("test", METRICS / "evaluate"),
+            *(read_metrics(name, METRICS / "datasets" / name) for name in datasets),
+        ],
+        baseline=read_json(METRICS / "baseline.json"),
+        calibration=read_json(METRICS / "calibrate.json"),
         confusion=pd.read_csv(PLOTS / "confusion.csv"),
-        charts=curve_charts(
-            read_logs(METRICS / "train/plots/metrics"),
-            {name: pd.read_csv(PLOTS / f"{name}.csv") for name in names},
-            calibration["threshold"],
-        ),
+        tables={Path(name).name: pd.read_csv(PLOTS / f"{name}.csv") for name in TABLES},
         slices=pd.read_csv("data/slices.csv"),
-        pictures=[Picture("Worst mistakes", described, PLOTS / "mistakes.png")],
-        label_errors=read_table("data/label_errors.csv"),
-        exploration=[Picture(name.capitalize(), text, PLOTS / f"eda/{name}.png") for name, text in EXPLORATION.items()],
+        mistakes=read_gallery(MISTAKES / "worst"),
+        labels=Labels(
+            why_no_label_is_disputed(params.dataset.drawn, verdict),
+            len(read_table(MISTAKES / "disputed_labels.csv")),
+            read_gallery(MISTAKES / "disputed"),
+        ),
+        exploration=Exploration(
+            pd.read_csv(EXPLORATION / "balance.csv"),
+            pd.read_csv(EXPLORATION / "rates.csv"),
+            pd.read_csv(EXPLORATION / "correlation.csv"),
+            read_gallery(EXPLORATION / "examples"),
+            read_gallery("data/augment"),
+        ),
         model_card=Path("docs/model-card.md").read_text(encoding="utf-8"),
     )
     with whole_file(METRICS / "report.html") as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
     print(f"report: {len(page.encode()) / 1e6:.1f} MB; facegender report adds times and commit, and --open shows it")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file of metrics."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def hashes(raw: set[str]) -> dict[str, str]:

@@ -1,12 +1,10 @@
-"""Stage slices: evaluate the predictions with and without each attribute."""
-
-import pandas as pd
+"""Stage slices: compute the recall of each class with and without each attribute."""
 
 from facegender.data.lists import read_attributes
 from facegender.data.tables import write_csv
 from facegender.errors import one_line_errors
 from facegender.evaluation.predictions import read_predictions
-from facegender.evaluation.slices import MIN_PER_CLASS, slice_summary, slice_table
+from facegender.evaluation.slices import WHOLE, slice_summary, slice_table, standing_out
 from facegender.files import write_json
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
@@ -18,24 +16,22 @@ from facegender.reporting.pictures import interval_chart
 def main() -> None:
     """Write metrics/slices.json, data/slices.csv and metrics/plots/slices.png."""
     params = load_params()
-    group = params.evaluate
     predictions = read_predictions("data/predictions.csv")
-    table = slice_table(predictions, read_attributes(params.dataset.attributes), group.resamples, group.seed)
+    table = slice_table(predictions, read_attributes(params.dataset.attributes))
     write_csv("data/slices.csv", table)
     summary = slice_summary(table)
     write_json("metrics/slices.json", summary)
-    title = (
-        f"Slices of {len(predictions):,} test images; grey: fewer than {MIN_PER_CLASS} identities or images of a class"
+    on_all = table[table["slice"] == WHOLE]
+    interval_chart(
+        "metrics/plots/slices.png",
+        table[(table["judged"] == 1) & (table["slice"] != WHOLE)],
+        dict(zip(on_all["class"], on_all["recall"], strict=True)),
+        f"Slices of {len(predictions):,} test images, the furthest from all images (grey line) first; red: outside the "
+        "interval",
     )
-    interval_chart("metrics/plots/slices.png", table, title)
-    print(f"slices: {summary['judged']} slices judged, {summary['too_small']} too small{worst(table)}")
-
-
-def worst(table: pd.DataFrame) -> str:
-    """Name the slice with the lowest balanced accuracy, which is the first of the judged ones, if there is one."""
-    if not table["judged"].any():
-        return ""
-    return f"; the worst is {table['slice'][0]}, balanced accuracy {table['balanced_accuracy'][0]:.3f}"
+    names = [f"{row['class']}, {row['slice']} ({row['recall']:.0%})" for _, row in standing_out(table).iterrows()]
+    found = f"; the furthest from all images: {names[0]}" if names else ""
+    print(f"slices: {len(names) or 'none'} of {summary['judged']} recalls stand out{found}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from dvclive.utils import standardize_metric_name
 from facegender.cache import TRAINING, sole_run
 from facegender.data.images import Pixels, decode_image
 from facegender.data.shards import Record, count_labels, shard_paths
+from facegender.data.tables import write_csv
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.files import md5_of
 from facegender.network.backbone import build_head, build_model, load_backbone, tail_of
@@ -26,13 +27,22 @@ from facegender.network.features import check_same_trunk, load_inputs, read_trun
 from facegender.network.model_file import read_layers, save_joined, save_model
 from facegender.network.onnx_file import check_conversion, convert, part
 from facegender.network.sidecar import FEATURES, HEAD, IMAGE, PROBABILITIES, TrunkSpec
-from facegender.network.training import Recipe, TrainingBatches, balanced_weights, best_epoch, digest_training, fit
+from facegender.network.training import (
+    Recipe,
+    TrainingBatches,
+    balanced_weights,
+    best_epoch,
+    digest_training,
+    fit,
+    learning_curves,
+)
 from facegender.params import Params, Train, load_params
 from facegender.preparation.augment import fresh_image, read_transformations
 from facegender.reporting.costs import recorded_cost
 
 BACKBONE = Path("models/backbone.keras")
 CACHE = Path(".cache")
+CURVES = Path("metrics/plots/train")
 MODEL = "models/uncalibrated.keras"
 CHECKED = 8
 TRAIN, COPIES, VAL = "train", "train_copies", "val"
@@ -42,7 +52,7 @@ STORED, IMAGES = Path("data/features"), Path("data/preprocessed")
 @one_line_errors()
 @recorded_cost
 def main() -> None:
-    """Write models/uncalibrated.keras and the curves in metrics/train."""
+    """Write models/uncalibrated.keras, metrics/train/metrics.json and the curves in metrics/plots/train."""
     with sole_run(CACHE, "train"):
         train(load_params())
 
@@ -52,9 +62,9 @@ def train(params: Params) -> None:
     group = params.train
     trunk = check_same_trunk({str(STORED / split): read_trunk(STORED / split) for split in (TRAIN, COPIES, VAL)})
     if md5_of(BACKBONE) != trunk["weights_md5"]:
-        raise FacegenderError(BACKBONE, f"not the weights that computed {STORED / VAL}", "run: dvc repro")
+        raise FacegenderError(BACKBONE, f"does not have the weights that computed {STORED / VAL}", "run: dvc repro")
     if group.precision == "bfloat16" and not multiplies_bfloat16():
-        print("train: no bfloat16 in this processor: train.precision float32 may be faster", flush=True)
+        print("train: this processor has no bfloat16 instructions; float32 may be faster", flush=True)
     shards = inputs_of(trunk, TRAIN, COPIES)
     batches = training_batches(trunk, shards, group)
     check_steps(batches.steps, group)
@@ -79,14 +89,21 @@ def train(params: Params) -> None:
             model = make_model(trunk, group)
             tail = tail_in(model, trunk)
 
+        # Epochs count from 1.
+        live.step = 1
+        epochs: list[dict[str, float]] = []
+
         def log(numbers: dict[str, float]) -> None:
             for name, number in numbers.items():
-                live.log_metric(standardize_metric_name(name, "dvclive.keras"), number)
+                live.log_metric(standardize_metric_name(name, "dvclive.keras"), number, plot=False)
             live.next_step()
+            epochs.append(numbers)
+            for name, curve in learning_curves(epochs).items():
+                write_csv(CURVES / f"{name}.csv", curve)
             nonlocal epoch_began
             minutes, epoch_began = (time.monotonic() - epoch_began) / 60, time.monotonic()
             if minutes >= 1:
-                print(f"train: about {minutes * (group.epochs - live.step):.0f} minutes left", flush=True)
+                print(f"train: about {minutes * (group.epochs - len(epochs)):.0f} minutes left", flush=True)
 
         history = fit(
             tail,

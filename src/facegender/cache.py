@@ -107,7 +107,7 @@ def sole_run(cache: Path, stage: str) -> Iterator[None]:
     except Timeout as error:
         raise FacegenderError(
             f"stage {stage}",
-            "an earlier run of it is still active in this folder",
+            "an earlier run is still active in this folder",
             "wait for it or stop it, then run: dvc repro",
         ) from error
     try:

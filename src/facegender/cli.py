@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.evaluation.calibration import UNSURE_WITHIN
@@ -25,10 +26,32 @@ PARAMS = Path("params.yaml")
 REPORT, READ_REPORT = Path("metrics/report.html"), Path("report.html")
 """The page of the stage report, and the one to read, with what differs by machine and commit."""
 
-APP_MODULES = ("aiohttp", "jinja2", "markdown_it", "PIL")
+APP_MODULES = ("aiohttp", "jinja2", "markdown_it")
 """Modules of the packages that the extra `serve` installs; every other optional one is in the extra `train`."""
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
+)
+
+
+class _Command(TyperCommand):
+    """A command whose help names an argument without its type in Python, which typer adds."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                name, text = record
+                is_argument = parameter.param_type_name == "argument"
+                title, name = ("Arguments", name.split(" <")[0]) if is_argument else ("Options", name)
+                rows[title].append((name, text))
+        for title, records in rows.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
 
 def _print_version(asked: bool) -> None:
@@ -43,7 +66,10 @@ def facegender(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Train and use a model of the CelebA attribute Male. `dvc repro` runs the pipeline itself."""
+    """Train and use a model of CelebA's attribute Male.
+
+    `dvc repro` runs the pipeline itself.
+    """
 
 
 @app.command("cache")
@@ -76,12 +102,12 @@ def cache_command(
         print(f"{CACHE / part}: {cache.describe(entries)}")
 
 
-Model = Annotated[Path, typer.Option(metavar="FILE", help="Model: .onnx, or .keras, which loads TensorFlow.")]
+Model = Annotated[Path, typer.Option(metavar="FILE", help="Model: .onnx, or .keras, which needs TensorFlow.")]
 Align = Annotated[
     Literal["auto", "never", "always"],
     typer.Option(
-        help="Find faces and align them: always, never (each picture is one face), or auto (unless a picture has the "
-        "size of CelebA's aligned faces)."
+        help="Find and align the faces: always, never (a picture is one face), or auto (never if it has the size of "
+        "CelebA's pictures)."
     ),
 ]
 
@@ -89,7 +115,7 @@ Align = Annotated[
 @app.command("predict")
 def predict_command(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="Files, folders, patterns, or - to read paths from stdin.")
+        list[str], typer.Argument(metavar="PATH", help="File, folder or pattern; - reads a list of these from stdin.")
     ],
     model: Model = MODEL,
     rev: Annotated[
@@ -98,47 +124,62 @@ def predict_command(
     ] = None,
     align: Align = "auto",
     unsure: Annotated[
-        float, typer.Option(min=0, max=1, help="Print unsure if P(Male) is closer to the threshold than this.")
+        float,
+        typer.Option(min=0, max=1, metavar="NUMBER", help="Print unsure if P(Male) is this close to the threshold."),
     ] = UNSURE_WITHIN,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Predict Male or No male for photographs: one row per face.
 
-    A file that fails is listed with the reason, and the exit status is 1.
+    A file that fails is listed with the reason, and the exit status is 1. Files in a folder that are not images are
+    passed over and counted. A list has a path in each line, or a zero byte after each, as find -print0 writes it.
     """
     from tqdm import tqdm
 
     from facegender.serving.classifier import load_classifier
-    from facegender.serving.listing import print_csv, print_json, print_table
-    from facegender.serving.photographs import find_photographs, predict_photographs
+    from facegender.serving.listing import passed_over_line, print_csv, print_json, print_table
+    from facegender.serving.photographs import find_photographs, predict_photographs, split_list
 
     if as_csv and as_json:
         raise FacegenderError("--csv and --json", "cannot be used together", "use one of them")
     if rev is not None and model != MODEL:
         raise FacegenderError("--model and --rev", "cannot be used together", "use one of them")
-    # A file name need not be valid text.
-    for stream in (sys.stdin, sys.stdout):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="surrogateescape")
-    files = list(find_photographs(paths, sys.stdin))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name need not be valid text: CSV keeps its bytes. The table escapes what the terminal cannot show.
+        if as_csv:
+            sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+        else:
+            sys.stdout.reconfigure(errors="backslashreplace")
+    found = find_photographs(paths, split_list(sys.stdin.buffer.read()) if "-" in paths else ())
     if rev is not None:
         from facegender.repository.registry import fetch_model
 
         model = fetch_model(rev)
     classifier = load_classifier(model)
+    is_table = not (as_csv or as_json)
+    if is_table:
+        _show_notices(classifier.notices)
     # On a terminal the rows themselves show the progress.
     quiet = sys.stdout.isatty() or not sys.stderr.isatty()
-    predictions = predict_photographs(tqdm(files, "predict", disable=quiet), classifier, align, unsure)
+    photographs = tqdm(found.photographs, "predict", disable=quiet)
+    predictions = predict_photographs(photographs, classifier, align, unsure)
     failed = (print_csv if as_csv else print_json if as_json else print_table)(predictions, sys.stdout)
-    if not (as_csv or as_json):
+    if is_table:
         print(
             f"Male if P(Male) is at least {classifier.threshold:g}, unsure within {unsure:g} of it. What this does not "
             "mean: docs/model-card.md",
             file=sys.stderr,
         )
+    if found.passed_over:
+        print(passed_over_line(found.passed_over), file=sys.stderr)
     if failed:
         raise FacegenderError("facegender predict", f"{failed} of the files failed", "the rows above give the reasons")
+
+
+def _show_notices(notices: tuple[str, ...]) -> None:
+    for notice in notices:
+        print(notice, file=sys.stderr)
 
 
 @app.command("explain")
@@ -148,7 +189,10 @@ def explain_command(
     model: Annotated[Path, typer.Option(metavar="FILE", help="Model: .onnx.")] = MODEL,
     align: Align = "auto",
 ) -> None:
-    """Show which regions of each face are evidence for Male and for No male (Grad-CAM)."""
+    """Draw which regions of each face are evidence for each class.
+
+    The picture shows each face, and its regions coloured for No male and for Male: red most, blue least (Grad-CAM).
+    """
     if output.suffix.lower() != ".png":
         raise FacegenderError(output, "not a name for a PNG file", "use a name that ends in .png")
     if not output.resolve().parent.is_dir():
@@ -166,6 +210,7 @@ def explain_command(
     classifier = load_classifier(model)
     if classifier.explain is None:
         raise FacegenderError(model, "does not say where it finds evidence", f"use an .onnx model, such as {MODEL}")
+    _show_notices(classifier.notices)
     images = np.stack([face for _, face in read_faces(image, classifier.height, classifier.width, align)])
     probabilities, evidence = classifier.explain(images)
     pictures, captions = [], []
@@ -179,7 +224,7 @@ def explain_command(
 @app.command("export")
 def export_command(
     form: Annotated[Literal["saved_model", "tflite"], typer.Option("--format", help="Format to write.")],
-    model: Annotated[Path, typer.Option(metavar="FILE", help="Model to export: .keras.")] = KERAS_MODEL,
+    model: Annotated[Path, typer.Option(metavar="FILE", help="Model to export: a .keras file.")] = KERAS_MODEL,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PATH", help="File to write; by default beside the model.")
     ] = None,
@@ -187,9 +232,10 @@ def export_command(
         Path, typer.Option(metavar="FOLDER", help="Faces to compare on: images, or shards of the stage preprocess.")
     ] = Path("data/preprocessed/test"),
 ) -> None:
-    """Write the model in a format for other programs, beside the .onnx and .keras files of the pipeline.
+    """Write the model in a further format for other programs.
 
-    It is written only if it predicts the same P(Male) as Keras, to 0.0001, for up to 32 faces.
+    The pipeline itself writes .onnx and .keras. The file is written only if it predicts the same P(Male) as Keras,
+    to 0.0001, for up to 32 faces.
     """
     load_tensorflow()
     from facegender.serving.export import SUFFIXES, export_model
@@ -202,9 +248,14 @@ def export_command(
 @app.command("app")
 def app_command(
     model: Model = MODEL,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any free one.")] = 8765,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="Port on 127.0.0.1; 0 for any free one.")
+    ] = 8765,
 ) -> None:
-    """Serve a local web page to try the model on pictures; nothing is stored."""
+    """Serve a local web page to try the model on pictures.
+
+    Nothing is stored. docs/app.md describes the page, and how programs can use the server.
+    """
     from facegender.serving.app import serve
 
     serve(model, MODEL_CARD, port)
@@ -212,29 +263,38 @@ def app_command(
 
 @app.command("compare")
 def compare_command(
-    old: Annotated[str, typer.Argument(metavar="REV", help="Git revision of the old model.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Git revision of the old model, or the word baseline.")],
     new: Annotated[
-        str | None, typer.Argument(metavar="[REV]", help="Git revision of the new model; this folder if omitted.")
+        str | None, typer.Argument(metavar="NEW", help="Git revision of the new model; this folder if omitted.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 120,
+    resamples: Annotated[int, typer.Option(min=100, metavar="NUMBER", help="Bootstrap samples.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, metavar="NUMBER", help="Seed of the bootstrap.")] = 0,
 ) -> None:
-    """Compare the models of two revisions by their predictions of the same test images."""
-    from facegender.evaluation.comparison import compare_predictions, comparison_markdown
-    from facegender.repository.revisions import current_predictions, predictions_of
+    """Compare two models on the same test images.
 
-    tables = (predictions_of(old), current_predictions() if new is None else predictions_of(new))
-    comparison = compare_predictions(*tables, resamples, seed)
+    `facegender compare baseline` compares this folder's model with its baseline, logistic regression on small grey
+    images, and `facegender compare baseline REV` that of a revision. A branch called baseline is refs/heads/baseline.
+    """
+    from facegender.evaluation.comparison import compare_predictions, comparison_markdown, standing, verdict
+    from facegender.repository.revisions import BASELINE, current_predictions, predictions_of
+
+    if old == "baseline":
+        of_old = current_predictions(BASELINE) if new is None else predictions_of(new, BASELINE)
+        sentence = standing
+    else:
+        of_old, sentence = predictions_of(old), verdict
+    of_new = current_predictions() if new is None else predictions_of(new)
+    comparison = compare_predictions(of_old, of_new, resamples, seed)
     if as_json:
         print(json.dumps(comparison, indent=2, sort_keys=True))
     else:
-        print(comparison_markdown(comparison, old, new or "this folder"), end="")
+        print(comparison_markdown(sentence(comparison), comparison, old, new or "this folder"), end="")
 
 
 @app.command("check")
 def check_command() -> None:
-    """Check params.yaml, and that the raw data and the weights in it are there.
+    """Check params.yaml and the paths in it.
 
     `make repro` and the stage `check` do this before anything else.
     """
@@ -248,11 +308,12 @@ def check_command() -> None:
 
 @app.command("summary")
 def summary_command() -> None:
-    """Show how good the model is: each metric with its 95% interval, beside the baseline's."""
+    """Show each metric with its interval, beside the baseline's."""
     from facegender.params import load_params
-    from facegender.repository.summary import read_json, read_results, summary_text
+    from facegender.repository.summary import comparison_with_baseline, read_json, read_results, summary_text
 
-    print(summary_text("test", *read_results("metrics/evaluate"), read_json("metrics/baseline.json")), end="")
+    images, table = read_results("metrics/evaluate")
+    print(summary_text("test", images, table, read_json("metrics/baseline.json"), comparison_with_baseline()), end="")
     for name in load_params().evaluate.datasets:
         print("\n" + summary_text(name, *read_results(f"metrics/datasets/{name}"), None), end="")
 
@@ -261,12 +322,17 @@ def summary_command() -> None:
 def experiments_command(
     sort: Annotated[
         Literal["val_log_loss", "val_accuracy", "accuracy", "roc_auc", "log_loss", "expected_calibration_error"],
-        typer.Option(help="Metric to sort by, the best first. Choose by one on validation images (val_)."),
+        typer.Option(
+            metavar="METRIC",
+            help="Metric to sort by: val_log_loss, val_accuracy, accuracy, roc_auc, log_loss or "
+            "expected_calibration_error. Choose by one on validation images (val_).",
+        ),
     ] = "val_log_loss",
 ) -> None:
-    """List the experiments of this commit with their metrics and changed parameters, the best first.
+    """List the experiments of this commit, the best first.
 
-    Metrics on test images are unbiased only for an experiment that was not chosen by them.
+    Each has its metrics and the parameters that it changed. Metrics on test images are unbiased only for an
+    experiment that was not chosen by them.
     """
     from facegender.repository.experiments import experiments_table, shown_experiments
 
@@ -277,15 +343,16 @@ def experiments_command(
 def report_command(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Write report.html: the pipeline's page about the model, with the commit and the time and memory of each stage.
+    """Write report.html: the page about the model, with its costs.
 
-    The pipeline's own page, metrics/report.html, leaves these out, so that it has the same bytes on every machine.
+    It adds the commit, the date of dvc.lock, and the time and memory of each stage. The pipeline's own page,
+    metrics/report.html, leaves these out, so that it has the same bytes on every machine.
     """
     from facegender.files import md5_of, whole_file
     from facegender.reporting.commit_and_costs import add_commit_and_costs
     from facegender.reporting.costs import read_costs
     from facegender.repository.lock import read_lock
-    from facegender.repository.revisions import current_revision
+    from facegender.repository.revisions import current_revision, lock_date
 
     if not REPORT.is_file():
         raise FacegenderError(REPORT, "no such file", f"run: dvc repro, or: dvc pull {REPORT}")
@@ -293,7 +360,7 @@ def report_command(
         raise FacegenderError(
             REPORT, "not the page that dvc.lock records", f"run: dvc repro, or: dvc checkout --force {REPORT}"
         )
-    page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), read_costs())
+    page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), lock_date(), read_costs())
     with whole_file(READ_REPORT) as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
     print(f"Everything on one page: {READ_REPORT}")
@@ -303,7 +370,7 @@ def report_command(
 
 @app.command("seeds")
 def seeds_command() -> None:
-    """Show how much the metrics vary with the seed, over the experiments of `make seeds`."""
+    """Show how much the metrics vary with the seed (`make seeds`)."""
     from facegender.repository.experiments import shown_experiments
     from facegender.repository.seeds import seed_experiments, spread_markdown
 
@@ -314,7 +381,7 @@ def seeds_command() -> None:
 def gate_command(
     asked: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CHECK]...", help="lock, floors, base, model or remote; all of them by default."),
+        typer.Argument(metavar="CHECK", help="lock, floors, baseline, base, model or remote; all of them by default."),
     ] = None,
     base: Annotated[
         str | None,
@@ -323,12 +390,16 @@ def gate_command(
     no_remote: Annotated[
         bool, typer.Option("--no-remote", help="Skip the check of the remote: the data is not shared.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
 ) -> None:
-    """Check whether this folder's model may be merged; the exit status is 0 only if every check passes.
+    """Check whether this folder's model may be merged.
+
+    The exit status is 0 only if every check passes.
 
     lock: dvc.lock matches code, parameters, data, metrics and plots. floors: the metrics are within the limits, `gate`
-    in params.yaml. base: no metric is significantly worse than the base's and by more than its margin. model: the
-    committed predictions and metrics are those of the model. remote: others can get all data.
+    in params.yaml. baseline: the model is more accurate than its baseline. base: no metric is significantly worse than
+    the base's and by more than its margin. model: the committed predictions and metrics are those of the model. remote:
+    others can get all data.
     """
     from facegender.repository.gate import findings_markdown
     from facegender.repository.gate_checks import CHECKS, run_checks, show
@@ -338,7 +409,10 @@ def gate_command(
     if unknown:
         raise FacegenderError(min(unknown), "no such check", f"the checks are {', '.join(CHECKS)}")
     findings = run_checks(names, base, no_remote)
-    show(findings_markdown(findings, [name for name in CHECKS if name not in names]))
+    if as_json:
+        print(json.dumps([finding._asdict() for finding in findings], indent=2))
+    else:
+        show(findings_markdown(findings, [name for name in CHECKS if name not in names]))
     failed = [finding.check for finding in findings if finding.verdict == "fail"]
     if failed:
         raise FacegenderError("gate", f"failed at {', '.join(failed)}", "the table says what to do")
@@ -400,7 +474,9 @@ def import_command(
             "has none.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Seed of the random partitions.")] = 120,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**64 - 1, metavar="NUMBER", help="Seed of the random partitions.")
+    ] = 120,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out images that cannot be used, and list them.")
     ] = False,
@@ -414,7 +490,9 @@ def import_command(
         ),
     ] = None,
 ) -> None:
-    """Convert your own images and labels to CelebA's format, and fill in a params.yaml for them.
+    """Convert your own images and labels to CelebA's format.
+
+    It also fills in a params.yaml for them.
 
     Run this in the project's folder. docs/your-own-data.md has examples.
     """
@@ -446,10 +524,11 @@ def use_command(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder with its images and lists; only read.")],
     weights: Weights = None,
 ) -> None:
-    """Set this project up for CelebA: check the files, write params.yaml, keep pictures of faces out of Git.
+    """Set this project up for CelebA.
 
-    FOLDER holds img_align_celeba.zip (or the images), list_attr_celeba, list_eval_partition and perhaps
-    identity_CelebA, as csv or txt. A second time, the command changes nothing.
+    The command checks the files, writes params.yaml and keeps pictures of faces out of Git. FOLDER holds
+    img_align_celeba.zip (or the images), list_attr_celeba, list_eval_partition and perhaps identity_CelebA, as csv or
+    txt. A second time, the command changes nothing.
     """
     from facegender.importing.celeba_source import find_celeba
     from facegender.importing.params_file import UNKNOWN_IDENTITIES, check_before, fill_in
@@ -493,4 +572,6 @@ def missing_packages_named() -> Iterator[None]:
 @missing_packages_named()
 def main() -> None:
     """Run the command named by the arguments."""
+    for command in app.registered_commands:
+        command.cls = _Command
     app()

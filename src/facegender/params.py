@@ -30,22 +30,22 @@ def _images(images: Any) -> Any:
     whole = isinstance(images, int) and not isinstance(images, bool)
     if images == "all" or (whole and images >= 2 and images % 2 == 0):
         return images
-    near = f"{images + 1}, half Male and half No male" if whole and images > 0 else "such a number"
-    raise _mistake("not an even number of at least 2 or the word all", f"use {near}, or all")
+    near = f"{images + 1}, half Male and half No male" if whole and images > 0 else "an even number"
+    raise _mistake("must be an even number of at least 2, or all", f"use {near}, or all")
 
 
 def _weights(weights: Any) -> Any:
-    if weights in ("imagenet", "random", "file"):
+    if weights in ("synthetic", "imagenet", "random", "file"):
         return weights
     if isinstance(weights, str) and weights.endswith(".h5"):
-        raise _mistake("not imagenet, random or file", "use file, and put the path in backbone.weights_file")
-    raise _mistake("not imagenet, random or file", "use one of them")
+        raise _mistake("not synthetic, imagenet, random or file", "use file, and put the path in backbone.weights_file")
+    raise _mistake("not synthetic, imagenet, random or file", "use one of them")
 
 
 def _threshold(rule: Any) -> Any:
     if rule in ("accuracy", "equal_error") or (isinstance(rule, float) and 0 < rule < 1):
         return rule
-    raise _mistake("not accuracy, equal_error or a number between 0 and 1", "use one of them")
+    raise _mistake("must be accuracy, equal_error or a number between 0 and 1", "use one of them")
 
 
 def _test_set_name(name: str) -> str:
@@ -53,6 +53,9 @@ def _test_set_name(name: str) -> str:
         raise _mistake(f"reserved, as are {', '.join(RESERVED_NAMES)}", "use another name")
     return name
 
+
+DRAWN_FACES = "data/synthetic"
+"""The folder of the stage synthetic_data."""
 
 RESERVED_NAMES = ("train", "train_copies", "val", "test")
 """The other names in data/preprocessed and data/features, which a further test set must not have."""
@@ -101,6 +104,11 @@ class Dataset(_Group):
     attributes: PathText
     partitions: PathText
     identities: PathText
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the images are the faces that the stage synthetic_data draws."""
+        return Path(self.images).is_relative_to(DRAWN_FACES)
 
 
 class Eda(_Group):
@@ -154,7 +162,7 @@ class Augment(_Group):
 class Backbone(_Group):
     """InceptionV3's weights and the first block that is trained."""
 
-    weights: Annotated[Literal["imagenet", "random", "file"], BeforeValidator(_weights)]
+    weights: Annotated[Literal["synthetic", "imagenet", "random", "file"], BeforeValidator(_weights)]
     weights_file: PathText
     trainable_from: Cut
     precision: Literal["float32", "bfloat16"]
@@ -227,6 +235,7 @@ class Gate(_Group):
     floors: dict[MetricName, float]
     ceilings: dict[MetricName, NotNegative]
     margins: dict[MetricName, NotNegative]
+    baseline: Literal["required", "waived"]
     tolerance: Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -47,6 +47,7 @@ def make_project(folder: Path, changes: dict[str, Any]) -> Path:
     run(folder, "git", "init", "--quiet")
     run(folder, "dvc", "init", "--quiet")
     shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+    shutil.copytree(ROOT / ".dvc" / "plots", folder / ".dvc" / "plots")
     run(folder, *GIT, "commit", "--quiet", "-m", "start")
     return folder
 
@@ -58,11 +59,10 @@ def put_stand_ins(folder: Path, stages: Iterable[str]) -> None:
 
 
 def keep_stages(folder: Path, stages: Iterable[str]) -> None:
-    """Remove all other stages, and the top-level plots, from dvc.yaml."""
+    """Remove all other stages from dvc.yaml."""
     path = folder / "dvc.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     content["stages"] = {stage: content["stages"][stage] for stage in stages}
-    del content["plots"]
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from facegender.data.images import Pixels, decode_image
 from facegender.data.shards import read_records
-from facegender.files import write_json
+from facegender.files import whole_file, write_json
 from facegender.network.onnx_file import load_calibrated, save
 from facegender.network.sidecar import EVIDENCE, FEATURES, IMAGE, LOGITS, PROBABILITIES, PROPERTY, TrunkSpec
 from facegender.params import load_params
@@ -37,7 +37,9 @@ def train() -> None:
     fitted = LogisticRegression(C=0.1, max_iter=1000).fit(blocks(images), [record.label for record in chosen])
     save(make_network(images.shape[1:3], fitted.coef_[0], fitted.intercept_[0]), "models/uncalibrated.keras")
     write_json("metrics/train/metrics.json", {"images": len(chosen)})
-    write_json("metrics/train/plots/metrics/none.json", {})
+    for name in ("loss", "accuracy", "learning_rate"):
+        with whole_file(f"metrics/plots/train/{name}.csv") as partial:
+            partial.write_text(f"epoch,images,{name}\n1,training,0.5\n", encoding="utf-8")
 
 
 def blocks(images: Pixels) -> np.ndarray:

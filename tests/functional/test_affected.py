@@ -28,12 +28,12 @@ PARTITION = {"partition"} | IMAGES
 AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "synthetic_data.images": (126, {"synthetic_data", "eda"} | PARTITION),
     "synthetic_data.seed": (8, {"synthetic_data", "eda"} | PARTITION),
-    # The same lists and images under another path: the results stay the same.
-    "dataset.images": ("copy/img_align_celeba.zip", {"check", "eda", "partition"} | PREPROCESS | REPORT),
-    "dataset.attributes": ("copy/list_attr_celeba.csv", {"check", "eda", "partition", "slices"} | REPORT),
+    # The same lists and images under another path: the results stay the same, but the model records the name.
+    "dataset.images": ("copy/img_align_celeba.zip", {"check", "eda", "partition"} | PREPROCESS | CALIBRATE),
+    "dataset.attributes": ("copy/list_attr_celeba.csv", {"check", "eda", "partition"} | CALIBRATE),
     "dataset.partitions": ("copy/list_eval_partition.csv", {"check", "eda", "partition"} | REPORT),
     # Identities are a column of the partition tables; they do not change an image's bytes and label.
-    "dataset.identities": ("copy/identity_CelebA.txt", {"check", "partition"} | PREPROCESS | END),
+    "dataset.identities": ("copy/identity_CelebA.txt", {"check", "partition", "baseline"} | PREPROCESS | END),
     "eda.examples": (5, {"eda"} | REPORT),
     "partition.train": ("all", {"partition", "preprocess@train", "features@train", "baseline"} | AUGMENT),
     "partition.val": (14, {"partition", "preprocess@val", "features@val"} | TRAIN),
@@ -97,6 +97,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "gate.floors": ({"accuracy": 0.9}, set()),
     "gate.ceilings": ({}, set()),
     "gate.margins": ({"roc_auc": 0.001}, set()),
+    "gate.baseline": ("required", set()),
     "gate.tolerance": (0.01, set()),
 }
 

@@ -1,11 +1,13 @@
 """The page of `facegender app` in a real browser, with a network of random weights behind it."""
 
+import csv
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from PIL import Image
 
 from facegender.data.images import decode_image, encode_jpeg
+from tests.functional.accessibility import problems
 from tests.functional.browser import BROWSER, FAKE_CAMERA, Page, open_browser
 from tests.paths import ROOT
 
@@ -126,14 +129,24 @@ def test_a_group_photograph_shows_every_face_in_light_and_dark_wide_and_narrow(p
     assert "8 faces" in text
     assert len(re.findall(r"^Face \d: (?:Male|No male|unsure)", text, flags=re.M)) == 8
     # Each box is where its portrait was put, from left to right, two above one another.
-    boxes = page.run("""[...document.querySelectorAll('.box')].map(box => {
-        const whole = box.parentElement.getBoundingClientRect(), part = box.getBoundingClientRect();
-        return [(part.x + part.width / 2 - whole.x) / whole.width * 1200, part.width / whole.width * 1200];
-    })""")
-    assert [round((centre - 147) / 295) for centre, _ in boxes] == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert all(60 < width < 214 for _, width in boxes)
-    # The photograph, and for each face its picture and an overlay for each class.
-    assert page.run("[...document.images].filter(image => image.naturalWidth && image.alt).length") == 1 + 3 * 8
+    for width in (1400, 500):
+        page.resize(width)
+        boxes = page.run("""[...document.querySelectorAll('.box')].map(box => {
+            const whole = box.parentElement.querySelector('img').getBoundingClientRect();
+            const part = box.getBoundingClientRect();
+            return [
+                (part.x + part.width / 2 - whole.x) / whole.width * 1200,
+                (part.y + part.height / 2 - whole.y) / whole.height * 700,
+                part.width / whole.width * 1200,
+            ];
+        })""")
+        assert [round((centre - 147) / 295) for centre, _, _ in boxes] == [0, 0, 1, 1, 2, 2, 3, 3]
+        assert sorted(round((centre - 181) / 330) for _, centre, _ in boxes) == [0] * 4 + [1] * 4
+        assert all(60 < size < 214 for _, _, size in boxes)
+    # The photograph, and for each face its picture and an overlay for each class, folded.
+    shown = "[...document.querySelectorAll('#results img')].filter(image => image.naturalWidth && image.alt)"
+    assert page.run(f"{shown}.length") == 1 + 3 * 8
+    assert page.run(f"{shown}.filter(image => image.checkVisibility()).length") == 1
     paints = []
     for scheme in ("light", "dark"):
         page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -156,9 +169,9 @@ def test_bad_files_are_one_line_each_and_the_others_are_predicted(page: Page, fo
     notes, bombed, face = predict(page, files)
 
     assert notes.split("\n", 1)[0] == "notes <b>.txt"
-    assert "not a picture; use one of JPEG" in notes
-    assert bombed.split("\n\n") == ["bomb.png", "10000 x 10000 pixels are more than 50 megapixels; scale it down"]
-    assert "1 face" in face
+    assert "not a readable image: unsupported, damaged or over the size limit" in notes
+    assert bombed.split("\n\n") == ["bomb.png", "10000 x 10000 pixels are more than 70 megapixels; scale it down"]
+    assert "Face 1: " in face
     assert page.run(STATUS) == "All done: 3 pictures, 1 face; 2 failed, see below."
 
 
@@ -168,7 +181,7 @@ def test_twenty_at_once(page: Page, folder: Path) -> None:
     texts = predict(page, files)
 
     assert [text.split("\n", 1)[0] for text in texts] == [file.name for file in files]
-    assert all("1 face" in text for text in texts)
+    assert all("Face 1: " in text for text in texts)
     assert page.run(STATUS) == "All done: 20 pictures, 20 faces."
 
 
@@ -189,45 +202,138 @@ def test_more_than_fifty_are_cut_off_with_a_message_and_clear_stops_them(page: P
     assert page.run("document.activeElement.id") == "choose"
 
 
-def test_the_keyboard_alone_chooses_pictures_and_opens_the_model_card(page: Page, folder: Path) -> None:
+IN_VIEW = """(selector => {
+    const place = document.querySelector(selector).getBoundingClientRect();
+    return place.top >= 0 && place.bottom <= innerHeight && place.left >= 0 && place.right <= innerWidth;
+})"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (800, 900), (390, 844)])
+def test_the_verdict_is_in_view_beside_a_small_picture(page: Page, folder: Path, width: int, height: int) -> None:
+    page.resize(width, height)
+    predict(page, [group_photograph(folder / "group.jpg"), celeba_sized(folder / "face.jpg")])
+    page.run("scrollTo(0, 0)")
+    predict(page, [celeba_sized(folder / "first.jpg"), celeba_sized(folder / "second.jpg")])
+
+    # The newest result is the first one, and all of it is in view.
+    assert page.run("document.querySelector('#results h3').textContent") == "first.jpg"
+    assert page.run(f"{IN_VIEW}('article')")
+    assert page.run("document.activeElement === document.querySelector('article')")
+    sizes = page.run("[...document.querySelectorAll('.photograph')].map(one => one.getBoundingClientRect().width)")
+    assert all(0 < size <= 360 for size in sizes)
+    verdict, picture = page.run(
+        "['.faces', '.photograph'].map(one => document.querySelector(one).getBoundingClientRect().toJSON())"
+    )
+    if width < 704:
+        assert verdict["bottom"] <= picture["top"]
+    else:
+        assert picture["right"] <= verdict["left"]
+        assert picture["top"] == pytest.approx(verdict["top"], abs=20)
+
+
+def test_an_example_is_predicted_with_a_click(page: Page) -> None:
+    page.wait_for("[...document.querySelectorAll('.example img')].every(image => image.naturalWidth === 178)")
+    page.run("document.querySelectorAll('.example')[1].click()")
+    page.wait_for(f"/done/.test({STATUS})")
+    assert re.match(r"Drawn face 2: 1 face, (Male|No male|unsure)\. 1 of 1 done\.$", page.run(STATUS))
+
+
+def test_the_results_are_downloaded_as_csv(page: Page, folder: Path) -> None:
+    downloads = folder / "downloads"
+    page.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
+    (folder / '=1, "x".txt').write_text("not a picture")
+    predict(page, [group_photograph(folder / "group.jpg"), folder / '=1, "x".txt', celeba_sized(folder / "\u00fc.jpg")])
+
+    page.run("document.getElementById('download').click()")
+
+    end = time.monotonic() + 60
+    while not (file := downloads / "facegender.csv").is_file():
+        assert time.monotonic() < end, "nothing was downloaded"
+        time.sleep(0.1)
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        rows = list(csv.DictReader(text))
+    # The columns and cells of `facegender predict --csv`.
+    assert ",".join(rows[0]) == "path,face,left,top,right,bottom,probability,predicted,error"
+    assert [row["path"] for row in rows] == ["group.jpg"] * 8 + ['./=1, "x".txt', "\u00fc.jpg"]
+    assert [row["face"] for row in rows] == [*"12345678", "", ""]
+    assert all(0 <= int(row["left"]) < int(row["right"]) <= 1200 for row in rows[:8])
+    assert rows[8]["error"].startswith("not a readable image")
+    assert 0 <= float(rows[9]["probability"]) <= 1
+    assert {row["predicted"] for row in rows[:8]} <= {"Male", "No male", "unsure"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_keeps_people_from_using_the_page(page: Page, folder: Path, width: int, scheme: str) -> None:
+    page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    page.resize(width)
+    assert problems(page) == []
+    (folder / "notes.txt").write_text("not a picture")
+    predict(page, [celeba_sized(folder / "face.jpg"), folder / "notes.txt"])
+    assert problems(page) == []
+
+
+def test_the_keyboard_alone_does_everything(page: Page, folder: Path) -> None:
     page.send("Page.enable")
     page.send("Page.setInterceptFileChooserDialog", enabled=True)
-    order = []
-    for _ in range(3):
-        page.press("Tab", 9)
-        order.append(page.run("document.activeElement.id || document.activeElement.tagName"))
-        if order[-1] == "SUMMARY":
-            page.press("Enter", 13, "\r")
-            assert page.run("document.getElementById('card').innerText.includes('What it must not be used for')")
-        if order[-1] == "choose":
-            page.press("Enter", 13, "\r")
-    assert order == ["SUMMARY", "choose", "open-camera"]
+
+    def tab_to(expression: str) -> None:
+        """Press the tab key until an element matches."""
+        for _ in range(40):
+            page.press("Tab", 9)
+            if page.run(f"document.activeElement.matches({json.dumps(expression)})"):
+                return
+        pytest.fail(f"not reached: {expression}")
+
+    tab_to("#choose")
+    page.press("Enter", 13, "\r")
     chooser = page.wait_for_event("Page.fileChooserOpened")
     assert chooser["mode"] == "selectMultiple"
     face = celeba_sized(folder / "face.jpg")
     page.send("DOM.setFileInputFiles", backendNodeId=chooser["backendNodeId"], files=[str(face)])
     page.wait_for(f"{STATUS}.endsWith('1 of 1 done.')")
     page.send("Page.setInterceptFileChooserDialog", enabled=False)
+    # The focus is on the result, and the explanation is the next stop.
+    assert page.run("document.activeElement.tagName") == "ARTICLE"
+    assert not page.run("document.querySelector('.views').checkVisibility()")
+    page.press("Tab", 9)
+    page.press("Enter", 13, "\r")
+    assert page.run("document.querySelector('.views').checkVisibility()")
+
+    page.run("document.activeElement.blur()")
+    tab_to(".example")
+    page.press("Enter", 13, "\r")
+    page.wait_for(f"{STATUS}.startsWith('Drawn face 1: 1 face')")
+    page.run("document.activeElement.blur()")
+    tab_to("#card summary")
+    page.press("Enter", 13, "\r")
+    assert page.run("document.getElementById('card').innerText.includes('What it must not be used for')")
+    tab_to("#download")
+    tab_to("#clear")
+    page.press("Enter", 13, "\r")
+    assert page.run(STATUS) == "Cleared."
 
 
 def test_a_screen_reader_finds_names_and_hears_results(page: Page, folder: Path) -> None:
     predict(page, [celeba_sized(folder / "face.jpg")])
+    page.run("document.querySelector('article details').open = true")
 
     nodes = page.send("Accessibility.getFullAXTree")["nodes"]
     seen = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
 
     named = {(role, name) for role, name in seen if role in ("button", "image", "img", "heading", "status", "region")}
     assert all(name for role, name in named if role != "status")
-    assert {("button", "Choose pictures"), ("button", "Use the camera"), ("region", "Results")} <= named
+    assert {("button", "Choose pictures"), ("button", "Use camera"), ("region", "Results")} <= named
     assert any(role == "heading" and name.startswith("Face 1: ") for role, name in named)
     [status] = [node for node in nodes if node["role"]["value"] == "status"]
     live = {item["name"]: item["value"]["value"] for item in status["properties"]}
     assert live["live"] == "polite"
-    pictures = [name for role, name in seen if role in ("image", "img")]
-    assert pictures == [
+    pictures = [name for role, name in seen if role in ("image", "img") and not name.startswith("Drawn face")]
+    assert sorted(pictures) == [
         "Face 1, aligned",
-        "Face 1, red where the evidence for No male is strongest",
         "Face 1, red where the evidence for Male is strongest",
+        "Face 1, red where the evidence for No male is strongest",
+        "face.jpg",
     ]
 
 
@@ -256,5 +362,5 @@ def test_the_page_asks_for_nothing_but_the_server_itself(page: Page, address: st
     asked = [
         event["params"]["request"]["url"] for event in page.events if event["method"] == "Network.requestWillBeSent"
     ]
-    assert f"{address}/predict" in asked
+    assert f"{address}/predict?pictures=1" in asked
     assert all(url.startswith((f"{address}/", "data:image/jpeg;base64,", "data:,")) for url in asked)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from facegender.data.lists import read_attributes
-from tests.functional.project import TINY, change_params, commit_all, make_project, metrics, repro, run
+from tests.functional.project import TINY, change_params, commit_all, environment, make_project, metrics, repro, run
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -78,6 +78,17 @@ def test_predictions_are_those_of_the_test_rows_with_their_labels(project: Path)
     accuracy = (predictions["predicted"] == predictions["label"]).mean()
     assert metrics(project, "evaluate")["accuracy"] == pytest.approx(accuracy, abs=1e-6)
     assert metrics(project, "evaluate").keys() == metrics(project, "baseline").keys()
+
+
+def test_the_baseline_predicts_the_same_images(project: Path) -> None:
+    baseline, predictions = (pd.read_csv(project / "data" / f"{name}.csv") for name in ("baseline", "predictions"))
+
+    assert list(baseline) == list(predictions)
+    assert baseline[["image_id", "label", "identity"]].equals(predictions[["image_id", "label", "identity"]])
+    assert (baseline["predicted"] == (baseline["probability"] >= 0.5)).all()
+    accuracy = (baseline["predicted"] == baseline["label"]).mean()
+    assert metrics(project, "baseline")["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    assert " its baseline: " in run(project, "facegender", "summary")
 
 
 def test_identities_are_resampled_where_they_are_known(project: Path) -> None:
@@ -155,11 +166,28 @@ def test_dvc_shows_metrics_and_plots(project: Path) -> None:
 
     run(project, "dvc", "plots", "show", "--out", "page")
     page = (project / "page" / "index.html").read_text(encoding="utf-8")
-    titles = ("Loss", "Accuracy", "ROC on test images", "Precision and recall on test images", "Reliability")
+    titles = ("Loss", "Accuracy", "ROC on test images", "Precision and recall of Male", "Reliability")
     eda = ("balance.png", "rates.png", "correlation.png", "examples.png")
     pictures = (*eda, "augment.png", "mistakes.png", "slices.png")
     for wanted in (*titles, *pictures):
         assert wanted in page, wanted
+
+
+def test_the_notebook_runs_on_what_the_pipeline_wrote(project: Path) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(ROOT / "notebooks" / "tour.ipynb", as_version=4)
+
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(project)}})
+    client.execute(env=environment(project))
+
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    printed = "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
+    assert f"accuracy: {round(metrics(project, 'evaluate')['accuracy'], 4)} " in printed
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    # The correlations, the faces, two of them with their copies, the predictions and the thresholds.
+    assert len(pictures) == 6
 
 
 def test_a_cold_run_in_a_clone_gives_the_same_bytes(project: Path, tmp_path: Path) -> None:

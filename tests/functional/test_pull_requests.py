@@ -33,8 +33,10 @@ CHANGES = {
     "gate.floors": {"accuracy": 0.7, "worst_recall": 0.3},
     "gate.ceilings": {"expected_calibration_error": 0.3},
     "gate.margins": {"accuracy": 0.02},
+    # The small network is no better than the baseline.
+    "gate.baseline": "waived",
 }
-NEEDED = ("models/gender.onnx", "data/predictions.csv", "data/preprocessed/test")
+NEEDED = ("models/gender.onnx", "data/predictions.csv", "data/baseline.csv", "data/preprocessed/test")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def clone(author: Path, folder: Path) -> Path:
 def review(folder: Path, *checks: str, status: int, base: str = "origin/main") -> dict[str, tuple[str, str, str]]:
     """Run the gate and return, for each check, the verdict, what was found and what to do."""
     printed = run(folder, "facegender", "gate", *checks, "--base", base, status=status)
-    rows = re.findall(r"^\| (\w+) \| (pass|fail|skipped) \| (.*) \| (.*) \|$", printed, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (\w+) \| (pass|fail|waived|skipped) \| (.*) \| (.*) \|$", printed, flags=re.MULTILINE)
     return {check: (verdict, found, remedy) for check, verdict, found, remedy in rows}
 
 
@@ -106,14 +108,23 @@ def verdicts(table: dict[str, tuple[str, str, str]]) -> dict[str, str]:
 def test_the_first_pull_request_is_checked_and_commented_on(
     author: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    received = []
+    received: list[tuple[str, str, str, str]] = []
 
     class Forge(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer([{"id": 5, "body": body} for _, _, _, body in received])
+
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append((self.path, self.headers["Authorization"], json.loads(body)["body"]))
-            self.send_response(201)
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"]
+            received.append((self.command, self.path, self.headers["Authorization"], body))
+            self.answer({})
+
+        do_PATCH = do_POST
+
+        def answer(self, content: object) -> None:
+            self.send_response(200)
             self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -124,6 +135,7 @@ def test_the_first_pull_request_is_checked_and_commented_on(
         "GITHUB_REF": "refs/pull/7/merge",
         "GITHUB_REPOSITORY": "owner/name",
         "GITHUB_API_URL": f"http://127.0.0.1:{server.server_port}",
+        "GITHUB_SERVER_URL": "https://forge.example",
         "GITHUB_TOKEN": "secret",
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
         "BASE": "empty",
@@ -132,26 +144,25 @@ def test_the_first_pull_request_is_checked_and_commented_on(
     folder = clone(author, tmp_path / "clone")
 
     printed = run(folder, "make", "validate-model")
+    run(folder, "python", "scripts/post_comment.py", "pull_request/page.md")
 
     server.shutdown()
     assert "Running stage" not in printed
-    ((path, authorization, page),) = received
-    assert (path, authorization) == ("/repos/owner/name/issues/7/comments", "Bearer secret")
-    assert page == (folder / "pull_request" / "page.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| (\w+) \| (\w+) \|", page.partition("###")[0], flags=re.MULTILINE)[1:] == [
-        ("lock", "pass"),
-        ("limits", "pass"),
-        ("floors", "pass"),
-        ("base", "skipped"),
-        ("model", "pass"),
-        ("remote", "pass"),
+    page = (folder / "pull_request" / "page.md").read_text(encoding="utf-8")
+    # The second comment replaces the first.
+    assert received == [
+        (method, f"/repos/owner/name/issues/{path}", "Bearer secret", f"<!-- facegender validate-model -->\n{page}")
+        for method, path in (("POST", "7/comments"), ("PATCH", "comments/5"))
     ]
-    assert f"| {metrics(author, 'evaluate')['accuracy']}" in page.partition("### Metrics")[2]
+    assert page in printed
+    assert page.startswith("### The first model: `empty` has none to compare with\n\n**")
+    assert " its baseline: " in page.splitlines()[2]
+    assert "### The gate passes\n\nPass: lock, limits, floors, model, remote; waived: baseline; skipped: base." in page
+    assert "| images of test | none | 100 |" in page
+    assert f"/owner/name/blob/{run(folder, 'git', 'rev-parse', 'HEAD').strip()}/metrics/plots/slices.png" in page
+    assert f"| {metrics(author, 'evaluate')['accuracy']}" in page.partition("All metrics of the pipeline")[2]
     assert (folder / "pull_request" / "plots" / "index.html").is_file()
-    summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
-    assert summary.startswith("| Check | Verdict |")
-    assert "### Parameters" in summary
-    assert "### Metrics" in summary
+    assert (tmp_path / "summary.md").read_text(encoding="utf-8") == page
     # Pictures may show faces.
     assert not list((folder / "pull_request").rglob("*.png"))
     # Only what is needed was pulled.
@@ -167,7 +178,7 @@ def test_a_better_model_passes_and_the_table_shows_what_changed(branch: Path, tm
 
     table = review(folder, status=0)
 
-    assert set(verdicts(table).values()) == {"pass"}
+    assert set(verdicts(table).values()) == {"pass", "waived"}
     assert "On the same 100 images" in table["base"][1]
 
 
@@ -181,8 +192,8 @@ def test_a_worse_model_fails_at_floors_and_base_even_if_it_lowers_the_limits(bra
 
     table = review(folder, status=1)
 
-    passed = ("lock", "limits", "model", "remote")
-    assert verdicts(table) == dict.fromkeys(passed, "pass") | {"floors": "fail", "base": "fail"}
+    passed = dict.fromkeys(("lock", "limits", "model", "remote"), "pass")
+    assert verdicts(table) == passed | {"floors": "fail", "baseline": "waived", "base": "fail"}
     assert table["limits"][1] == (
         "gate.floors.accuracy: 0.7 at origin/main, 0.3 here, "
         "gate.floors.worst_recall: 0.3 at origin/main, none here, "
@@ -193,6 +204,29 @@ def test_a_worse_model_fails_at_floors_and_base_even_if_it_lowers_the_limits(bra
     assert "worse by more than 0.02" in table["base"][1]
     assert all("in a pull request of their own" in table[check][2] for check in ("limits", "floors", "base"))
 
+    run(folder, "scripts/validate_model.sh", "origin/main", status=1)
+    page = (folder / "pull_request" / "page.md").read_text(encoding="utf-8")
+    assert page.startswith("### The new model is less accurate: ")
+    assert "| train.batch_size | 200 | 6 |" in page
+    assert "| gate.tolerance | 0.02 | 0.5 |" in page
+    assert "images of" not in page
+    assert (
+        "### The gate fails at floors, base\n\n- **limits**: gate.floors.accuracy: 0.7 at origin/main, 0.3 here" in page
+    )
+    assert page.count("**What to do:**") == 3
+
+
+def test_a_waiver_in_the_pull_request_itself_is_shown_and_does_not_apply(branch: Path) -> None:
+    change_params(branch, {"gate.baseline": "required"})
+    commit(branch, "require a model that is better than its baseline")
+    change_params(branch, {"gate.baseline": "waived"})
+
+    table = review(branch, "baseline", status=1, base="HEAD")
+
+    assert verdicts(table) == {"limits": "pass", "baseline": "fail"}
+    assert table["limits"][1] == "gate.baseline: required at HEAD, waived here; those of HEAD apply"
+    assert all("in a pull request of their own" in row[2] for row in table.values())
+
 
 def test_limits_are_lowered_in_a_pull_request_of_their_own(branch: Path, tmp_path: Path) -> None:
     change_params(branch, {"gate.floors": {"accuracy": 0.3}, "gate.margins": {"accuracy": 0.9}})
@@ -200,7 +234,7 @@ def test_limits_are_lowered_in_a_pull_request_of_their_own(branch: Path, tmp_pat
     publish(branch, "lower limits")
     folder = clone(branch, tmp_path / "limits")
     run(folder, "dvc", "pull", "--quiet", *NEEDED)
-    assert set(verdicts(review(folder, status=0)).values()) == {"pass"}
+    assert set(verdicts(review(folder, status=0)).values()) == {"pass", "waived"}
 
     change_params(branch, {"train.batch_size": 6})
     repro(branch)
@@ -258,7 +292,8 @@ def test_a_metric_edited_by_hand_fails_even_after_dvc_commit(branch: Path, tmp_p
 
     table = review(folder, status=1)
 
-    assert verdicts(table) == dict.fromkeys(("lock", "limits", "floors", "base", "remote"), "pass") | {"model": "fail"}
+    passed = dict.fromkeys(("lock", "limits", "floors", "base", "remote"), "pass")
+    assert verdicts(table) == passed | {"baseline": "waived", "model": "fail"}
     assert f"accuracy is {written['accuracy']}, not 0.99" in table["model"][1]
 
 
@@ -275,7 +310,7 @@ def test_data_that_was_not_pushed_or_not_pulled_fails(branch: Path, tmp_path: Pa
         "models/gender.onnx: no such file",
         "run: dvc pull models/gender.onnx",
     )
-    assert table["remote"][1:] == ("not in the remote: data/label_errors.csv, metrics/report.html", "run: dvc push")
+    assert table["remote"][1:] == ("not in the remote: data/mistakes/, metrics/report.html", "run: dvc push")
 
 
 def test_a_model_that_was_replaced_in_the_remote_fails(author: Path, tmp_path: Path) -> None:
@@ -307,7 +342,8 @@ def test_a_model_that_was_swapped_under_its_metrics_fails(branch: Path, tmp_path
 
     table = review(folder, status=1)
 
-    assert verdicts(table) == dict.fromkeys(("lock", "limits", "floors", "base", "remote"), "pass") | {"model": "fail"}
+    passed = dict.fromkeys(("lock", "limits", "floors", "base", "remote"), "pass")
+    assert verdicts(table) == passed | {"baseline": "waived", "model": "fail"}
     assert "images have a different P(Male) here" in table["model"][1]
     assert "trust neither" in table["model"][2]
 
@@ -319,6 +355,9 @@ def test_a_missing_remote_or_base_fails_and_an_unwanted_remote_is_skipped(author
     assert review(folder, "remote", status=1)["remote"][1].startswith(".dvc/config: no remote is set")
     printed = run(folder, "facegender", "gate", "remote", "base", "--no-remote", "--base", "nowhere", status=1)
     assert "| remote | skipped | --no-remote was given" in printed
-    assert "| base | fail | nowhere: unknown Git revision | see: git log, git tag, git fetch --tags |" in printed
-    assert "Not checked: lock, floors, model." in printed
+    assert (
+        "| base | fail | nowhere: unknown Git revision | look it up with git log or git tag, or run: git fetch --tags |"
+        in printed
+    )
+    assert "Not checked: lock, floors, baseline, model." in printed
     assert printed.rstrip().endswith("error: gate: failed at limits, base; the table says what to do")

@@ -114,8 +114,8 @@ def test_training_on_images_killed_within_an_epoch_has_the_outs_of_an_undisturbe
     use_small_backbone(project)
     states = project / ".cache" / "training"
 
-    # The curve of validation loss can be watched during training: a header, then a line per epoch.
-    curve = project / "metrics" / "train" / "plots" / "metrics" / "eval" / "loss.tsv"
+    # The loss can be watched during training: a header, then two lines per epoch.
+    curve = project / "metrics" / "plots" / "train" / "loss.csv"
     within = partial(states.glob, "*/epoch-0001-step-*/tail.weights.h5")
     kill_when(project, "train", lambda: list(within()) and len(curve.read_text().splitlines()) > 1, dvc_too=False)
 

@@ -41,11 +41,13 @@ def test_each_seed_is_run_once_and_all_are_summarised(tmp_path: Path) -> None:
     run(tmp_path, "dvc", "init", "--quiet")
     run(tmp_path, "dvc", "repro")
     commit_all(tmp_path, "start")
-    assert "error: HEAD: no experiment of this commit is named" in run(tmp_path, "facegender", "seeds", status=1)
+    assert "error: HEAD: this commit has no experiment with a name such as seed-120" in run(
+        tmp_path, "facegender", "seeds", status=1
+    )
 
     for number in ("0", "x", "", "2 3"):
         printed = run(tmp_path, "make", "seeds", f"N={number}", status=2)
-        assert f"error: N: '{number}' is not a number of seeds" in printed
+        assert f"error: N: must be a number of seeds, at least 1, not '{number}'" in printed
         assert "Experiments:" not in printed
 
     printed = run(tmp_path, "make", "seeds", "N=2")

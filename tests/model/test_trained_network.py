@@ -192,8 +192,8 @@ def test_a_file_that_is_not_a_calibrated_model_is_one_line(model: keras.Model, s
     for name, words in (
         ("plain.keras", r"has no facegender\.json"),
         ("uncalibrated.keras", "has no threshold"),
-        ("damaged.keras", "not a complete .keras file"),
-        ("text.keras", "not a complete .keras file"),
+        ("damaged.keras", "not a .keras file, or a damaged one"),
+        ("text.keras", "not a .keras file, or a damaged one"),
         ("none.keras", "No such file"),
     ):
         with pytest.raises(FacegenderError, match=rf"{name}: .*{words}") as caught:

@@ -174,7 +174,7 @@ def test_class_weights_multiply_the_training_loss_of_their_class(tmp_path: Path)
 def test_balanced_weights_give_both_classes_the_same_share_of_the_loss() -> None:
     assert balanced_weights((300, 100)) == pytest.approx((2 / 3, 2))
     assert balanced_weights((50, 50)) == (1, 1)
-    with pytest.raises(FacegenderError, match="one class only"):
+    with pytest.raises(FacegenderError, match="only one class"):
         balanced_weights((0, 10))
 
 

@@ -283,15 +283,15 @@ def test_the_stage_prunes_after_writing_its_out(
 
     assert len(list(Path("data/features/val").glob("*.npz.zst"))) == 3
     assert json.loads(Path("data/features/val/trunk.json").read_text()) == {
-        "trainable_from": "mixed9",
+        "trainable_from": "mixed5",
         # Of b"weights", by md5sum.
         "weights_md5": "63f4f1e9b725370f459720575cd5f953",
-        "height": 218,
-        "width": 178,
+        "height": 109,
+        "width": 89,
     }
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "features val: OpenVINO computes in float32"
-    assert lines[-1 - len(reported) :] == ["features val: 3 shards computed, 0 known", *reported]
+    assert lines[-1 - len(reported) :] == ["features val: 3 shards computed, 0 taken from .cache", *reported]
     assert (cache / "features" / "other" / "entry").exists() is not bool(reported)
 
 
@@ -397,7 +397,7 @@ def test_a_stage_that_is_still_running_is_not_started_again(cache: Path) -> None
         assert other.stdout is not None
         assert other.stdout.readline() == "at work\n"
         with (
-            pytest.raises(FacegenderError, match="stage train: an earlier run of it is still active"),
+            pytest.raises(FacegenderError, match="stage train: an earlier run is still active"),
             sole_run(cache, "train"),
         ):
             raise AssertionError("ran")

@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "preparation": {"data"},
     "evaluation": {"data"},
     "network": {"data", "evaluation"},
-    "reporting": {"data"},
+    "reporting": {"data", "evaluation"},
     "serving": {"data", "evaluation", "network"},
     "importing": {"data", "preparation", "serving"},
     "repository": {"data", "evaluation", "network", "params"},

@@ -141,7 +141,7 @@ def test_the_base_package_explains_itself(tmp_path: Path, arguments: list[str]) 
     ("missing", "arguments", "extra"),
     [
         ("aiohttp", ["app"], "serve"),
-        ("PIL", ["app"], "serve"),
+        ("markdown_it", ["app"], "serve"),
         ("tensorflow", ["export", "--format", "tflite"], "train"),
         ("filelock", ["cache"], "train"),
         ("dvc", ["predict", "face.jpg", "--rev", "main"], "train"),

@@ -115,6 +115,8 @@ def test_an_unknown_key_is_named_with_its_nearest(tmp_path: Path, key: str, near
         ("dataset__images", ""),
         ("dataset__attributes", None),
         ("gate__floors", 0.5),
+        ("gate__baseline", "optional"),
+        ("gate__baseline", True),
         ("gate__tolerance", 0),
         ("eda", 3),
     ],
@@ -144,7 +146,7 @@ def test_a_split_has_an_even_count_or_all_images(tmp_path: Path, key: str) -> No
     with pytest.raises(FacegenderError) as caught:
         load_params(path)
     assert str(caught.value) == (
-        f"{path}: partition.{key} is 'al': not an even number of at least 2 or the word all; use such a number, or all"
+        f"{path}: partition.{key} is 'al': must be an even number of at least 2, or all; use an even number, or all"
     )
 
 

@@ -164,7 +164,7 @@ class _Zip(_Source):
             return self._archive.read(member)
         except (OSError, *DAMAGED_ZIP) as error:
             what = f"image {image_id} cannot be unpacked ({error})"
-            raise FacegenderError(self._path, what, "download or pack the zip again") from error
+            raise FacegenderError(self._path, what, "download it again, or zip the images again") from error
 
 
 def _open_zip(path: str | Path) -> zipfile.ZipFile:
@@ -175,7 +175,7 @@ def _open_zip(path: str | Path) -> zipfile.ZipFile:
         raise FacegenderError(path, error.strerror or str(error), remedy) from error
     except DAMAGED_ZIP as error:
         what = f"not a zip file, or a damaged one ({error})"
-        raise FacegenderError(path, what, "download or pack it again") from error
+        raise FacegenderError(path, what, "download it again, or zip the images again") from error
 
 
 def _index_members(path: str | Path, archive: zipfile.ZipFile) -> dict[str, str]:
@@ -211,7 +211,7 @@ def _is_image(name: str) -> bool:
 
 
 def _no_images(path: str | Path) -> FacegenderError:
-    return FacegenderError(path, f"no images there ({', '.join(IMAGE_SUFFIXES)})", "check dataset.images")
+    return FacegenderError(path, f"has no images ({', '.join(IMAGE_SUFFIXES)})", "check dataset.images")
 
 
 def _duplicate(path: str | Path, image_id: str, first: str, second: str) -> FacegenderError:

@@ -1,87 +1,101 @@
 """The only place where an image's bytes are decoded to pixels, and pixels encoded to bytes."""
 
+import os
 import re
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from facegender.data.image_headers import (
+    END_OF_IMAGE,
+    FRAME_HEADERS,
+    JPEG_START,
+    TIFF_STARTS,
+    is_avif,
+    jpeg_segments,
+    stored_size,
+)
 from facegender.errors import FacegenderError
 
 Pixels = npt.NDArray[np.uint8]
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-"""In a folder or zip, only files with these suffixes, in either case, count as images."""
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".gif", ".avif", ".jp2", ".pbm", ".pgm", ".ppm"),
+)
+"""In a folder or zip, only files with these suffixes, in either case, count as images: the kinds that are decoded."""
+
+MAX_PIXELS = 70_000_000
+"""The largest image that is decoded unless a caller says otherwise: cameras of 64 megapixels are below it, and decoding
+takes up to 16 bytes a pixel (16 bit with transparency). A file of a few kilobytes may claim any size."""
 
 JPEG_QUALITY = 95
-_JPEG_START = b"\xff\xd8"
-# ITU-T T.81, table B.1. Among a scan's data, 0xFF is followed by 0x00, or by 0xD0 to 0xD7 where decoding can restart.
-_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
-_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # Those three are DHT, JPG and DAC.
-_END_OF_IMAGE = 0xD9
 _APP1 = 0xE1
-_TIFF_SIGNATURES = (b"II*\0", b"MM\0*")
-_SIGNATURES_WITH_ALPHA = (b"\x89PNG", b"RIFF", b"GIF8", *_TIFF_SIGNATURES)
+_STARTS_WITH_ALPHA = (b"\x89PNG", b"RIFF", b"GIF8", *TIFF_STARTS)
+# ISO/IEC 23008-12, 6.5.10 and 6.5.12: boxes of nine bytes whose last one is the angle or axis.
+_AVIF_ROTATION, _AVIF_MIRROR = (re.compile(rb"\0\0\0\x09" + name + rb"(.)", re.DOTALL) for name in (b"irot", b"imir"))
+# 6.5.6: a full box with the number of channels and the bits of each.
+_AVIF_BITS = re.compile(rb"pixi\0\0\0\0.(.)", re.DOTALL)
+
+# Otherwise OpenCV writes a line to standard error for each damaged image, which names no file.
+if "OPENCV_LOG_LEVEL" not in os.environ:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def decode_image(data: bytes, name: str) -> Pixels:
-    """Decode an image of any kind that OpenCV reads: grey, CMYK, alpha (over white), 16 bit, rotated by EXIF.
+def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode an image: grey, CMYK, alpha (over white), 16 bit, rotated by EXIF or as AVIF says; of several, the first.
 
     Args:
-        data: the file's bytes.
+        data: the file's bytes, of one of the kinds that `facegender.data.image_headers.stored_size` knows.
         name: the image's name in errors.
+        max_pixels: a larger image is not decoded; its size is read from its header.
 
     Returns:
         uint8 RGB, shape (height, width, 3).
 
     Raises:
-        FacegenderError: the bytes are empty, cut short or not an image.
+        FacegenderError: the bytes are empty, cut short or not such an image, or it is too large.
     """
     if not data:
         raise FacegenderError(name, "the file is empty", "get the file again")
-    buffer = np.frombuffer(data, np.uint8)
-    if data.startswith(_SIGNATURES_WITH_ALPHA):
-        over_white = _decode_over_white(data)
-        if over_white is not None:
-            return over_white
-    # OpenCV's JPEG reader rotates the image as EXIF says. It returns None for one that is cut short, but not always
-    # where only the last few bytes are missing.
-    image = _imdecode(buffer, cv2.IMREAD_COLOR_RGB)
-    is_jpeg = data.startswith(_JPEG_START)
-    if image is None or (is_jpeg and not _reaches_its_end(data)):
-        what = "a JPEG that is cut short or damaged" if is_jpeg else "not an image, or a damaged or far too large one"
-        raise FacegenderError(name, what, "get the file again")
-    return np.asarray(image, np.uint8)
+    size = stored_size(data)
+    if size is None:
+        raise _unreadable(data, name)
+    if size.height * size.width > max_pixels:
+        what = f"{size.width} x {size.height} pixels are more than {max_pixels / 1e6:g} megapixels"
+        raise FacegenderError(name, what, "scale it down")
+    image = None
+    if data.startswith(_STARTS_WITH_ALPHA) or is_avif(data):
+        image = _decode_over_white(data)
+    if image is None:
+        # OpenCV's JPEG reader rotates the image as EXIF says. It returns None for one that is cut short, but not always
+        # where only the last few bytes are missing.
+        image = _imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if image is None or (data.startswith(JPEG_START) and not _reaches_its_end(data)):
+        raise _unreadable(data, name)
+    return _turned_as_avif_says(data, image) if is_avif(data) else image
 
 
-def _jpeg_segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield a JPEG's markers (ITU-T T.81, B.1.1) up to the end of the image, each with its segment's content.
-
-    Scans are skipped, and so is what comes after the end, such as the video of a phone's live photo.
-    """
-    place = len(_JPEG_START)
-    while found := _JPEG_MARKER.search(jpeg, place):
-        marker, start = found[1][0], found.end()
-        if marker == _END_OF_IMAGE:
-            yield marker, b""
-            return
-        # A segment starts with its length, which counts its own two bytes.
-        place = start + int.from_bytes(jpeg[start : start + 2], "big")
-        yield marker, jpeg[start + 2 : place]
+def _unreadable(data: bytes, name: str) -> FacegenderError:
+    if data.startswith(JPEG_START):
+        return FacegenderError(name, "a JPEG that is cut short or damaged", "get the file again")
+    what = "not a readable image: unsupported, damaged or over the size limit"
+    return FacegenderError(name, what, "convert it to JPEG, or get the file again")
 
 
 def _reaches_its_end(jpeg: bytes) -> bool:
-    return any(marker == _END_OF_IMAGE for marker, _ in _jpeg_segments(jpeg))
+    return any(marker == END_OF_IMAGE for marker, _ in jpeg_segments(jpeg))
 
 
-def _imdecode(buffer: Pixels, flags: int) -> npt.NDArray[Any] | None:
+def _imdecode(buffer: Pixels, flags: int) -> Pixels | None:
     try:
-        return cv2.imdecode(buffer, flags)
-    except cv2.error:  # For example, a header that claims more than 2^30 pixels.
+        image = cv2.imdecode(buffer, flags)
+    except cv2.error:  # For example, a side of more than 2^20 pixels.
         return None
+    return None if image is None else np.asarray(image, np.uint8)
 
 
 def _decode_over_white(data: bytes) -> Pixels | None:
@@ -92,18 +106,38 @@ def _decode_over_white(data: bytes) -> Pixels | None:
         return None
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4 or stored.dtype not in (np.uint8, np.uint16):
         return None
-    scale = 65535 if stored.dtype == np.uint16 else 255
+    scale = _largest_value(data) if stored.dtype == np.uint16 else 255
     # libtiff itself multiplies 8 bit colour by alpha.
-    is_multiplied = data.startswith(_TIFF_SIGNATURES) and stored.dtype == np.uint8
+    is_multiplied = data.startswith(TIFF_STARTS) and stored.dtype == np.uint8
     image = np.empty((*stored.shape[:2], 3), np.uint8)
     # Row by row, as a float takes eight bytes.
     for row in range(len(image)):
-        colour, alpha = stored[row, :, :3] / scale, stored[row, :, 3:] / scale
+        colour, alpha = stored[row, :, 2::-1] / scale, stored[row, :, 3:] / scale
         image[row] = np.rint(255 * np.clip((colour if is_multiplied else colour * alpha) + 1 - alpha, 0, 1))
     exif = [content for kind, content in zip(kinds, metadata, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
+    return _turned_as_exif_says(image, exif) if exif else image
+
+
+def _largest_value(data: bytes) -> int:
+    """Return the value of white in 16 bit pixels; AVIF uses only 10 or 12 of the bits."""
+    bits = _AVIF_BITS.search(data) if is_avif(data) else None
+    return 2 ** bits[1][0] - 1 if bits else 65535
+
+
+def _turned_as_exif_says(image: Pixels, exif: list[npt.NDArray[Any]]) -> Pixels:
     # OpenCV rotates an image as EXIF says only when it decodes it without alpha.
-    _, with_exif = cv2.imencodeWithMetadata(".png", image, [cv2.IMAGE_METADATA_EXIF] * len(exif), exif)
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, with_exif = cv2.imencodeWithMetadata(".png", bgr, [cv2.IMAGE_METADATA_EXIF] * len(exif), exif)
     return np.asarray(cv2.imdecode(with_exif, cv2.IMREAD_COLOR_RGB), np.uint8)
+
+
+def _turned_as_avif_says(data: bytes, image: Pixels) -> Pixels:
+    """Rotate and then mirror an image as an AVIF file's boxes say, which OpenCV does not do."""
+    if rotation := _AVIF_ROTATION.search(data):
+        image = np.rot90(image, rotation[1][0] & 3)  # Anticlockwise.
+    if mirror := _AVIF_MIRROR.search(data):
+        image = image[:, ::-1] if mirror[1][0] & 1 else image[::-1]
+    return np.ascontiguousarray(image)
 
 
 def encode_jpeg(image: Pixels) -> bytes:
@@ -159,12 +193,12 @@ def standard_jpeg(data: bytes, name: str, height: int, width: int) -> tuple[byte
 
 def _is_rgb_jpeg(data: bytes, image: Pixels) -> bool:
     """Return whether bytes that decode to `image` are a JPEG that stores it in three components and not rotated."""
-    if not data.startswith(_JPEG_START):
+    if not data.startswith(JPEG_START):
         return False
-    segments = list(_jpeg_segments(data))
+    segments = list(jpeg_segments(data))
     # A frame header (T.81, B.2.2) has the sample precision, lines, samples per line, and components: 1 grey, 4 CMYK.
     wanted = struct.pack(">BHHB", 8, *image.shape)
-    frame = next((content for marker, content in segments if marker in _FRAME_HEADERS), b"")
+    frame = next((content for marker, content in segments if marker in FRAME_HEADERS), b"")
     # EXIF, with the rotation, is in an APP1 segment.
     has_exif = any(marker == _APP1 for marker, _ in segments)
     return frame.startswith(wanted) and not (has_exif and _is_rotated(data, image))

@@ -137,7 +137,7 @@ def _check_same_images(path: str | Path, ids: pd.Index, other_path: str | Path, 
         raise FacegenderError(
             f"{path} and {other_path}",
             f"they do not list the same images: {' and '.join(unmatched)}",
-            "take both from one copy of the data set, or remove these rows",
+            "use both from the same copy of the data set, or remove these rows",
         )
 
 
@@ -153,7 +153,7 @@ def _read_rows(path: str | Path) -> tuple[list[str], int]:
     number = 1
     if first.strip().isdecimal():
         if not rest:
-            raise FacegenderError(path, "it has a count line but no rows", "get the whole file")
+            raise FacegenderError(path, "it has a count line but no rows", "get the complete file")
         text, number = rest, 2
     where = f"{path}: line {number}"
     # Text in quotes does not show what separates the columns.
@@ -232,7 +232,7 @@ def _parse(
 ) -> pd.DataFrame:
     """Turn rows of an id and values into a table of integers in `allowed`; `first_row` is the first one's line."""
     if not rows:
-        raise FacegenderError(path, "it has a header but no rows", "get the whole file")
+        raise FacegenderError(path, "it has a header but no rows", "get the complete file")
     if any(row.count(_SEPARATOR) != len(names) for row in rows):
         _raise_ragged(path, rows, first_row, len(names) + 1)
     try:
@@ -267,7 +267,7 @@ def _check_attribute_names(path: str | Path, names: list[str], line: int) -> Non
         if not name:
             raise FacegenderError(where, f"column {names.index(name) + 2} has no name", "name or remove it")
         if name in _RESERVED:
-            raise FacegenderError(where, f"column {name} after the first is not an attribute", "remove or rename it")
+            raise FacegenderError(where, f"column {name} is not an attribute", "remove or rename it")
         if names.count(name) > 1:
             raise FacegenderError(where, f"column {name} appears twice", "remove one")
 
@@ -276,9 +276,8 @@ def _check_one_coding(path: str | Path, values: np.ndarray, first_row: int) -> N
     zero_rows = (values == 0).any(axis=1)
     if zero_rows.any():
         zero, minus = (int(np.argmax(rows)) + first_row for rows in (zero_rows, (values == -1).any(axis=1)))
-        raise FacegenderError(
-            path, f"0 in line {zero} but -1 in line {minus}", "use one of them for `no` in the whole list"
-        )
+        what = f"both 0 (line {zero}) and -1 (line {minus}) mean no"
+        raise FacegenderError(path, what, "use only one of them")
 
 
 def _check_ids(path: str | Path, ids: pd.Index, first_row: int) -> None:
@@ -291,7 +290,7 @@ def _check_ids(path: str | Path, ids: pd.Index, first_row: int) -> None:
     for line, image_id in enumerate(ids, first_row):
         if not image_id or "/" in image_id or "\\" in image_id:
             what = f"image id {image_id!r} must be a file name without folders"
-            raise FacegenderError(f"{path}: line {line}", what, "correct the row")
+            raise FacegenderError(f"{path}: line {line}", what, "fix the row")
 
 
 def _raise_misnamed_id(path: str | Path, line: int, name: str) -> NoReturn:
@@ -305,7 +304,7 @@ def _raise_ragged(path: str | Path, rows: list[str], first_row: int, columns: in
     if found == 1 and not row.strip():
         raise FacegenderError(where, "the line is blank", "remove it")
     what = f"{found} column{'s' * (found > 1)} instead of {columns}"
-    raise FacegenderError(where, what, "correct or remove the row")
+    raise FacegenderError(where, what, "fix or remove the row")
 
 
 def _raise_bad_value(
@@ -316,5 +315,5 @@ def _raise_bad_value(
             if not re.fullmatch(r"[+-]?[0-9]+(\.0*)?", value.strip()) or int(value.split(".")[0]) not in allowed:
                 shown = repr(value) if value.strip() else "blank"
                 what = f"{name} is {shown}, must be {expected}"
-                raise FacegenderError(f"{path}: line {line}", what, "correct or remove the row")
-    raise FacegenderError(path, f"one value is not {expected}", "correct it")
+                raise FacegenderError(f"{path}: line {line}", what, "fix or remove the row")
+    raise FacegenderError(path, f"one value is not {expected}", "fix it")

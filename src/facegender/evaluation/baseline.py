@@ -69,7 +69,7 @@ def fit_baseline(pixels: NDArray[np.uint8], labels: NDArray[np.integer]) -> Base
     """
     if len(np.unique(labels)) < 2:
         raise FacegenderError(
-            "data/preprocessed/train", "holds images of only one class", "replace the bad images that were skipped"
+            "data/preprocessed/train", "has images of only one class", "replace the bad images that were skipped"
         )
     scaler = StandardScaler()
     for block in _blocks(pixels):

@@ -78,16 +78,23 @@ def histogram_table(labels: ArrayLike, probabilities: ArrayLike) -> pd.DataFrame
         probabilities: (n,) P(Male) from 0 to 1.
 
     Returns:
-        A row for each of 20 bins: probability (its middle), and the numbers of images in the columns `No male` and
-        `Male`.
+        For No male and then for Male, a row for each of 20 bins of equal width: label, probability (the bin's middle)
+        and images (their number).
 
     Raises:
         FacegenderError: as `classification_metrics`.
     """
     truth, scores = checked(labels, probabilities)
     edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
-    counts = {name: np.histogram(scores[truth == label], edges)[0] for label, name in enumerate(CLASSES)}
-    return pd.DataFrame({"probability": ((edges[:-1] + edges[1:]) / 2).round(DECIMALS), **counts})
+    middles = ((edges[:-1] + edges[1:]) / 2).round(DECIMALS)
+    counts = [np.histogram(scores[truth == label], edges)[0] for label in range(len(CLASSES))]
+    return pd.DataFrame(
+        {
+            "label": np.repeat(CLASSES, HISTOGRAM_BINS),
+            "probability": np.tile(middles, len(CLASSES)),
+            "images": np.concatenate(counts),
+        }
+    )
 
 
 def confusion_table(labels: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:

@@ -133,7 +133,7 @@ def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.int
         raise FacegenderError(
             "labels and probabilities",
             f"their shapes are {truth.shape} and {scores.shape}",
-            "use one of each per image",
+            "use one label and one probability per image",
         )
     for index in np.flatnonzero(~((scores >= 0) & (scores <= 1)))[:1]:
         raise FacegenderError(

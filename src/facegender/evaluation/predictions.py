@@ -72,7 +72,7 @@ def predictions_table(
 
 
 def read_predictions(path: str | Path) -> pd.DataFrame:
-    """Read a file that the stage evaluate wrote, such as data/predictions.csv.
+    """Read a table of predictions that a stage wrote, such as data/predictions.csv.
 
     Returns:
         The table as `predictions_table` returns it.
@@ -90,7 +90,7 @@ def read_predictions(path: str | Path) -> pd.DataFrame:
 
 
 def parse_predictions(text: str, name: str) -> pd.DataFrame:
-    """Parse the content of a file that the stage evaluate wrote.
+    """Parse the content of a table of predictions that a stage wrote.
 
     Args:
         text: its content.
@@ -114,7 +114,7 @@ def parse_predictions(text: str, name: str) -> pd.DataFrame:
         valid = False
     if not valid:
         raise FacegenderError(
-            name, "not what the stage evaluate writes", "run: dvc checkout, or: dvc repro --force evaluate"
+            name, "not a table of predictions", "run: dvc checkout, or: dvc repro --force evaluate baseline"
         )
     return table
 
@@ -135,10 +135,10 @@ def most_confident_mistakes(predictions: pd.DataFrame, count: int) -> pd.DataFra
     return ranked.drop(columns="wrongness").head(count).reset_index(drop=True)
 
 
-def captions_of(mistakes: pd.DataFrame) -> dict[str, str]:
-    """Return captions by image id, in the table's order: image id, label and P(Male), a line each."""
-    columns = (mistakes["image_id"], mistakes["label"], mistakes["probability"])
+def captions_of(predictions: pd.DataFrame) -> dict[str, str]:
+    """Return captions by image id, in the table's order: label, prediction and P(Male), then the image id."""
+    columns = (predictions[name] for name in ("image_id", "label", "predicted", "probability"))
     return {
-        image_id: f"{image_id}\nlabel: {CLASSES[label]}\nP(Male) = {probability:.3f}"
-        for image_id, label, probability in zip(*columns, strict=True)
+        image_id: f"label {CLASSES[label]}, predicted {CLASSES[predicted]}, {probability:.2f}\n{image_id}"
+        for image_id, label, predicted, probability in zip(*columns, strict=True)
     }

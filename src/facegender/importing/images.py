@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from tqdm import tqdm
 from facegender.data.celeba import CLASSES, HEIGHT, LABEL, WIDTH
 from facegender.data.images import decode_image, encode_jpeg
 from facegender.errors import FacegenderError
+from facegender.files import read_regular_file
 from facegender.serving.alignment import Align, aligned_faces
 
 _SUFFIXES = {
@@ -37,10 +37,10 @@ def identify(images: pd.DataFrame, align: Align = "never") -> tuple[pd.DataFrame
     image_ids, problems = [], []
     for path, source in tqdm(zip(images["path"], images["source"], strict=True), "identify", len(images), disable=None):
         try:
-            data = Path(path).read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: the path contains a zero byte.
+            data = read_regular_file(path)
+        except FacegenderError as error:
             image_ids.append("")
-            problems.append(f"{source}: {error.strerror if isinstance(error, OSError) else error}")
+            problems.append(f"{source}: {error.what}")
         else:
             digest = hashlib.blake2b(data, digest_size=8).hexdigest()
             suffix = stored_suffix(data) if align == "never" else ""

@@ -77,7 +77,9 @@ def pack_shard(computed: FeatureShard, name: str | Path) -> bytes:
         halves = computed.features.astype(np.float16)
     if not np.isfinite(halves).all():
         raise FacegenderError(
-            name, "has features beyond 65504, float16's limit", "use other weights (backbone.weights) or another cut"
+            name,
+            "has features above 65504, the largest number in float16",
+            "use other weights (backbone.weights) or another cut",
         )
     buffer = io.BytesIO()
     np.savez(buffer, **computed._replace(features=halves)._asdict())

@@ -130,12 +130,10 @@ def read_sidecar(path: str | Path) -> Sidecar:
     except OSError as error:
         raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
     except zipfile.BadZipFile as error:
-        raise FacegenderError(
-            path, "not a complete .keras file: cut short, damaged or something else", restore(path)
-        ) from error
+        raise FacegenderError(path, "not a .keras file, or a damaged one", restore(path)) from error
     except (KeyError, ValueError) as error:
         raise FacegenderError(
-            path, f"has no {SIDECAR} inside, so this pipeline did not write it", restore(path)
+            path, f"contains no {SIDECAR}, so this pipeline did not write it", restore(path)
         ) from error
     return sidecar
 
@@ -187,9 +185,7 @@ def read_layers(path: str | Path) -> list[Layer]:
     except OSError as error:
         raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError) as error:
-        raise FacegenderError(
-            path, "not a complete .keras file: cut short, damaged or something else", restore(path)
-        ) from error
+        raise FacegenderError(path, "not a .keras file, or a damaged one", restore(path)) from error
     return layers
 
 

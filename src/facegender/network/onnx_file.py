@@ -191,9 +191,7 @@ def _add_layer(graph: _Graph, layer: Layer, taken: list[str]) -> str:
             # The name of the last one's output belongs to the logits after those of mirror images are averaged in.
             ending = graph.add("Gemm", [*taken, *weights], f"{name}_of_view")
             return graph.add("Relu", [ending], name) if config["activation"] == "relu" else ending
-    raise FacegenderError(
-        f"layer {layer.name}", f"a {layer.kind}, which has no place in this network", "run: dvc repro"
-    )
+    raise FacegenderError(f"layer {layer.name}", f"a {layer.kind} cannot be converted to ONNX", "run: dvc repro")
 
 
 def _onnx_order(weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -257,7 +255,7 @@ def check_conversion(path: str | Path, converted: npt.NDArray[np.float32], by_ke
     difference = float(np.abs(converted - by_keras).max() / np.abs(by_keras).max())
     if not difference <= _CONVERTED:
         what = f"the converted network differs from Keras's by {difference:.6f} of the largest output"
-        raise FacegenderError(path, what, "install the versions of the packages that requirements.lock names")
+        raise FacegenderError(path, what, "install the package versions in requirements.lock")
 
 
 def save(network: onnx.ModelProto, path: str | Path) -> None:

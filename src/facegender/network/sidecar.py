@@ -59,15 +59,28 @@ class TrunkSpec(TypedDict):
 
 
 class Sidecar(TrunkSpec, total=False):
-    """What a model file records: the trunk whose features the tail was trained on, and how to use the probabilities.
+    """What a model file records: the trunk whose features the tail was trained on, how to use the probabilities, and
+    what the model was trained on. Only the trunk is there before the stage calibrate.
 
     Attributes:
-        temperature: the logits were divided by it. Missing before the stage calibrate.
-        threshold: an image is predicted Male if its P(Male) is at least this. Missing before the stage calibrate.
+        temperature: the logits were divided by it.
+        threshold: an image is predicted Male if its P(Male) is at least this.
+        data: the name of the data set: its folder's.
+        data_md5: MD5 sum of its attribute list.
+        drawn: whether its faces are the synthetic ones that the pipeline draws.
+        weights: where the trunk's weights come from: backbone.weights in params.yaml.
+        train_images: number of training images, without transformed copies.
+        val_images: number of validation images.
     """
 
     temperature: float
     threshold: float
+    data: str
+    data_md5: str
+    drawn: bool
+    weights: str
+    train_images: int
+    val_images: int
 
 
 def trunk_end(trainable_from: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import keras
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import tensorflow as tf
 
 from facegender.data.streams import read_ahead
@@ -91,7 +92,7 @@ def balanced_weights(counts: tuple[int, int]) -> tuple[float, float]:
         FacegenderError: there are no images of a class.
     """
     if not all(counts):
-        raise FacegenderError("data/preprocessed/train", "has images of one class only", "use another data set")
+        raise FacegenderError("data/preprocessed/train", "has images of only one class", "use another data set")
     no_male, male = (sum(counts) / (2 * count) for count in counts)
     return no_male, male
 
@@ -263,6 +264,27 @@ def best_epoch(history: History, monitor: Monitor) -> int:
     """Return the epoch, counted from 1, with the lowest `val_loss` or highest `val_accuracy`; the first in a tie."""
     sign = 1 if monitor == "val_loss" else -1
     return min(range(len(history)), key=lambda epoch: sign * history[epoch][monitor]) + 1
+
+
+def learning_curves(history: History) -> dict[str, pd.DataFrame]:
+    """Arrange the values of all epochs for plots.
+
+    Returns:
+        Tables `loss`, `accuracy` and `learning_rate`: epoch (from 1), images (`training`, or in a further row of the
+        same epoch `validation`, except for the learning rate) and the value, in a column of the table's name.
+    """
+    parts = (("training", ""), ("validation", "val_"))
+    return {
+        key: pd.DataFrame(
+            [
+                {"epoch": epoch, "images": images, key: numbers[prefix + key]}
+                for epoch, numbers in enumerate(history, start=1)
+                for images, prefix in parts
+                if prefix + key in numbers
+            ]
+        )
+        for key in ("loss", "accuracy", "learning_rate")
+    }
 
 
 def digest_training(script: Path, inputs: Sequence[Path], settings: Mapping[str, Any]) -> str:

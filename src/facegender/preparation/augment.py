@@ -201,7 +201,7 @@ def read_transformations(folder: str | Path) -> tuple[Ranges, int] | None:
         content = None
     if not _describes_transformations(content):
         raise FacegenderError(
-            path, "not what the stage augment writes", "run: dvc checkout, or: dvc repro --force augment"
+            path, "was not written by the stage augment", "run: dvc checkout, or: dvc repro --force augment"
         )
     return Ranges(**content["ranges"]), content["seed"]
 

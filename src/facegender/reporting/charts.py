@@ -1,4 +1,4 @@
-"""Charts as SVG for a web page: without a background, in the page's own text colour."""
+"""Charts as SVG for a web page: without a background, in the page's own colours."""
 
 import hashlib
 import io
@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import matplotlib.style
+import numpy as np
 import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from facegender.data.celeba import CLASSES
 
-# A colour that nothing else uses, replaced by the page's own.
-_TEXT = "#010203"
+_COLOURS = {"#010203": "currentColor", "#010204": "var(--first)", "#010205": "var(--second)"}
+"""Colours that nothing else uses, and the page's own that replace them."""
+_TEXT, _FIRST, _SECOND = _COLOURS
 _STYLE = {
     "text.color": _TEXT,
     "axes.edgecolor": _TEXT,
@@ -28,8 +32,13 @@ _STYLE = {
     # The same ids in every run.
     "svg.hashsalt": "facegender",
     "font.family": "sans-serif",
-    "axes.prop_cycle": cycler(color=["#3b82f6", "#f59e0b"], linestyle=["-", "--"]),
+    # Still readable where the page is narrow.
+    "font.size": 12,
+    "axes.prop_cycle": cycler(color=[_FIRST, _SECOND], linestyle=["-", "--"]),
 }
+
+_LOGARITHMIC_FROM = 1000
+"""Images from which a histogram's counts are on a logarithmic scale, so that bins with few images remain visible."""
 
 
 class Line(NamedTuple):
@@ -77,18 +86,59 @@ def histogram_chart(table: pd.DataFrame, threshold: float) -> str:
     """
     with matplotlib.style.context(["default", _STYLE]):
         figure, axes = _blank("P(Male)", "images")
-        for name, hatch in zip(CLASSES, ("", "////"), strict=True):
-            axes.bar(table["probability"], table[name], width=1 / len(table), alpha=0.6, label=name, hatch=hatch)
+        for name, colour, hatch in zip(CLASSES, (_FIRST, _SECOND), ("", "////"), strict=True):
+            rows = table[table["label"] == name]
+            axes.bar(
+                rows["probability"],
+                rows["images"],
+                width=1 / len(rows),
+                color=colour,
+                alpha=0.5,
+                edgecolor=colour,
+                hatch=hatch,
+                label=name,
+            )
         axes.axvline(threshold, linestyle="--", linewidth=1, color="0.5", label="threshold")
-        axes.set_yscale("symlog", linthresh=1)
+        if is_logarithmic(table):
+            axes.set_yscale("symlog", linthresh=1)
+        else:
+            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylim(0)
         # Above the axes, where there are no bars.
         figure.legend(loc="outside upper center", ncols=3)
         return _svg(figure)
 
 
+def is_logarithmic(table: pd.DataFrame) -> bool:
+    """Return whether a histogram has so many images that its counts are drawn on a logarithmic scale."""
+    return int(table["images"].sum()) >= _LOGARITHMIC_FROM
+
+
+def correlation_chart(names: Sequence[str], values: ArrayLike) -> str:
+    """Draw a square matrix as cells, the more opaque the further from 0, and return the SVG.
+
+    Args:
+        names: (n,) names of the rows, and of the columns in the same order.
+        values: (n, n) numbers from -1 to 1.
+    """
+    matrix = np.asarray(values, np.float64)
+    cells = np.empty((*matrix.shape, 4))
+    # One hue for each sign, which stand out on light and dark pages alike; an image has no CSS colours.
+    cells[...] = np.where(matrix[..., None] > 0, to_rgba("#e0523f"), to_rgba("#3b82f6"))
+    cells[..., 3] = np.abs(matrix)
+    with matplotlib.style.context(["default", _STYLE]):
+        side = 2.5 + 0.2 * len(names)
+        figure = Figure(figsize=(side, side), layout="constrained")
+        axes = figure.add_subplot()
+        axes.patch.set_alpha(0)
+        axes.imshow(cells, interpolation="none")
+        axes.set_xticks(range(len(names)), labels=list(names), rotation=90)
+        axes.set_yticks(range(len(names)), labels=list(names))
+        return _svg(figure)
+
+
 def _blank(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5, 3.6), layout="constrained")
+    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
     axes.patch.set_alpha(0)
     axes.set_xlabel(x_label)
@@ -100,7 +150,9 @@ def _blank(x_label: str, y_label: str) -> tuple[Figure, Axes]:
 def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    drawing = buffer.getvalue().replace(_TEXT, "currentColor")
+    drawing = buffer.getvalue()
+    for colour, own in _COLOURS.items():
+        drawing = drawing.replace(colour, own)
     # Inside a page an SVG is an element, without the XML header, and as wide as the page lets it be.
     drawing = drawing[drawing.index("<svg") :]
     # Several charts share a page, where every id must be unique.

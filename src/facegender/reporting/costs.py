@@ -5,15 +5,34 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from facegender.files import write_json
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Cost = Mapping[str, float]
+"""`seconds` and `peak_bytes`."""
 
 FOLDER = Path(".cache/costs")
+
+PIPELINE = (
+    *(
+        "check",
+        "synthetic_data",
+        "eda",
+        "partition",
+        "preprocess",
+        "augment",
+        "pretrained",
+        "features",
+        "train",
+        "calibrate",
+    ),
+    *("baseline", "evaluate", "slices", "mistakes", "processor", "report"),
+)
+"""The scripts of the stages in the order in which they run."""
 
 
 def recorded_cost(function: Function) -> Function:
@@ -50,3 +69,9 @@ def peak_memory() -> int:
 def read_costs() -> dict[str, dict[str, float]]:
     """Return `seconds` and `peak_bytes` of each stage that ran in this folder, by its name."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+
+
+def in_pipeline_order(costs: Mapping[str, Cost]) -> dict[str, Cost]:
+    """Sort costs by stage in the order in which the stages run, and by name; leave out stages of an earlier version."""
+    known = [name for name in sorted(costs) if name.split("@")[0] in PIPELINE]
+    return {name: costs[name] for name in sorted(known, key=lambda name: PIPELINE.index(name.split("@")[0]))}

@@ -1,20 +1,25 @@
 """Pictures as PNG files. The same content gives the same bytes, and no state is kept between calls."""
 
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from facegender.data.celeba import HEIGHT, WIDTH
+from facegender.data.celeba import CLASSES, HEIGHT, WIDTH
 from facegender.files import whole_file
 
 _DPI = 100
-_CAPTION_CHARACTERS = 30
+_CAPTION_CHARACTERS = 36
+_TITLE_CHARACTERS_PER_INCH = 11
+
+_SLICES = 20
+"""Slices of a class in one picture, at most."""
 
 # A user's matplotlibrc must not change the bytes.
 _default_style = matplotlib.style.context("default")
@@ -57,27 +62,35 @@ def bar_chart(
 
 
 @_default_style
-def interval_chart(path: str | Path, table: pd.DataFrame, title: str) -> None:
-    """Draw a row for each slice: its balanced accuracy as a dot on its 95% interval, grey if it is not judged.
+def interval_chart(path: str | Path, slices: pd.DataFrame, whole: Mapping[str, float], title: str) -> None:
+    """Draw the recall of each class on slices as dots on their 95% intervals, beside a line for all images.
 
     Args:
         path: the PNG file.
-        table: as `facegender.evaluation.slices.slice_table` returns it; rows without a balanced accuracy are left out.
+        slices: columns class, slice, images, recall, low, high and beyond, as `facegender.evaluation.slices` describes
+            them. Of each class the first ones are drawn; those that stand out are red.
+        whole: the recall on all images, by class.
         title: above the picture.
     """
-    rows = table[table["balanced_accuracy"].notna()].reset_index(drop=True)
-    figure = Figure(figsize=(8, 1.5 + 0.2 * len(rows)), layout="constrained")
-    axes = figure.add_subplot()
-    for judged, colour in ((1, "C0"), (0, "0.7")):
-        shown = rows[rows["judged"] == judged]
-        axes.hlines(shown.index, shown["balanced_accuracy_low"], shown["balanced_accuracy_high"], colour)
-        axes.plot(shown["balanced_accuracy"], shown.index, "o", color=colour, markersize=4)
-    labels = [f"{name} ({images:,})" for name, images in zip(rows["slice"], rows["images"], strict=True)]
-    axes.set_yticks(range(len(rows)), labels=labels, fontsize=7)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.grid(axis="x", alpha=0.4)
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel("balanced accuracy, 95% interval")
+    shown = [slices[slices["class"] == name].head(_SLICES) for name in CLASSES]
+    most = max(map(len, shown))
+    figure = Figure(figsize=(11, 2 + 0.22 * most), layout="constrained")
+    figure.suptitle(title)
+    for axes, name, rows in zip(figure.subplots(1, 2, sharex=True), CLASSES, shown, strict=True):
+        if name in whole:
+            axes.axvline(whole[name], color="0.5", linewidth=1)
+        colours = ["C3" if beyond > 0 else "C0" for beyond in rows["beyond"]]
+        places = range(len(rows))
+        axes.hlines(places, rows["low"], rows["high"], colours)
+        axes.scatter(rows["recall"], places, s=16, c=colours, zorder=3)
+        labels = [
+            f"{slice_name} ({images:,})" for slice_name, images in zip(rows["slice"], rows["images"], strict=True)
+        ]
+        axes.set_yticks(places, labels=labels, fontsize=8)
+        axes.set_ylim(max(most, 1) - 0.5, -0.5)
+        axes.grid(axis="x", alpha=0.4)
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.set_xlabel(f"recall of {name}, 95% interval" if len(rows) else f"{name}: no slice is large enough")
     _save(path, figure)
 
 
@@ -112,7 +125,7 @@ def image_grid(
         path: the PNG file.
         images: (n,) RGB images (height, width, 3), uint8, each of any size.
         captions: (n,) texts; long lines are wrapped.
-        title: above the picture.
+        title: above the picture; wrapped if it is long.
         columns: images in a row.
     """
     texts = [_wrap(caption) for caption in captions]
@@ -120,9 +133,12 @@ def image_grid(
     columns = max(1, min(columns, len(images)))
     rows = -(-len(images) // columns)
     # In inches. An aligned CelebA image is shown at its own size in pixels.
-    image_width, image_height, title_height = WIDTH / _DPI, HEIGHT / _DPI, 0.5
+    image_width, image_height = WIDTH / _DPI, HEIGHT / _DPI
     cell_width, cell_height = image_width + 0.3, image_height + 0.3 + 0.125 * caption_lines
-    width, height = max(columns * cell_width, 5.0), title_height + rows * cell_height
+    width = max(columns * cell_width, 5.0)
+    title = textwrap.fill(title, int(_TITLE_CHARACTERS_PER_INCH * width))
+    title_height = 0.5 + 0.2 * title.count("\n")
+    height = title_height + rows * cell_height
     figure = Figure(figsize=(width, height))
     figure.text(0.5, 1 - title_height / 2 / height, title, ha="center", va="center", fontsize=12)
     for cell, (image, text) in enumerate(zip(images, texts, strict=True)):

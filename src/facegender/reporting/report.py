@@ -2,7 +2,9 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,8 +12,12 @@ import jinja2
 import pandas as pd
 from markdown_it import MarkdownIt
 
-from facegender.data.celeba import CLASSES
-from facegender.reporting.charts import Line, histogram_chart, line_chart
+from facegender.data.celeba import CLASSES, LABEL
+from facegender.evaluation.rounding import decimals, number, percent
+from facegender.evaluation.slices import MIN_FOR_INTERVAL, MIN_PER_CLASS, WHOLE, standing_out
+from facegender.evaluation.verdict import Verdict
+from facegender.reporting.charts import Line, correlation_chart, histogram_chart, is_logarithmic, line_chart
+from facegender.reporting.gallery import Exhibit
 
 METRIC_NAMES = {
     "accuracy": "Accuracy",
@@ -26,30 +32,25 @@ METRIC_NAMES = {
     "average_precision": "Average precision",
     "log_loss": "Log loss",
     "brier_score": "Brier score",
-    "expected_calibration_error": "Expected calibration error",
+    "expected_calibration_error": "Calibration error",
 }
 """The name of each metric on the page."""
 
+SHARES = frozenset(list(METRIC_NAMES)[:8])
+"""The metrics that are shares of images and shown in percent, with F1, their mean."""
+
+HEADLINE = ("accuracy", "roc_auc", "expected_calibration_error")
+
+_SLICES = 8
+"""Slices of each class that are shown at first."""
+
 
 class Chart(NamedTuple):
-    """An SVG from `facegender.reporting.charts`, with a description for readers who cannot see it."""
+    """An SVG from `facegender.reporting.charts`, and what to see in it."""
 
     title: str
     description: str
     svg: str
-
-
-class Picture(NamedTuple):
-    """A PNG file, with a description for readers who cannot see it."""
-
-    title: str
-    description: str
-    path: Path
-
-    @property
-    def source(self) -> str:
-        """The picture as a data URL."""
-        return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode()
 
 
 class MetricsWithInterval(NamedTuple):
@@ -60,6 +61,28 @@ class MetricsWithInterval(NamedTuple):
     low: Mapping[str, float]
     high: Mapping[str, float]
 
+    def places(self, name: str) -> int:
+        """Return how many decimals a metric deserves."""
+        return decimals(self.low[name], self.high[name])
+
+
+class Exploration(NamedTuple):
+    """The tables of data/eda, and pictures of training images."""
+
+    balance: pd.DataFrame
+    rates: pd.DataFrame
+    correlation: pd.DataFrame
+    examples: Sequence[Exhibit]
+    augmented: Sequence[Exhibit]
+
+
+class Labels(NamedTuple):
+    """The labels that the model disagrees with, the first with pictures; or the reason why none are listed."""
+
+    reason: str
+    disputed: int
+    pictures: Sequence[Exhibit]
+
 
 def read_metrics(name: str, stem: str | Path) -> MetricsWithInterval:
     """Read a test set's metrics from `stem`.json, and their intervals from the columns low and high of `stem`.csv."""
@@ -69,18 +92,11 @@ def read_metrics(name: str, stem: str | Path) -> MetricsWithInterval:
     return MetricsWithInterval(name, metrics, low, high)
 
 
-def read_logs(folder: str | Path) -> dict[str, pd.DataFrame]:
-    """Read `loss` and `accuracy` by epoch from a folder that DVCLive wrote: tables for `training` and `validation`."""
-    return {
-        title: pd.concat(
-            [pd.read_csv(Path(folder, name, f"{key}.tsv"), sep="\t")[key] for key in ("loss", "accuracy")], axis=1
-        )
-        for title, name in (("training", "train"), ("validation", "eval"))
-    }
-
-
 def render_report(
     *,
+    notices: Sequence[str],
+    about: Sequence[tuple[str, str]],
+    verdict: Verdict,
     resampled: str,
     params: Mapping[str, Mapping[str, Any]],
     hashes: Mapping[str, str],
@@ -88,28 +104,32 @@ def render_report(
     baseline: Mapping[str, float],
     calibration: Mapping[str, Any],
     confusion: pd.DataFrame,
-    charts: Sequence[Chart],
+    tables: Mapping[str, pd.DataFrame],
     slices: pd.DataFrame,
-    pictures: Sequence[Picture],
-    label_errors: pd.DataFrame,
-    exploration: Sequence[Picture],
+    mistakes: Sequence[Exhibit],
+    labels: Labels,
+    exploration: Exploration,
     model_card: str,
 ) -> str:
     """Return the page as HTML that refers to no other file, with the same bytes on every machine and at every commit.
 
     Args:
+        notices: plain sentences for the top of the page, which a reader must not miss.
+        about: names and values of what the model was made from.
+        verdict: on the model against its baseline.
         resampled: what the bootstrap resampled, `identities` or `images`.
         params: all parameters by group and key.
         hashes: MD5 sums by path.
         test_sets: metrics of the test set, and of further ones.
         baseline: metrics of the baseline on the test set.
-        calibration: `temperature` and `threshold`.
+        calibration: as the stage calibrate writes it.
         confusion: as `facegender.evaluation.curves.confusion_table` returns it.
-        charts: curves of training and testing.
+        tables: loss and accuracy, as `facegender.network.training.learning_curves` returns them; roc, precision_recall,
+            reliability and histogram, as `facegender.evaluation.curves` returns them.
         slices: as `facegender.evaluation.slices.slice_table` returns it.
-        pictures: mistakes.
-        label_errors: as `facegender.evaluation.label_errors.likely_label_errors` returns it.
-        exploration: pictures of the training images.
+        mistakes: the worst ones, each a face and the evidence for the wrong class.
+        labels: that the model disagrees with.
+        exploration: of the training images.
         model_card: Markdown with a heading of level 1.
     """
     environment = jinja2.Environment(
@@ -119,87 +139,180 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"number": number, "percent": percent, "data_url": _data_url}
     counts = pd.crosstab(confusion["label"], confusion["predicted"]).reindex(
         index=list(CLASSES), columns=list(CLASSES), fill_value=0
     )
     return environment.get_template("report.html").render(
+        notices=notices,
+        about=about,
+        verdict=verdict,
         resampled=resampled,
         params=params,
         hashes=hashes,
         test_sets=test_sets,
         baseline=baseline,
-        against_baseline=against_baseline(test_sets[0], baseline),
         calibration=calibration,
-        classes=CLASSES,
+        calibration_charts=calibration_charts(tables, calibration["threshold"]),
+        curves=curve_charts(tables, test_sets[0].metrics["roc_auc"]),
         confusion=counts.to_numpy().tolist(),
-        charts=charts,
-        slices=slices.to_dict("records"),
-        pictures=pictures,
-        label_errors=label_errors.to_dict("records"),
+        wrong=int((confusion["label"] != confusion["predicted"]).sum()),
+        mistakes=mistakes,
+        labels=labels,
+        slices=slices_by_class(slices),
+        slices_found=describe_slices(slices, resampled),
+        min_per_class=MIN_PER_CLASS,
+        min_for_interval=MIN_FOR_INTERVAL,
         exploration=exploration,
-        model_card=MarkdownIt().render(model_card.replace("# ", "## ", 1)),
+        attributes=_attributes(exploration),
+        correlations=_correlation_chart(exploration.correlation),
+        model_card=MarkdownIt().render(re.sub(r"\A# .*\n", "", model_card)),
+        classes=CLASSES,
         metric_names=METRIC_NAMES,
+        shares=SHARES,
+        headline=HEADLINE,
     )
 
 
-def against_baseline(test_set: MetricsWithInterval, baseline: Mapping[str, float]) -> str:
-    """Return one sentence on whether the accuracy differs significantly from the baseline's."""
-    accuracy = baseline["accuracy"]
-    if test_set.low["accuracy"] > accuracy:
-        return f"More accurate than the baseline, whose accuracy of {accuracy:.4f} is below the model's interval."
-    if test_set.high["accuracy"] < accuracy:
-        return (
-            f"Less accurate than the baseline, whose accuracy of {accuracy:.4f} is above the model's interval: do not "
-            "use this model."
-        )
-    return (
-        f"Not significantly more accurate than the baseline, whose accuracy of {accuracy:.4f} is within the model's "
-        "interval."
-    )
-
-
-def curve_charts(logs: Mapping[str, pd.DataFrame], tables: Mapping[str, pd.DataFrame], threshold: float) -> list[Chart]:
-    """Draw the curves of training and testing.
+def describe_model(
+    params: Mapping[str, Mapping[str, Any]], images: Mapping[str, int], drawn: bool
+) -> list[tuple[str, str]]:
+    """Say in names and values what a model is made from: data, images, weights and cut.
 
     Args:
-        logs: as `read_logs` returns them: columns loss and accuracy, a row for each epoch.
-        tables: roc, precision_recall, reliability and histogram, as `facegender.evaluation.curves` returns them.
-        threshold: an image is predicted Male if its P(Male) is at least this.
+        params: all parameters by group and key.
+        images: the number of images in train, val and test.
+        drawn: whether they are the drawn faces.
     """
-    charts = []
-    for key in ("loss", "accuracy"):
-        lines = [Line(name, [*range(1, len(log) + 1)], log[key].tolist()) for name, log in logs.items()]
-        charts.append(
-            Chart(key.capitalize(), f"Training and validation {key} by epoch.", line_chart(lines, "epoch", key))
-        )
-    roc, precision_recall, reliability = (tables[name] for name in ("roc", "precision_recall", "reliability"))
-    squares = (
-        (
-            "ROC",
-            "The share of Male images found, against the share of No male images mistaken for Male. The dashed line is "
-            "guessing.",
-            (roc["false_positive_rate"], roc["true_positive_rate"]),
-            ("false positive rate", "true positive rate"),
-            True,
-        ),
-        (
-            "Precision and recall",
-            "The share of the images predicted Male that are Male, against the share of Male images found.",
-            (precision_recall["recall"], precision_recall["precision"]),
-            ("recall", "precision"),
-            False,
-        ),
-        (
+    data, backbone = params["dataset"]["images"], params["backbone"]
+    named = {"imagenet": "ImageNet", "file": backbone["weights_file"], "synthetic": "trained on other drawn faces"}
+    weights = named.get(backbone["weights"], backbone["weights"])
+    cut = backbone["trainable_from"]
+    trained = {"image": "the whole network", "head": "only the last layers"}
+    return [
+        ("Data", f"drawn faces, {data}" if drawn else data),
+        ("Images", f"{images['train']:,} to train, {images['val']:,} to validate, {images['test']:,} to test"),
+        ("Weights", f"InceptionV3, {weights}"),
+        ("Trained", trained.get(cut, f"from block {cut} on; the blocks before it are frozen")),
+    ]
+
+
+def calibration_charts(tables: Mapping[str, pd.DataFrame], threshold: float) -> list[Chart]:
+    """Draw the reliability and the histogram of P(Male); arguments as in `render_report`."""
+    reliability, histogram = tables["reliability"], tables["histogram"]
+    points = Line("", reliability["probability"].tolist(), reliability["share"].tolist())
+    scale = " Counts are on a logarithmic scale." if is_logarithmic(histogram) else ""
+    return [
+        Chart(
             "Reliability",
-            "The share of Male images against the mean P(Male), in ten bins. The dashed line is perfect calibration.",
-            (reliability["probability"], reliability["share"]),
-            ("mean P(Male)", "share of Male"),
-            True,
+            "On the dashed diagonal, P(Male) can be taken at its word: 7 of 10 images with a P(Male) of 0.7 are Male. "
+            "Below it the model claims Male too often, above it too rarely. Points of few images scatter; there are "
+            f"{reliability['images'].min():,} to {reliability['images'].max():,} in each.",
+            line_chart([points], "mean P(Male)", "share of Male", unit_square=True, diagonal=True),
         ),
+        Chart(
+            "Test images by P(Male)",
+            "The two classes should be two heaps at opposite ends. No male right of the threshold and Male left of it "
+            f"are the mistakes.{scale}",
+            histogram_chart(histogram, threshold),
+        ),
+    ]
+
+
+def curve_charts(tables: Mapping[str, pd.DataFrame], roc_auc: float) -> list[Chart]:
+    """Draw the curves of training and testing; arguments as in `render_report`."""
+    loss = tables["loss"]
+    validation = loss[loss["images"] == "validation"]
+    best = validation.loc[validation["loss"].idxmin(), "epoch"]
+    roc, precision_recall = tables["roc"], tables["precision_recall"]
+    of_roc = Line("", roc["false_positive_rate"].tolist(), roc["true_positive_rate"].tolist())
+    of_precision = Line("", precision_recall["recall"].tolist(), precision_recall["precision"].tolist())
+    return [
+        Chart(
+            "Loss",
+            f"Validation loss is lowest in epoch {best} of {validation['epoch'].max()}. If it rises while training "
+            "loss still falls, the network has begun to learn the training images by heart.",
+            line_chart(_by_images(loss, "loss"), "epoch", "loss"),
+        ),
+        Chart(
+            "Accuracy",
+            "Training accuracy is measured with dropout and on transformed images, so it may be below validation "
+            "accuracy. A training curve far above the other is a sign of too few images.",
+            line_chart(_by_images(tables["accuracy"], "accuracy"), "epoch", "accuracy"),
+        ),
+        Chart(
+            "ROC",
+            "Guessing is the dashed diagonal; the closer the curve is to the upper left corner, the better. A Male "
+            f"image gets a higher P(Male) than a No male image in {roc_auc:.0%} of all pairs: the area under the "
+            "curve.",
+            line_chart([of_roc], "share of No male mistaken for Male", "share of Male found", True, True),
+        ),
+        Chart(
+            "Precision and recall",
+            "From left to right the threshold falls: more of the Male images are found, and fewer of the images that "
+            "are called Male are. The later the curve drops, the better.",
+            line_chart([of_precision], "recall of Male", "precision of Male", True),
+        ),
+    ]
+
+
+def _by_images(curve: pd.DataFrame, key: str) -> list[Line]:
+    parts = curve.groupby("images", sort=False)
+    return [Line(str(name), rows["epoch"].tolist(), rows[key].tolist()) for name, rows in parts]
+
+
+def describe_slices(table: pd.DataFrame, resampled: str) -> str:
+    """Say which recalls stand out, if any; arguments as in `render_report`."""
+    judged = int(table.loc[table["slice"] != WHOLE, "judged"].sum())
+    if not judged:
+        return f"No slice has {MIN_PER_CLASS} {resampled} of a class: there are too few test images to judge slices."
+    found = standing_out(table)
+    if found.empty:
+        return f"None stands out: all {judged} judged recalls may differ from the recall on all images by chance."
+    first = found.iloc[0]
+    return (
+        f"{len(found)} of {judged} judged recalls stand out from the recall on all images; about one in twenty would "
+        f"by chance alone. The furthest is {first['class']}, {first['slice']}: {first['recall']:.0%} of "
+        f"{first['images']:,} images, {abs(100 * first['difference']):.0f} points "
+        f"{'below' if first['difference'] < 0 else 'above'} all images."
     )
-    for title, description, (x, y), (x_label, y_label), diagonal in squares:
-        line = Line(title, x.tolist(), y.tolist())
-        charts.append(Chart(title, description, line_chart([line], x_label, y_label, True, diagonal)))
-    histogram = histogram_chart(tables["histogram"], threshold)
-    description = "Test images of each class by predicted probability, on a logarithmic scale."
-    return [*charts, Chart("Probabilities", description, histogram)]
+
+
+def slices_by_class(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Prepare the slices of each class for the page.
+
+    Args:
+        table: as `facegender.evaluation.slices.slice_table` returns it.
+
+    Returns:
+        For each class with an image: name, `first` and `rest` (rows of the table, with `places`, the decimals they
+        deserve, and where judged `bar`: places of low, high, recall and the recall on all images between 0 and 100).
+    """
+    left = math.floor(10 * table.loc[table["judged"] == 1, "low"].min()) / 10 if table["judged"].any() else 0
+    found = []
+    for name in CLASSES:
+        rows = table[table["class"] == name].to_dict("records")
+        for row in rows:
+            row["places"] = decimals(row["low"], row["high"])
+            ends = (row["low"], row["high"], row["recall"], rows[0]["recall"])
+            row["bar"] = [round(100 * (end - left) / (1 - left), 1) for end in ends] if row["judged"] else []
+        if rows:
+            found.append({"name": name, "left": left, "first": rows[: _SLICES + 1], "rest": rows[_SLICES + 1 :]})
+    return found
+
+
+def _attributes(exploration: Exploration) -> list[dict[Hashable, Any]]:
+    """Return attribute, rate and correlation with the label, the strongest correlation first."""
+    with_label = exploration.correlation[exploration.correlation["other"] == LABEL]
+    table = exploration.rates.merge(with_label[["attribute", "correlation"]], on="attribute")
+    table = table[table["attribute"] != LABEL]
+    return table.sort_values("correlation", key=abs, ascending=False, kind="stable").to_dict("records")
+
+
+def _correlation_chart(correlation: pd.DataFrame) -> str:
+    matrix = correlation.pivot(index="attribute", columns="other", values="correlation")
+    return correlation_chart(list(map(str, matrix.index)), matrix.to_numpy())
+
+
+def _data_url(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()

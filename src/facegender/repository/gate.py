@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,15 @@ import pandas as pd
 from facegender.errors import FacegenderError, FacegenderErrors
 from facegender.evaluation.bootstrap import interval, resampled_metrics, units_of
 from facegender.evaluation.calibration import is_male, undo_temperature
-from facegender.evaluation.comparison import LOWER_IS_BETTER, compare_predictions
+from facegender.evaluation.comparison import (
+    BETTER,
+    LOWER_IS_BETTER,
+    RESAMPLES,
+    SEED,
+    compare_predictions,
+    judgement,
+    standing,
+)
 from facegender.evaluation.metrics import metrics_of
 from facegender.evaluation.slices import MIN_PER_CLASS
 from facegender.repository.processor import RECORD
@@ -21,7 +29,7 @@ _LAST_DIGIT = 1.5e-6
 _NAMED = 5
 """The most files that a finding names."""
 
-_CHANGE_LIMITS = "limits (gate in params.yaml) are changed in a pull request of their own"
+_CHANGE_LIMITS = "limits and waivers (gate in params.yaml) are changed in a pull request of their own"
 _FIX_NAME = (
     "fix the name in gate of params.yaml; a name that starts with worst_ needs a slice of the test images with at "
     f"least {MIN_PER_CLASS} of each class"
@@ -29,7 +37,7 @@ _FIX_NAME = (
 
 
 class Finding(NamedTuple):
-    """What a check found: `verdict` is pass, fail or skipped; `remedy` says what to do about it."""
+    """What a check found: `verdict` is pass, fail, waived or skipped; `remedy` says what to do about it."""
 
     check: str
     verdict: str
@@ -138,7 +146,7 @@ def check_limits(
 
 
 def _flat(content: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """List nested numbers by dotted key."""
+    """List nested values by dotted key."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         flat |= _flat(value, f"{place}.{key}") if isinstance(value, Mapping) else {f"{place}.{key}": value}
@@ -173,8 +181,32 @@ def check_floors(
     return Finding("floors", "fail", ", ".join(failed + unknown), "; ".join(remedies))
 
 
+def check_baseline(baseline: pd.DataFrame, here: pd.DataFrame, rule: Literal["required", "waived"]) -> Finding:
+    """Check that the model is more accurate than its baseline: the whole 95% interval of the difference is above 0.
+
+    Args:
+        baseline: columns `image_id`, `label`, `probability`, `predicted` and perhaps `identity`.
+        here: the same of the model, for the same images.
+        rule: waived: the model need not be more accurate.
+
+    Raises:
+        FacegenderError: the images or their labels differ.
+    """
+    comparison = compare_predictions(baseline, here)
+    found = standing(comparison)
+    if judgement("accuracy", comparison["metrics"]["accuracy"]) == BETTER:
+        return Finding("baseline", "pass", found)
+    if rule == "waived":
+        return Finding("baseline", "waived", f"{found} It need not be better: gate.baseline is waived")
+    return Finding("baseline", "fail", found, f"improve the data or the training; {_CHANGE_LIMITS}")
+
+
 def check_base(
-    base: pd.DataFrame, here: pd.DataFrame, margins: Mapping[str, float], resamples: int, seed: int
+    base: pd.DataFrame,
+    here: pd.DataFrame,
+    margins: Mapping[str, float],
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
 ) -> Finding:
     """Compare predictions with those of the base revision.
 
@@ -219,16 +251,16 @@ def _differences(
     base: pd.DataFrame, here: pd.DataFrame, resamples: int, seed: int
 ) -> tuple[dict[str, tuple[float, float, float]], str]:
     """Return each metric's difference, here minus base, with the ends of its interval, and a phrase for the images."""
-    label_of = base.set_index("image_id")["label"]
-    shared = here[here["image_id"].map(label_of) == here["label"]]
-    all_shared = len(shared) == len(base) == len(here)
     sizes = f"{len(base):,} of the base and {len(here):,} here"
-    if all_shared or min((shared["label"] == label).sum() for label in (0, 1)) >= MIN_PER_CLASS:
-        of_base = base[base["image_id"].isin(shared["image_id"])]
-        compared = compare_predictions(of_base, shared, resamples, seed)["metrics"]
-        paired = {name: (metric["difference"], metric["low"], metric["high"]) for name, metric in compared.items()}
-        images = f"the {len(shared):,} images that are in both test sets"
-        return paired, f"the same {len(here):,} images" if all_shared else f"{images}, {sizes}"
+    shared = shared_images(base, here)
+    if shared is not None:
+        compared = compare_predictions(*shared, resamples, seed)
+        paired = {
+            name: (metric["difference"], metric["low"], metric["high"]) for name, metric in compared["metrics"].items()
+        }
+        if compared["images"] == len(base) == len(here):
+            return paired, f"the same {len(here):,} images"
+        return paired, f"the {compared['images']:,} images that are in both test sets, {sizes}"
     point = [metrics_of(table) for table in (base, here)]
     # With seeds of their own, since the images are not paired.
     resampled = [
@@ -239,6 +271,20 @@ def _differences(
         difference = point[1][name] - point[0][name]
         differences[name] = (difference, *interval("difference", difference, resampled[1][name] - values))
     return differences, f"different images, {sizes}, so the comparison is not paired"
+
+
+def shared_images(base: pd.DataFrame, here: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Return the rows of both tables for the images that both have, with the same label.
+
+    Returns:
+        The two tables; None if the test sets differ and share fewer than 30 images of a class.
+    """
+    label_of = base.set_index("image_id")["label"]
+    shared = here[here["image_id"].map(label_of) == here["label"]]
+    all_shared = len(shared) == len(base) == len(here)
+    if not all_shared and min((shared["label"] == label).sum() for label in (0, 1)) < MIN_PER_CLASS:
+        return None
+    return base[base["image_id"].isin(shared["image_id"])], shared
 
 
 def check_model(

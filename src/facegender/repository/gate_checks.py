@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
 MODEL, TEST_IMAGES = "models/gender.onnx", "data/preprocessed/test"
 METRICS, SLICES = "metrics/evaluate.json", "metrics/slices.json"
-RESAMPLES, SEED = 1000, 0
-"""For the comparison with the base; not in params.yaml, so that no pull request can choose a seed that hides a drop."""
-CHECKS = ("lock", "floors", "base", "model", "remote")
-LIMITED = ("floors", "base", "model")
+CHECKS = ("lock", "floors", "baseline", "base", "model", "remote")
+LIMITED = ("floors", "baseline", "base", "model")
 """Checks that read `gate` of params.yaml; with a base, the finding `limits` comes with them."""
 
 
@@ -40,6 +38,7 @@ def run_checks(asked: Sequence[str], base: str | None, without_remote: bool) -> 
     checks: dict[str, Callable[[], Finding]] = {
         "lock": _lock,
         "floors": lambda: _floors(base),
+        "baseline": lambda: _baseline(base),
         "base": lambda: _base(base, asked),
         "model": lambda: _model(base),
         "remote": lambda: _remote(without_remote),
@@ -87,6 +86,11 @@ def _floors(base: str | None) -> Finding:
     return gate.check_floors(metrics, limits.floors, limits.ceilings, (METRICS, SLICES))
 
 
+def _baseline(base: str | None) -> Finding:
+    tables = (read_predictions(revisions.BASELINE), read_predictions(revisions.PREDICTIONS))
+    return gate.check_baseline(*tables, _limits_that_apply(base).baseline)
+
+
 def _base(base: str | None, asked: Sequence[str]) -> Finding:
     if base is None and list(asked) == ["base"]:
         raise FacegenderError("--base", "no revision to compare with", "use --base REV")
@@ -99,7 +103,7 @@ def _base(base: str | None, asked: Sequence[str]) -> Finding:
             f"the dvc.lock of {base} has no {revisions.PREDICTIONS}: there is no model to compare with yet",
         )
     tables = (revisions.predictions_of(base), read_predictions(revisions.PREDICTIONS))
-    return gate.check_base(*tables, _limits_that_apply(base).margins, RESAMPLES, SEED)
+    return gate.check_base(*tables, _limits_that_apply(base).margins)
 
 
 def _model(base: str | None) -> Finding:

@@ -35,7 +35,7 @@ def locked_files(
         return {entry["path"]: entry["md5"] for entry in entries if "md5" in entry}
     except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise FacegenderError(
-            name, "not a valid lock file, perhaps half merged", "take either side and run: dvc repro"
+            name, "not valid, perhaps because a merge is unfinished", "take either side and run: dvc repro"
         ) from error
 
 

@@ -34,7 +34,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         FacegenderError: there is no such revision, it has no such model, or the model cannot be fetched or is damaged.
     """
     if not revision:
-        raise FacegenderError("revision", "it is empty", "use one such as gender@v1.0.0 or a Git revision")
+        raise FacegenderError("revision", "must not be empty", "use one such as gender@v1.0.0 or a Git revision")
     # These take a second to load.
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
@@ -46,7 +46,9 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         path = yaml.safe_load(files.read_text("dvc.yaml", encoding="utf-8"))["artifacts"][name]["path"]
         md5: str = files.info(path)["md5"]
     except SCMError as error:
-        raise FacegenderError(revision, _line(error), "see: git log, git tag, git fetch --tags") from error
+        raise FacegenderError(
+            revision, _line(error), "look it up with git log or git tag, or run: git fetch --tags"
+        ) from error
     except (DvcException, OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise FacegenderError(
             revision,
@@ -73,7 +75,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
                 raise FacegenderError(
                     revision,
                     f"its {path} in DVC's cache or remote is damaged: its MD5 sum is not {md5}, as in dvc.lock",
-                    "replace it as docs/remotes.md says",
+                    "replace it, as docs/remotes.md explains",
                 )
             os.replace(fetched, model)
     os.utime(model)
@@ -97,10 +99,12 @@ def _resolve(revision: str, repo: str) -> tuple[str, str]:
         # DVC's own look-up would find versions and stages that were withdrawn.
         versions = gto.api.show(repo, revision)
     except (GTOException, SCMError) as error:
-        raise FacegenderError(revision, _line(error), "see: gto show, git fetch --tags") from error
+        raise FacegenderError(revision, _line(error), "look it up with gto show, or run: git fetch --tags") from error
     if not versions:
         raise FacegenderError(
-            revision, "no such version is registered, or it was withdrawn", "see: gto show, git fetch --tags"
+            revision,
+            "no such version is registered, or it was withdrawn",
+            "look it up with gto show, or run: git fetch --tags",
         )
     return shortcut.name, versions[0]["commit_hexsha"]
 

@@ -1,5 +1,6 @@
 """What other revisions contain, and this folder's predictions to compare with theirs."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,8 @@ from facegender.repository.commands import git
 from facegender.repository.lock import locked_files
 from facegender.repository.status import changed_places
 
-PREDICTIONS = "data/predictions.csv"
+PREDICTIONS, BASELINE = "data/predictions.csv", "data/baseline.csv"
+"""The predictions of the model and of its baseline for the test images."""
 
 
 def file_at(revision: str, path: str) -> str | None:
@@ -56,8 +58,12 @@ def gate_of(revision: str) -> Gate | None:
         return None
 
 
-def predictions_of(revision: str) -> pd.DataFrame:
+def predictions_of(revision: str, path: str = PREDICTIONS) -> pd.DataFrame:
     """Read a revision's predictions, from DVC's cache or remote.
+
+    Args:
+        revision: of Git.
+        path: PREDICTIONS or BASELINE.
 
     Raises:
         FacegenderError: there is no such commit, or its predictions cannot be fetched or are not valid.
@@ -68,19 +74,22 @@ def predictions_of(revision: str) -> pd.DataFrame:
 
     _check_commit(revision)
     try:
-        content = dvc.api.read(PREDICTIONS, rev=revision)
+        content = dvc.api.read(path, rev=revision)
     # A remote's library raises errors of its own.
     except Exception as error:
         raise FacegenderError(
             revision,
-            f"its {PREDICTIONS} is neither in DVC's cache here nor in a remote ({' '.join(str(error).split())})",
+            f"its {path} is neither in DVC's cache here nor in a remote ({' '.join(str(error).split())})",
             "run dvc push where it was made, or check the revision out and run: dvc repro",
         ) from error
-    return parse_predictions(content, f"{revision}: {PREDICTIONS}")
+    return parse_predictions(content, f"{revision}: {path}")
 
 
-def current_predictions() -> pd.DataFrame:
+def current_predictions(path: str = PREDICTIONS) -> pd.DataFrame:
     """Read this project's predictions, from any folder in it.
+
+    Args:
+        path: PREDICTIONS or BASELINE.
 
     Raises:
         FacegenderError: they are missing or not valid, or their inputs have changed since.
@@ -92,15 +101,13 @@ def current_predictions() -> pd.DataFrame:
 
     try:
         repository = Repo()
-        outs = repository.find_outs_by_path(str(Path(repository.root_dir, PREDICTIONS)))
+        outs = repository.find_outs_by_path(str(Path(repository.root_dir, path)))
     except DvcException as error:
         raise FacegenderError(Path.cwd(), str(error), "run this in the project's folder") from error
-    predictions = read_predictions(Path(repository.root_dir, PREDICTIONS))
+    predictions = read_predictions(Path(repository.root_dir, path))
     status = repository.status(targets=[out.stage.addressing for out in outs], with_deps=True)
     for place in changed_places(status):
-        raise FacegenderError(
-            PREDICTIONS, f"{place} has changed since it was made", "run: dvc repro, or compare revisions"
-        )
+        raise FacegenderError(path, f"{place} has changed since it was made", "run: dvc repro, or compare revisions")
     return predictions
 
 
@@ -113,8 +120,17 @@ def current_revision() -> str:
     return commit.stdout.strip() + (", with uncommitted changes" if changed else "")
 
 
+def lock_date() -> str:
+    """Return the date of this folder's dvc.lock: of the commit that last changed it, or of the file if it differs."""
+    changed = git("status", "--porcelain", "--", "dvc.lock")
+    committed = "" if changed.stdout else git("log", "-1", "--format=%cs", "--", "dvc.lock").stdout.strip()
+    return committed or f"{datetime.fromtimestamp(Path('dvc.lock').stat().st_mtime):%Y-%m-%d}, not committed"
+
+
 def _check_commit(revision: str) -> None:
     asked = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if asked.returncode:
         found = "not a git repository" if "not a git repository" in asked.stderr else "unknown Git revision"
-        raise FacegenderError(revision or "no revision", found, "see: git log, git tag, git fetch --tags")
+        raise FacegenderError(
+            revision or "no revision", found, "look it up with git log or git tag, or run: git fetch --tags"
+        )

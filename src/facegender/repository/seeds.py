@@ -39,7 +39,7 @@ def seed_experiments(shown: Sequence[Mapping[str, Any]]) -> list[Experiment]:
             this folder or its commit.
     """
     if len(shown) < 2:
-        raise FacegenderError("HEAD", "DVC shows no commit", "commit this folder, then run: make seeds")
+        raise FacegenderError("HEAD", "DVC found no commit", "commit this folder, then run: make seeds")
     folder, commit = shown[:2]
     for row, place in ((folder, "this folder"), (commit, "HEAD")):
         if found := problem(row):
@@ -47,7 +47,7 @@ def seed_experiments(shown: Sequence[Mapping[str, Any]]) -> list[Experiment]:
     rows = [row["revs"][0] for row in commit["experiments"] or []]
     rows = [row for row in rows if re.fullmatch(r"seed-\d+", row["name"] or "")]
     if not rows:
-        raise FacegenderError("HEAD", "no experiment of this commit is named seed-120 or the like", "run: make seeds")
+        raise FacegenderError("HEAD", "this commit has no experiment with a name such as seed-120", "run: make seeds")
     here = dict(flat(contents(folder, "params")[PARAMS]))
     experiments = []
     for row in sorted(rows, key=lambda row: int(row["name"].removeprefix("seed-"))):

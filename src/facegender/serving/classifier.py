@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from facegender.data.images import Pixels
 from facegender.errors import FacegenderError
+from facegender.files import is_url
+from facegender.network.description import notices, read_description
 from facegender.network.quiet import load_tensorflow
 from facegender.network.sidecar import EVIDENCE, sidecar_of_onnx
 
@@ -23,6 +25,7 @@ class Classifier(NamedTuple):
         threshold: an image is predicted Male if its P(Male) is at least this.
         explain: computes P(Male) and the evidence for it (`facegender.network.explanation.Evidence`); None if the model
             does not say.
+        notices: sentences on what the model is, for whoever sees its answers.
     """
 
     predict: Callable[[Pixels], npt.NDArray[np.float32]]
@@ -30,6 +33,7 @@ class Classifier(NamedTuple):
     width: int
     threshold: float
     explain: Callable[[Pixels], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] | None = None
+    notices: tuple[str, ...] = ()
 
 
 def load_classifier(path: str | Path) -> Classifier:
@@ -40,8 +44,9 @@ def load_classifier(path: str | Path) -> Classifier:
     """
     path = Path(path)
     if path.is_dir():
-        what = "a folder, such as a SavedModel, which is for other programs"
-        raise FacegenderError(path, what, "use the .onnx or .keras file of the pipeline")
+        raise _folder(path)
+    if not path.is_file() and is_url(path):
+        raise FacegenderError(path, "a URL, and nothing is downloaded", "download it first, and name the file")
     if not path.is_file():
         remedy = "run: dvc repro, or: dvc pull, or name another model with --model"
         raise FacegenderError(path, "no such file", remedy)
@@ -50,6 +55,16 @@ def load_classifier(path: str | Path) -> Classifier:
     if path.suffix == ".keras":
         return _keras_classifier(path)
     raise FacegenderError(path, "neither .onnx nor .keras", "use one of these; other formats are for other programs")
+
+
+def _folder(path: Path) -> FacegenderError:
+    if (path / "saved_model.pb").is_file():
+        what = "a SavedModel, which is for other programs"
+        return FacegenderError(path, what, "use the .onnx or .keras file of the pipeline")
+    files = [file for suffix in (".onnx", ".keras") for file in sorted(path.glob(f"*{suffix}"))]
+    if not files:
+        return FacegenderError(path, "a folder without an .onnx or .keras file", "name a model's file")
+    return FacegenderError(path, "a folder, not a model", f"name a file in it, such as {files[0]}")
 
 
 def _keras_classifier(path: Path) -> Classifier:
@@ -63,7 +78,7 @@ def _keras_classifier(path: Path) -> Classifier:
     def predict(images: Pixels) -> npt.NDArray[np.float32]:
         return np.asarray(model.predict_on_batch(images), np.float32)[:, 1]
 
-    return Classifier(predict, height, width, sidecar["threshold"])
+    return Classifier(predict, height, width, sidecar["threshold"], notices=notices(sidecar))
 
 
 def _onnx_classifier(path: Path) -> Classifier:
@@ -89,4 +104,5 @@ def _onnx_classifier(path: Path) -> Classifier:
         return probabilities[:, 1], evidence
 
     explains = EVIDENCE in {output.name for output in session.get_outputs()}
-    return Classifier(predict, height, width, sidecar["threshold"], explain if explains else None)
+    described = read_description(path) or sidecar
+    return Classifier(predict, height, width, sidecar["threshold"], explain if explains else None, notices(described))

@@ -89,7 +89,7 @@ def _read_faces(folder: str | Path) -> Iterator[Pixels]:
     if shard_paths(folder):
         yield from (decode_image(record.jpeg, record.image_id) for record in read_records(folder))
         return
-    for path in find_photographs([str(folder)], ()):
+    for path in find_photographs([str(folder)]).photographs:
         if not isinstance(path, str) or not Path(path).is_file():
             remedy = "run: dvc repro, or name a folder of faces with --check"
             raise FacegenderError(folder, "no faces to compare on", remedy)

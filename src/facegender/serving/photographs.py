@@ -1,7 +1,9 @@
 """Predictions for photographs: which files the arguments mean, the faces in them, and the class of each face."""
 
+import codecs
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +15,7 @@ from facegender.data.images import IMAGE_SUFFIXES, Pixels, decode_image
 from facegender.data.streams import batched, read_ahead
 from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
+from facegender.files import is_url, read_regular_file
 from facegender.serving.alignment import Align, Face, aligned_faces
 from facegender.serving.classifier import Classifier
 from facegender.serving.labels import predicted_class
@@ -47,39 +50,74 @@ class _Crop(NamedTuple):
     image: Pixels
 
 
-def find_photographs(arguments: Iterable[str], listed: Iterable[str]) -> Iterator[str | Prediction]:
+class Found(NamedTuple):
+    """The photographs that the arguments of a command mean.
+
+    Attributes:
+        photographs: paths of files in the order of the arguments, sorted within each; for an argument that matches no
+            file, a Prediction with the reason.
+        passed_over: how many files of folders are not images that can be decoded, by their suffix in lower case.
+    """
+
+    photographs: list[str | Prediction]
+    passed_over: Counter[str]
+
+
+def find_photographs(arguments: Iterable[str], listed: Sequence[str] = ()) -> Found:
     """Find the files that the arguments of a command mean.
 
     Args:
         arguments: files, folders (with everything below them), patterns such as `*.jpg`, or `-` for `listed`.
-        listed: lines that each hold a file, folder or pattern; blank lines are skipped.
-
-    Yields:
-        Paths of files in the order of the arguments, sorted within each; for an argument that matches no file, a
-        Prediction with the reason.
+        listed: files, folders and patterns.
     """
+    found = Found([], Counter())
     for argument in arguments:
         if argument == "-":
-            lines = [line.strip() for line in listed if line.strip()]
-            yield from find_photographs(lines, ()) if lines else (Prediction("-", error="no path on standard input"),)
+            photographs, passed_over = find_photographs(listed)
+            if not listed:
+                photographs = [Prediction("standard input", error="no path there")]
         elif os.path.isdir(argument):
-            yield from _below(argument)
-        elif os.path.exists(argument) or not glob.has_magic(argument):
-            yield argument
+            photographs, passed_over = _below(argument)
         else:
-            files = filter(os.path.isfile, glob.iglob(argument, recursive=True))
-            yield from sorted(files) or (Prediction(argument, error="no file matches"),)
+            photographs, passed_over = _matching(argument), Counter[str]()
+        found.photographs.extend(photographs)
+        found.passed_over.update(passed_over)
+    return found
 
 
-def _below(folder: str) -> Iterator[str | Prediction]:
+def _matching(argument: str) -> list[str | Prediction]:
+    if os.path.exists(argument) or is_url(argument) or not glob.has_magic(argument):
+        return [argument]
+    files = filter(os.path.isfile, glob.iglob(argument, recursive=True))
+    return [*sorted(files)] or [Prediction(argument, error="no file matches")]
+
+
+def _below(folder: str) -> Found:
     try:
-        names = [name for name in list_files(Path(folder)) if name.lower().endswith(IMAGE_SUFFIXES)]
+        names = list_files(Path(folder))
     except FacegenderError as error:
-        yield Prediction(error.where, error=error.reason)
-        return
-    if not names:
-        yield Prediction(folder, error=f"no image in this folder ({', '.join(IMAGE_SUFFIXES)})")
-    yield from (os.path.join(folder, name) for name in names)
+        return Found([Prediction(error.where, error=error.reason)], Counter())
+    images = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
+    others = Counter(Path(name).suffix.lower() or "without suffix" for name in set(names) - set(images))
+    if not images:
+        reason = f"no image in this folder ({', '.join(IMAGE_SUFFIXES)})"
+        return Found([Prediction(folder, error=reason)], others)
+    return Found([os.path.join(folder, name) for name in images], others)
+
+
+def split_list(data: bytes) -> list[str]:
+    """Split a list of paths into its entries.
+
+    Args:
+        data: with a path in each line, or with a zero byte after each as `find -print0` writes them; a byte order mark,
+            and UTF-16, which some shells on Windows write, are understood. Lines may be indented or blank.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = data.decode("utf-16", errors="replace")
+    else:
+        text = os.fsdecode(data.removeprefix(codecs.BOM_UTF8))
+    entries = text.split("\0") if "\0" in text else map(str.strip, text.split("\n"))
+    return [entry for entry in entries if entry]
 
 
 def predict_photographs(
@@ -132,13 +170,9 @@ def read_faces(path: str, height: int, width: int, align: Align) -> Sequence[tup
     Raises:
         FacegenderError: the file cannot be read, is not a picture or shows no face; `where` is the path.
     """
-    try:
-        data = Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise FacegenderError(path, str(reason), "check the path") from error
+    data = read_regular_file(path)
     faces = aligned_faces(decode_image(data, path), align, height, width)
     if not faces:
-        remedy = "use a larger or clearer picture, or take it whole with --align never"
+        remedy = "use a larger or clearer picture, or use all of it with --align never"
         raise FacegenderError(path, "no face found", remedy)
     return faces

@@ -130,7 +130,7 @@ def test_a_zip_with_backslashes_in_its_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pack", [folder_of, zip_of])
 def test_no_images_at_all_is_an_error(pack: Callable[..., Path], tmp_path: Path) -> None:
     with (
-        pytest.raises(FacegenderError, match=r"no images there \(.jpg, .*; check dataset.images"),
+        pytest.raises(FacegenderError, match=r"has no images \(.jpg, .*; check dataset.images"),
         open_images(pack(tmp_path, {"readme.txt": b"hello"})),
     ):
         pass

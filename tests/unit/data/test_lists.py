@@ -93,7 +93,7 @@ def test_identities_reach_beyond_int8(write: Callable[..., Path]) -> None:
 
 CSV = "image_id,Smiling,Male\n000001.jpg,1,-1\n"
 BAD_ATTRIBUTES = {
-    "third label": (CSV + "000002.jpg,1,2", "line 3: Male is '2', must be 1 or -1 (or 1 or 0); correct"),
+    "third label": (CSV + "000002.jpg,1,2", "line 3: Male is '2', must be 1 or -1 (or 1 or 0); fix"),
     "a label that int8 wraps to 1": (CSV + "000002.jpg,1,257", "line 3: Male is '257', must be 1"),
     "label far too large": (CSV + f"000002.jpg,1,{10**30}", f"line 3: Male is '{10**30}', must be 1"),
     "fraction": (CSV + "000002.jpg,0.5,1", "line 3: Smiling is '0.5', must be 1"),
@@ -103,7 +103,10 @@ BAD_ATTRIBUTES = {
     "NaN": (CSV + "000002.jpg,nan,1", "line 3: Smiling is 'nan', must be 1"),
     "NA": (CSV + "000002.jpg,1,NA", "line 3: Male is 'NA', must be 1"),
     "bad label after a count line": ("2\nSmiling Male \na.jpg  1 -1\nb.jpg  1  7\n", "line 4: Male is '7', must be 1"),
-    "0 and -1": (CSV + "000002.jpg,1,1\n000003.jpg,0,1", "0 in line 4 but -1 in line 2; use one of them"),
+    "0 and -1": (
+        CSV + "000002.jpg,1,1\n000003.jpg,0,1",
+        "both 0 (line 4) and -1 (line 2) mean no; use only one of them",
+    ),
     "duplicate id": (CSV + "000002.jpg,1,1\n000001.jpg,1,1", "line 4: '000001.jpg' is already in line 2; remove one"),
     "blank id": (CSV + ",1,1", "line 3: image id '' must be a file name"),
     "folder in the id": (CSV + "img/000002.jpg,1,1", "line 3: image id 'img/000002.jpg' must be a file name without"),
@@ -126,29 +129,29 @@ BAD_ATTRIBUTES = {
     ),
     "id column is not the first": (
         "Male,image_id\n1,1.jpg\n",
-        "line 1: column image_id after the first is not an attr",
+        "line 1: column image_id is not an attr",
     ),
     "a row number before the id": (
         ",image_id,Male\n0,1.jpg,1\n",
-        "line 1: column image_id after the first is not an attr",
+        "line 1: column image_id is not an attr",
     ),
     "column without a name": ("image_id,Male,\n000001.jpg,1,\n", "line 1: column 3 has no name; name or remove it"),
     "column twice": ("image_id,Male,Male\n1.jpg,1,1\n", "line 1: column Male appears twice; remove one"),
     "a joined list": (
         "image_id,Male,partition\n1.jpg,1,0\n",
-        "line 1: column partition after the first is not an attr",
+        "line 1: column partition is not an attr",
     ),
-    "short row": (CSV + "000002.jpg,1", "line 3: 2 columns instead of 3; correct or remove the row"),
-    "long row": (CSV + "000002.jpg,1,1,1", "line 3: 4 columns instead of 3; correct or remove the row"),
-    "every row is long": ("image_id,Male\n1.jpg,1,1\n2.jpg,1,1", "line 2: 3 columns instead of 2; correct"),
-    "cut short in a row": ("3\nSmiling Male \r\n1.jpg  1 -1\r\n2.jp", "line 4: 1 column instead of 3; correct"),
+    "short row": (CSV + "000002.jpg,1", "line 3: 2 columns instead of 3; fix or remove the row"),
+    "long row": (CSV + "000002.jpg,1,1,1", "line 3: 4 columns instead of 3; fix or remove the row"),
+    "every row is long": ("image_id,Male\n1.jpg,1,1\n2.jpg,1,1", "line 2: 3 columns instead of 2; fix"),
+    "cut short in a row": ("3\nSmiling Male \r\n1.jpg  1 -1\r\n2.jp", "line 4: 1 column instead of 3; fix"),
     "blank line": (CSV + "\n000002.jpg,1,1", "line 3: the line is blank; remove it"),
     "blank first line": ("\n" + CSV, "line 1: the line is blank; remove it"),
     "empty": ("", "the file is empty; get the file again"),
     "only white space": (" \r\n\n", "the file is empty; get the file again"),
     "only a byte order mark": ("\ufeff", "the file is empty; get the file again"),
-    "only a count": ("202599\n", "it has a count line but no rows; get the whole file"),
-    "only a header": ("image_id,Smiling,Male\r\n", "it has a header but no rows; get the whole file"),
+    "only a count": ("202599\n", "it has a count line but no rows; get the complete file"),
+    "only a header": ("image_id,Smiling,Male\r\n", "it has a header but no rows; get the complete file"),
 }
 
 
@@ -174,7 +177,7 @@ def test_the_line_is_the_one_an_editor_shows(ending: str, write: Callable[..., P
 BAD_PAIRS = {
     "fourth partition": (
         "a.jpg,0\nb.jpg,3\n",
-        "line 2: partition is '3', must be 0 (train), 1 (val) or 2 (test); corr",
+        "line 2: partition is '3', must be 0 (train), 1 (val) or 2 (test); fix or",
     ),
     "negative": ("image_id,partition\na.jpg,-1\n", "line 2: partition is '-1', must be 0 (train)"),
     "blank": ("image_id,partition\na.jpg,\n", "line 2: partition is blank, must be 0 (train)"),
@@ -188,10 +191,10 @@ BAD_PAIRS = {
         "file,partition\na.jpg,1\n",
         "line 1: the first column is 'file'; rename it to image",
     ),
-    "three columns": ("a.jpg 0\nb.jpg 0 1\n", "line 2: 3 columns instead of 2; correct or remove the row"),
+    "three columns": ("a.jpg 0\nb.jpg 0 1\n", "line 2: 3 columns instead of 2; fix or remove the row"),
     "semicolons": ("a.jpg;0\n", "line 1: columns are separated by semicolons; save the list with commas"),
     "tabs": ("a.jpg\t0\n", "line 1: columns are separated by tabs; save the list"),
-    "cut short in a row": ("a.jpg 0\nb.j", "line 2: 1 column instead of 2; correct or remove the row"),
+    "cut short in a row": ("a.jpg 0\nb.j", "line 2: 1 column instead of 2; fix or remove the row"),
 }
 
 
@@ -209,7 +212,7 @@ def test_a_bad_partition_list_is_one_line_of_file_row_and_remedy(case: str, writ
 def test_a_bad_identity_names_its_line(value: str, write: Callable[..., Path]) -> None:
     shown = repr(value) if value else "blank"
 
-    with pytest.raises(FacegenderError, match=f"line 2: identity is {shown}, must be a whole number; correct"):
+    with pytest.raises(FacegenderError, match=f"line 2: identity is {shown}, must be a whole number; fix"):
         read_identities(write(f"a.jpg,7\nb.jpg,{value}\n".encode()))
 
 
@@ -370,8 +373,8 @@ def test_a_list_without_a_header_whose_first_id_has_a_comma_and_a_space(row: str
 BAD_QUOTED = {
     "bad value": ("c.jpg,1,oops", "line 5: Male is 'oops', must be 1"),
     "bad value in quotes": ('"c,d.jpg",1,"oops"', "line 5: Male is 'oops', must be 1"),
-    "a comma without quotes": ("c,d.jpg,1,1", "line 5: 4 columns instead of 3; correct"),
-    "a quote that is not closed": ('"c,d.jpg,1,1', "line 5: 4 columns instead of 3; correct"),
+    "a comma without quotes": ("c,d.jpg,1,1", "line 5: 4 columns instead of 3; fix"),
+    "a quote that is not closed": ('"c,d.jpg,1,1', "line 5: 4 columns instead of 3; fix"),
     "duplicate id": ('"a,""b"".jpg",1,1', "line 5: 'a,\"b\".jpg' is already in line 3; remove one"),
     "a blank line": ("", "line 5: the line is blank; remove it"),
     "only commas": (",,", "line 5: Smiling is blank, must be 1"),
@@ -468,7 +471,7 @@ def test_ids_in_one_list_only_are_one_error_with_both_files_and_lines(write: Cal
     assert str(raised.value) == (
         f"{attributes} and {partitions}: they do not list the same images: 2 only in {attributes} "
         f"(first: b.jpg, line 4) and 1 only in {partitions} (first: x.jpg, line 2); "
-        "take both from one copy of the data set, or remove these rows"
+        "use both from the same copy of the data set, or remove these rows"
     )
 
 

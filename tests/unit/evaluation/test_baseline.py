@@ -96,5 +96,5 @@ def test_a_constant_pixel_gives_finite_probabilities() -> None:
 
 
 def test_one_class_only_is_an_error() -> None:
-    with pytest.raises(FacegenderError, match=r"^data/preprocessed/train: holds images of only one class; replace"):
+    with pytest.raises(FacegenderError, match=r"^data/preprocessed/train: has images of only one class; replace"):
         fit_baseline(np.zeros((4, 1044), np.uint8), np.ones(4, np.int64))

@@ -1,7 +1,15 @@
 import pytest
 
 from facegender.errors import FacegenderError
-from facegender.evaluation.comparison import compare_predictions, comparison_markdown, verdict
+from facegender.evaluation.comparison import (
+    compare_predictions,
+    comparison_markdown,
+    judgement,
+    mcnemar_text,
+    metrics_table,
+    standing,
+    verdict,
+)
 from tests.predictions import BAD, GOOD, predictions
 
 
@@ -20,7 +28,14 @@ def test_metrics_and_p_value_match_values_worked_out_by_hand() -> None:
 def test_the_verdict_names_a_better_and_a_worse_model() -> None:
     assert verdict(compare_predictions(BAD, GOOD, 200, 0)).startswith("The new model is more accurate")
     assert verdict(compare_predictions(GOOD, BAD, 200, 0)).startswith("The new model is less accurate")
-    page = comparison_markdown(compare_predictions(BAD, GOOD, 200, 0), "main", "this folder")
+    accuracy = {"old": 0.78, "new": 0.94, "difference": 0.16, "low": 0.1234, "high": 0.2}
+    comparison = {"images": 400, "same": False, "metrics": {"accuracy": accuracy}}
+    assert verdict(comparison) == (
+        "The new model is more accurate: the difference is between +12.3 and +20.0 percentage points (95% interval)."
+    )
+    assert "+12.34 and +20.00" in verdict(comparison | {"images": 1000})
+    page = comparison_markdown("In short.", compare_predictions(BAD, GOOD, 200, 0), "main", "this folder")
+    assert page.startswith("In short.\n\n| Metric | main | this folder | Difference (95% interval) | Judgement |\n")
     assert "| log_loss |" in page
     assert "one in twenty would be called better or worse by chance alone" in page
     better = [line.split(" | ")[0] for line in page.splitlines() if line.endswith("| better |")]
@@ -61,14 +76,115 @@ def test_identities_that_only_one_revision_knows_are_resampled_for_both() -> Non
         comparison = compare_predictions(old, new, 100, 0)
         assert comparison["resampled"] == "identities"
         assert comparison["metrics"]["accuracy"]["low"] == comparison["metrics"]["accuracy"]["high"] == 0
-        assert "independent" in comparison_markdown(comparison, "old", "new")
+        assert "independent" in mcnemar_text(comparison, "old", "new")
     unknown = compare_predictions(GOOD, GOOD, 100, 0)
     assert unknown["resampled"] == "images"
-    assert "independent" not in comparison_markdown(unknown, "old", "new")
+    assert "independent" not in mcnemar_text(unknown, "old", "new")
 
 
 def test_the_verdict_says_when_a_difference_is_not_significant() -> None:
     new = predictions([False] + [True] * 190 + [False] * 9)
     assert verdict(compare_predictions(GOOD, new, 200, 0)).startswith(
         "The difference in accuracy is not statistically significant: it is between -"
+    )
+
+
+def test_a_row_has_both_values_the_difference_with_its_interval_and_the_judgement() -> None:
+    comparison = compare_predictions(BAD, GOOD, 200, 0)
+    metric = {"old": 0.75, "new": 0.95, "difference": 0.2, "low": 0.15, "high": 0.26}
+    comparison["metrics"] |= {"accuracy": metric, "log_loss": metric}
+
+    table = metrics_table(comparison, "base", "this", ["log_loss", "accuracy"])
+
+    assert table.splitlines()[2:] == [
+        "| log_loss | 0.750 | 0.950 | +0.200 (+0.150 to +0.260) | worse |",
+        "| accuracy | 0.750 | 0.950 | +0.200 (+0.150 to +0.260) | better |",
+    ]
+    larger = metrics_table(comparison | {"images": 1000}, "base", "this", ["accuracy"])
+    assert "| 0.7500 | 0.9500 | +0.2000 (+0.1500 to +0.2600) |" in larger
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "accuracy", "log_loss"),
+    [
+        (0.1, 0.2, "better", "worse"),
+        (-0.2, -0.1, "worse", "better"),
+        (-0.1, 0.2, "not significantly different", "not significantly different"),
+        (0.0, 0.2, "not significantly different", "not significantly different"),
+        (-0.2, 0.0, "not significantly different", "not significantly different"),
+        (float("nan"), float("nan"), "not significantly different", "not significantly different"),
+    ],
+)
+def test_only_an_interval_without_0_is_better_or_worse(low: float, high: float, accuracy: str, log_loss: str) -> None:
+    metric = {"low": low, "high": high}
+    assert (judgement("accuracy", metric), judgement("log_loss", metric)) == (accuracy, log_loss)
+
+
+@pytest.mark.parametrize(
+    ("images", "low", "high", "sentence"),
+    [
+        (400, 0.12, 0.2, "Better than its baseline: 0.94 against 0.78 on 400 test images (difference 0.12 to 0.20)."),
+        (
+            1000,
+            0.1234,
+            0.1996,
+            "Better than its baseline: 0.940 against 0.780 on 1,000 test images (difference 0.123 to 0.200).",
+        ),
+        (400, 0.0, 0.2, "No better than its baseline: 0.94 against 0.78 on 400 test images (difference 0.00 to 0.20)."),
+        (
+            400,
+            -0.004,
+            0.2,
+            "No better than its baseline: 0.940 against 0.780 on 400 test images (difference -0.004 to 0.200).",
+        ),
+        (
+            400,
+            0.004,
+            0.2,
+            "Better than its baseline: 0.940 against 0.780 on 400 test images (difference 0.004 to 0.200).",
+        ),
+        (
+            400,
+            -0.2,
+            -0.12,
+            "Worse than its baseline: 0.94 against 0.78 on 400 test images (difference -0.20 to -0.12).",
+        ),
+    ],
+)
+def test_the_standing_is_one_sentence(images: int, low: float, high: float, sentence: str) -> None:
+    accuracy = {"old": 0.78, "new": 0.94, "difference": 0.16, "low": low, "high": high}
+    assert standing({"images": images, "metrics": {"accuracy": accuracy}}) == sentence
+
+
+def test_the_standing_of_real_predictions() -> None:
+    found = standing(compare_predictions(BAD, GOOD))
+    assert found.startswith("Better than its baseline: 0.95 against 0.75 on 200 test images (difference 0.1")
+    assert standing(compare_predictions(GOOD, BAD)).startswith("Worse than its baseline: 0.75 against 0.95 on 200 test")
+    assert standing(compare_predictions(GOOD, GOOD)) == (
+        "No better than its baseline: 0.95 against 0.95 on 200 test images (difference 0.00 to 0.00)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("only_old", "only_new", "words"),
+    [
+        # 2 * sum(binomial(19, k), k = 0 to 7) / 2^19 = 0.3593.
+        (12, 7, "p = 0.36 (12 against 7 discordant)"),
+        (7, 12, "p = 0.36 (7 against 12 discordant)"),
+        # 2 * (1 + 10) / 2^10 = 0.0215.
+        (1, 9, "p = 0.021 (1 against 9 discordant)"),
+        # 2 / 2^20.
+        (0, 20, "p < 0.001 (0 against 20 discordant)"),
+        (0, 0, "p = 1 (0 against 0 discordant)"),
+    ],
+)
+def test_mcnemar_s_test_in_words(only_old: int, only_new: int, words: str) -> None:
+    old = predictions([False] * only_new + [True] * (100 - only_new))
+    new = predictions([True] * (100 - only_old) + [False] * only_old)
+
+    text = mcnemar_text(compare_predictions(old, new, 100, 0), "main", "this folder")
+
+    assert text == (
+        f"McNemar's exact test: {words}. Of the 100 images, main alone gets {only_old} right, this folder alone "
+        f"{only_new}."
     )

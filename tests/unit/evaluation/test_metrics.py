@@ -144,7 +144,9 @@ def test_reliability_and_histogram_match_a_count_by_hand() -> None:
         [0.9, 1, 1],
     ]
     histogram = histogram_table([1, 0, 1, 1], [0.0, 0.04, 0.99, 1.0])
-    assert list(histogram.columns) == ["probability", "No male", "Male"]
-    assert histogram.iloc[0].tolist() == [0.025, 1, 1]
-    assert histogram.iloc[-1].tolist() == [0.975, 0, 2]
-    assert histogram["Male"].sum() + histogram["No male"].sum() == 4
+    assert list(histogram.columns) == ["label", "probability", "images"]
+    assert histogram["label"].tolist() == ["No male"] * 20 + ["Male"] * 20
+    # The first and the last bin of No male, then of Male.
+    ends = histogram.iloc[[0, 19, 20, 39]]
+    assert ends[["probability", "images"]].to_numpy().tolist() == [[0.025, 1], [0.975, 0], [0.025, 1], [0.975, 2]]
+    assert histogram["images"].sum() == 4

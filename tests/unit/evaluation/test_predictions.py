@@ -104,7 +104,7 @@ def test_a_written_table_is_read_back_unchanged(tmp_path: Path) -> None:
 )
 def test_other_content_is_one_clear_line(text: str) -> None:
     with pytest.raises(
-        FacegenderError, match=r"^main: data/predictions\.csv: not what the stage evaluate writes; run: dvc"
+        FacegenderError, match=r"^main: data/predictions\.csv: not a table of predictions; run: dvc"
     ) as caught:
         parse_predictions(text, "main: data/predictions.csv")
     assert "\n" not in str(caught.value)
@@ -114,7 +114,7 @@ def test_a_missing_or_binary_file_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(FacegenderError, match=r"missing\.csv: No such file or directory; run: dvc repro"):
         read_predictions(tmp_path / "missing.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FacegenderError, match=r"binary\.csv: not what the stage evaluate writes"):
+    with pytest.raises(FacegenderError, match=r"binary\.csv: not a table of predictions"):
         read_predictions(tmp_path / "binary.csv")
 
 
@@ -139,6 +139,6 @@ def test_no_mistakes_give_an_empty_table() -> None:
 def test_captions_are_in_the_order_of_the_table() -> None:
     worst = most_confident_mistakes(mistakes([0.9, 0.05]), 2)
     assert list(captions_of(worst).items()) == [
-        ("e", "e\nlabel: Male\nP(Male) = 0.050"),
-        ("f", "f\nlabel: No male\nP(Male) = 0.900"),
+        ("e", "label Male, predicted No male, 0.05\ne"),
+        ("f", "label No male, predicted Male, 0.90\nf"),
     ]

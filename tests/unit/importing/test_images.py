@@ -1,5 +1,6 @@
 """Bad images, copies and alignment."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -24,6 +25,18 @@ def test_a_gif_in_a_csv_file_becomes_a_jpeg(tmp_path: Path) -> None:
 
     table = read(tmp_path / "out").sort_values("source")
     assert stored(tmp_path / "out")[table.index[0]].startswith(b"\xff\xd8")
+
+
+def test_a_pipe_and_a_device_are_bad_images_that_are_not_read(classes: Path, tmp_path: Path) -> None:
+    # The pipe has no writer, so opening it would wait for ever; /dev/zero has no end.
+    os.mkfifo(classes / "male" / "pipe.jpg")
+    (classes / "female" / "zero.jpg").symlink_to("/dev/zero")
+    with pytest.raises(FacegenderError) as raised:
+        import_data(classes, tmp_path / "out")
+    lines = str(raised.value).split("\n")[1:]
+    assert sorted(lines) == [
+        f"  {name}: a pipe or a device, not a file" for name in ("female/zero.jpg", "male/pipe.jpg")
+    ]
 
 
 def test_all_bad_images_are_listed_and_nothing_is_written(classes: Path, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from facegender.preparation.augment import (
     transform_image,
     write_transformations,
 )
+from facegender.reporting.gallery import read_gallery
 from stages import augment as stage
 from tests.paths import ROOT
 
@@ -471,7 +472,7 @@ def test_damaged_transformations_are_one_line(tmp_path: Path, changes: dict[str,
     with pytest.raises(FacegenderError) as caught:
         read_transformations(tmp_path)
 
-    assert str(caught.value).startswith(f"{path}: not what the stage augment writes; run: dvc checkout")
+    assert str(caught.value).startswith(f"{path}: was not written by the stage augment; run: dvc checkout")
     assert "\n" not in str(caught.value)
 
 
@@ -479,7 +480,7 @@ def test_damaged_transformations_are_one_line(tmp_path: Path, changes: dict[str,
 def test_transformations_that_are_no_mapping_are_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / TRANSFORMATIONS_FILE).write_bytes(content)
 
-    with pytest.raises(FacegenderError, match=r"transformations\.json: not what the stage augment writes; run: dvc"):
+    with pytest.raises(FacegenderError, match=r"transformations\.json: was not written by the stage augment; run: dvc"):
         read_transformations(tmp_path)
 
 
@@ -517,6 +518,9 @@ def test_the_stage_makes_copies_of_every_shard(tmp_path: Path, monkeypatch: pyte
     assert picture.shape[0] > 3 * 218
     assert picture.shape[1] > 7 * 178
     assert sorted(path.name for path in folder.iterdir()) == ["train", "train_copies"]
+    # For the report: each image with its copies.
+    shown = read_gallery(tmp_path / "data" / "augment")
+    assert [(exhibit.caption, len(exhibit.jpegs)) for exhibit in shown] == [(record(n).image_id, 3) for n in range(7)]
 
 
 def test_copies_do_not_depend_on_shards_or_neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,7 +236,8 @@ def test_stage_writes_the_same_bytes_for_any_content_of_the_other_partitions(
     changed.loc["i.png"] = [1, 1, 1, 0, 2]
     second = _run_stage(tmp_path / "second", changed.astype(int)[::-1], monkeypatch)
     assert first == second
-    assert sorted(first) == [
+    faces = [name for name in first if name.startswith("data/eda/examples/")]
+    assert sorted(set(first) - set(faces)) == [
         *(f"data/eda/{name}.csv" for name in ("balance", "correlation", "describe", "pairs", "rates")),
         "metrics/eda.json",
         *(f"metrics/plots/eda/{name}.png" for name in ("balance", "correlation", "examples", "rates")),

@@ -4,6 +4,7 @@ from pathlib import Path
 import cv2
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 
 from facegender.data.celeba import ATTRIBUTES
@@ -11,9 +12,16 @@ from facegender.reporting import pictures
 
 Draw = Callable[[Path], None]
 
+SLICES = pd.DataFrame(
+    {"class": ["Male", "Male", "No male"], "slice": ["Hat", "not Hat", "Hat"], "images": [40, 60, 50]}
+    | {"recall": [0.5, 0.9, 0.8], "low": [0.4, 0.7, 0.7], "high": [0.6, 0.95, 0.9], "beyond": [0.2, 0, 0]}
+)
+
 FACES = [np.full((218, 178, 3), shade, dtype=np.uint8) for shade in (20, 120, 220)]
 DRAWINGS: dict[str, Draw] = {
     "bar_chart": lambda path: pictures.bar_chart(path, ["No male", "Male"], [3, 2.5], "Classes", "images"),
+    "interval_chart": lambda path: pictures.interval_chart(path, SLICES, {"Male": 0.8, "No male": 0.8}, "Slices"),
+    "interval_chart of none": lambda path: pictures.interval_chart(path, SLICES[:0], {"Male": 0.8}, "Slices"),
     "heat_map": lambda path: pictures.heat_map(path, ATTRIBUTES, np.eye(40), "Correlation"),
     "image_grid": lambda path: pictures.image_grid(path, FACES, ["one", "two\nlines", "three"], "Faces", columns=2),
     "image_grid of none": lambda path: pictures.image_grid(path, [], [], "No mistakes"),
@@ -90,3 +98,22 @@ def test_too_few_captions_are_refused_and_leave_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="zip"):
         pictures.image_grid(tmp_path / "grid.png", FACES, ["one"], "title")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_long_title_is_wrapped_and_not_cut(tmp_path: Path) -> None:
+    pictures.image_grid(tmp_path / "short.png", FACES[:1], [""], "title")
+    pictures.image_grid(tmp_path / "long.png", FACES[:1], [""], "a title of one picture that is far too long " * 3)
+    short, long = _pixels(tmp_path / "short.png"), _pixels(tmp_path / "long.png")
+    assert len(long) > len(short) + 30
+    # The first and last columns of pixels are blank.
+    assert (long[:, :4] == 255).all()
+    assert (long[:, -4:] == 255).all()
+
+
+def test_only_slices_that_stand_out_are_red(tmp_path: Path) -> None:
+    shown = {}
+    for name, rows in {"one": SLICES, "none": SLICES.assign(beyond=0.0)}.items():
+        pictures.interval_chart(tmp_path / f"{name}.png", rows, {"Male": 0.8}, "title")
+        shown[name] = int((_pixels(tmp_path / f"{name}.png") == (214, 39, 40)).all(axis=2).sum())
+    assert shown["one"] > 50
+    assert shown["none"] == 0

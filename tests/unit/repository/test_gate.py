@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -80,7 +81,13 @@ def test_a_change_that_the_processor_does_not_explain_is_stale(
     assert check_lock(COMPUTED | more, recorded=recorded).found.startswith("dvc.lock is stale at features@val")
 
 
-GATE = {"floors": {"accuracy": 0.6}, "ceilings": {}, "margins": {"roc_auc": 0.02}, "tolerance": 0.02}
+GATE: dict[str, Any] = {
+    "floors": {"accuracy": 0.6},
+    "ceilings": {},
+    "margins": {"roc_auc": 0.02},
+    "baseline": "required",
+    "tolerance": 0.02,
+}
 
 
 def test_unchanged_limits_pass() -> None:
@@ -94,6 +101,7 @@ def test_unchanged_limits_pass() -> None:
         ({"floors": {}}, "gate.floors.accuracy: 0.6 at main, none here"),
         ({"ceilings": {"log_loss": 1.0}}, "gate.ceilings.log_loss: none at main, 1.0 here"),
         ({"margins": {"roc_auc": 0.1}}, "gate.margins.roc_auc: 0.02 at main, 0.1 here"),
+        ({"baseline": "waived"}, "gate.baseline: required at main, waived here"),
         ({"tolerance": 0.9}, "gate.tolerance: 0.02 at main, 0.9 here"),
     ],
 )
@@ -146,13 +154,50 @@ def test_floors_and_ceilings(floors: dict[str, float], ceilings: dict[str, float
     assert bool(finding.remedy) == (verdict == "fail")
 
 
+@pytest.mark.parametrize("rule", ["required", "waived"])
+def test_a_model_that_is_better_than_its_baseline_passes(rule: Any) -> None:
+    finding = gate.check_baseline(BAD, GOOD, rule)
+
+    assert finding[:2] == ("baseline", "pass")
+    assert finding.found.startswith("Better than its baseline: 0.95 against 0.75 on 200 test images (difference 0.1")
+    assert not finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("baseline", "words"),
+    [
+        (GOOD, "Worse than its baseline: 0.75 against 0.95 on 200 test images"),
+        # Each is right on 9 images on which the other is wrong.
+        (predictions([False] * 9 + [True] * 159 + [False] * 32), "No better than its baseline: 0.75 against 0.80 on"),
+        (BAD, "No better than its baseline: 0.75 against 0.75 on 200 test images (difference 0.00 to 0.00)."),
+    ],
+)
+def test_a_model_that_is_not_better_than_its_baseline_needs_a_waiver(baseline: pd.DataFrame, words: str) -> None:
+    failed = gate.check_baseline(baseline, BAD, "required")
+    assert failed[:2] == ("baseline", "fail")
+    assert failed.found.startswith(words)
+    assert failed.remedy == (
+        "improve the data or the training; limits and waivers (gate in params.yaml) are changed in a pull request of "
+        "their own"
+    )
+
+    waived = gate.check_baseline(baseline, BAD, "waived")
+    assert waived == ("baseline", "waived", f"{failed.found} It need not be better: gate.baseline is waived", "")
+
+
+def test_a_baseline_on_other_images_is_an_error() -> None:
+    with pytest.raises(FacegenderError, match=r"0199\.jpg is in only one of them .*or run: dvc repro$"):
+        gate.check_baseline(BAD[:-1], GOOD, "waived")
+
+
 def test_a_significant_drop_beyond_the_margin_fails() -> None:
     finding = gate.check_base(GOOD, BAD, {"accuracy": 0.05}, 200, 0)
     assert finding.verdict == "fail"
     assert finding.found.startswith("accuracy -0.2000 (-0.")
     assert finding.found.endswith("worse by more than 0.05. On the same 200 images")
     assert (
-        finding.remedy == "improve the model; limits (gate in params.yaml) are changed in a pull request of their own"
+        finding.remedy
+        == "improve the model; limits and waivers (gate in params.yaml) are changed in a pull request of their own"
     )
     assert gate.check_base(GOOD, BAD, {"accuracy": 0.25}, 200, 0).verdict == "pass"
     assert gate.check_base(BAD, GOOD, {"accuracy": 0.0}, 200, 0).verdict == "pass"

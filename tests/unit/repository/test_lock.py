@@ -41,7 +41,9 @@ def test_a_lock_file_has_the_sum_of_each_file_as_it_was_written() -> None:
 def test_anything_else_is_a_one_line_error(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc.lock").write_text(text)
-    with pytest.raises(FacegenderError, match=r"^dvc\.lock: not a valid lock file, perhaps half merged; .* dvc repro$"):
+    with pytest.raises(
+        FacegenderError, match=r"^dvc\.lock: not valid, perhaps because a merge is unfinished; .* dvc repro$"
+    ):
         read_lock()
 
 

@@ -17,5 +17,7 @@ def test_logging_is_left_alone_during_an_import_and_can_be_configured_afterwards
 
 
 def test_an_empty_revision_is_a_one_line_error() -> None:
-    with pytest.raises(FacegenderError, match=r"^revision: it is empty; use one such as gender@v1\.0\.0 or a Git"):
+    with pytest.raises(
+        FacegenderError, match=r"^revision: must not be empty; use one such as gender@v1\.0\.0 or a Git"
+    ):
         fetch_model("")

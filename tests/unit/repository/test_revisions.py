@@ -1,13 +1,15 @@
+import os
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from facegender.errors import FacegenderError
 from facegender.params import Gate
-from facegender.repository.revisions import file_at, gate_of, has_file
+from facegender.repository.revisions import file_at, gate_of, has_file, lock_date
 
-GATE = "gate: {floors: {accuracy: 6e-1}, ceilings: {}, margins: {}, tolerance: 0.02}\n"
+GATE = "gate: {floors: {accuracy: 6e-1}, ceilings: {}, margins: {}, baseline: waived, tolerance: 0.02}\n"
 
 
 @pytest.fixture
@@ -51,14 +53,14 @@ def test_a_lock_file_of_a_revision(repository: Path) -> None:
     assert not has_file("HEAD~2", "b")
     assert has_file("HEAD~1", "b")
     assert not has_file("HEAD~1", "c")
-    with pytest.raises(FacegenderError, match=r"^HEAD: dvc\.lock: not a valid lock file"):
+    with pytest.raises(FacegenderError, match=r"^HEAD: dvc\.lock: not valid, perhaps because a merge"):
         has_file("HEAD", "b")
 
 
 def test_limits_of_a_revision_are_read_regardless_of_its_other_parameters(repository: Path) -> None:
     commit(repository, {"params.yaml": f"an_old_group: 1\n{GATE}"})
 
-    assert gate_of("HEAD") == Gate(floors={"accuracy": 0.6}, ceilings={}, margins={}, tolerance=0.02)
+    assert gate_of("HEAD") == Gate(floors={"accuracy": 0.6}, ceilings={}, margins={}, baseline="waived", tolerance=0.02)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,21 @@ def test_without_parameters_a_revision_has_no_limits(repository: Path) -> None:
     commit(repository, {})
 
     assert gate_of("HEAD") is None
+
+
+def test_the_date_of_the_lock_is_that_of_its_last_commit(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2024-02-29T12:00:00")
+    commit(repository, {"dvc.lock": "stages: {}\n"})
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2024-03-01T12:00:00")
+    commit(repository, {"other": ""})
+
+    assert lock_date() == "2024-02-29"
+
+
+def test_the_date_of_a_lock_that_was_not_committed_is_that_of_the_file(repository: Path) -> None:
+    commit(repository, {"dvc.lock": "stages: {}\n"})
+    (repository / "dvc.lock").write_text("stages: {a: {}}\n", encoding="utf-8")
+    noon = datetime(2025, 7, 1, 12).timestamp()
+    os.utime(repository / "dvc.lock", (noon, noon))
+
+    assert lock_date() == "2025-07-01, not committed"

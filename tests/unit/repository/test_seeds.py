@@ -121,7 +121,7 @@ def test_no_experiments_are_one_line(experiments: list[Any] | None) -> None:
 
     with pytest.raises(FacegenderError) as caught:
         seed_experiments([folder, commit | {"experiments": experiments}])
-    assert str(caught.value) == "HEAD: no experiment of this commit is named seed-120 or the like; run: make seeds"
+    assert str(caught.value) == "HEAD: this commit has no experiment with a name such as seed-120; run: make seeds"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_folder_that_dvc_cannot_read_is_one_line() -> None:
 def test_a_folder_without_a_commit_is_one_line(rows: int) -> None:
     with pytest.raises(FacegenderError) as caught:
         seed_experiments(shown()[:rows])
-    assert str(caught.value) == "HEAD: DVC shows no commit; commit this folder, then run: make seeds"
+    assert str(caught.value) == "HEAD: DVC found no commit; commit this folder, then run: make seeds"
 
 
 @pytest.mark.parametrize("path", ["metrics/evaluate.json", "metrics/slices.json", "metrics/datasets/other.json"])

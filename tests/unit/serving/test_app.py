@@ -2,18 +2,21 @@
 
 import asyncio
 import base64
+import http.client
 import io
+import re
+import signal
 import socket
-import struct
+import subprocess
 import sys
-import zlib
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, FormData
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,15 +26,9 @@ from facegender import cli
 from facegender.data.images import Pixels, decode_image, encode_jpeg
 from facegender.errors import FacegenderError
 from facegender.serving import app as module
-from facegender.serving.app import (
-    MAX_BYTES,
-    MAX_PIXELS,
-    MAX_TRANSPARENT_PIXELS,
-    check_header,
-    make_app,
-    predict_picture,
-)
+from facegender.serving.app import EXAMPLES, MAX_BYTES, make_app, predict_picture
 from facegender.serving.classifier import Classifier
+from tests.onnx_model import save_mean_network
 
 HEIGHT, WIDTH = 218, 178
 # The size of CelebA's pictures, so that each is taken whole, as one face.
@@ -70,60 +67,55 @@ def refusal(data: bytes) -> str:
 
 @pytest.mark.parametrize(("brightness", "predicted"), [(0, "No male"), (120, "unsure"), (140, "unsure"), (255, "Male")])
 def test_a_face_has_a_probability_a_class_and_pictures_for_both_classes(brightness: int, predicted: str) -> None:
-    [face] = predict_picture(picture(brightness), MODEL)["faces"]
+    answer = predict_picture(picture(brightness), MODEL, with_pictures=True)
 
-    assert face["box"] is None
+    assert (answer["width"], answer["height"]) == (WIDTH, HEIGHT)
+    [face] = answer["faces"]
+    assert (face["face"], face["box"]) == (None, None)
     assert face["predicted"] == predicted
     assert face["probability"] == pytest.approx(brightness / 255, abs=0.005)
     assert pixels(face["image"]).mean() == pytest.approx(brightness, abs=1)
-    assert list(face["speaks_for"]) == ["No male", "Male"]
-    no_male, male = (pixels(url).astype(int) for url in face["speaks_for"].values())
+    assert list(face["evidence"]) == ["No male", "Male"]
+    no_male, male = (pixels(url).astype(int) for url in face["evidence"].values())
     # Red on the side of the evidence.
     assert (male[:, 0, 0] > male[:, 0, 2]).all()
     assert (male[:, -1, 0] < male[:, -1, 2]).all()
     assert (no_male[:, -1, 0] > no_male[:, -1, 2]).all()
 
 
+def test_programs_get_numbers_alone() -> None:
+    assert predict_picture(picture(255), MODEL) == {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "faces": [{"face": None, "box": None, "probability": 1.0, "predicted": "Male"}],
+    }
+
+
 def test_a_model_that_does_not_explain_gives_no_overlays() -> None:
-    [face] = predict_picture(picture(9), CLASSIFIER)["faces"]
-    assert face["speaks_for"] is None
+    [face] = predict_picture(picture(9), CLASSIFIER, with_pictures=True)["faces"]
+    assert face["evidence"] is None
 
 
-def test_faces_are_boxed_in_shares_of_the_picture_and_a_large_one_is_sent_back_smaller(
+def test_faces_are_numbered_and_boxed_in_pixels_and_a_large_picture_is_sent_back_smaller(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wide = np.zeros((1000, 2000, 3), np.uint8)
-    found = [module.Face((499.5, -40, 999.5, 499.5), 0.9, (600.0, 200.0), (700.0, 200.0))] * 11
+    found = [module.Face((499.6, -40, 999.5, 499.5), 0.9, (600.0, 200.0), (700.0, 200.0))] * 11
     monkeypatch.setattr("facegender.serving.alignment.detect_faces", lambda image: found)
 
-    result = predict_picture(encode_jpeg(wide), MODEL)
+    result = predict_picture(encode_jpeg(wide), MODEL, with_pictures=True)
 
-    assert [face["box"] for face in result["faces"]] == [[0.25, 0, 0.5, 0.5]] * 11
-    assert pixels(result["picture"]).shape == (640, 1280, 3)
-
-
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "decode_image", lambda *_: pytest.fail("decoded"))
-    assert len(png(10_000, 10_000)) < 20_000
-    assert refusal(png(10_000, 10_000)) == "10000 x 10000 pixels are more than 50 megapixels; scale it down"
-    # Pillow itself refuses more than twice its own limit.
-    claim = png(1, 1).replace(struct.pack(">II", 1, 1), struct.pack(">II", 30_000, 30_000))
-    claim = claim[:29] + struct.pack(">I", zlib.crc32(claim[12:29])) + claim[33:]
-    assert refusal(claim) == "more than 50 megapixels; scale it down"
+    assert [face["face"] for face in result["faces"]] == list(range(1, 12))
+    assert [face["box"] for face in result["faces"]] == [[500, -40, 1000, 500]] * 11
+    assert (result["width"], result["height"]) == (2000, 1000)
+    assert pixels(result["picture"]).shape == (360, 720, 3)
 
 
-def test_the_limit_itself_is_allowed() -> None:
-    check_header(png(MAX_PIXELS // 5000, 5000))
-    with pytest.raises(FacegenderError, match="10001 x 5000 pixels are more than 50 megapixels"):
-        check_header(png(MAX_PIXELS // 5000 + 1, 5000))
-    check_header(png(MAX_TRANSPARENT_PIXELS // 5000, 5000, "LA"))
-    with pytest.raises(FacegenderError, match="4001 x 5000 pixels with transparency are more than 20 megapixels"):
-        check_header(png(MAX_TRANSPARENT_PIXELS // 5000 + 1, 5000, "LA"))
-
-
-def test_a_file_that_is_not_a_picture_is_one_line() -> None:
-    for data in (b"", b"not a picture", b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>"):
-        assert refusal(data).startswith("not a picture; use one of JPEG, ")
+def test_a_picture_of_too_many_pixels_and_a_file_that_is_not_a_picture_are_one_line() -> None:
+    assert refusal(png(10_000, 10_000)) == "10000 x 10000 pixels are more than 70 megapixels; scale it down"
+    assert refusal(b"") == "the file is empty; get the file again"
+    for data in (b"not a picture", b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>"):
+        assert refusal(data).startswith("not a readable image: unsupported, damaged or over the size limit; ")
     assert "cut short" in refusal(picture(90)[:-600])
     assert "no face found" in refusal(png(300, 200))
 
@@ -144,7 +136,8 @@ def with_server(use: Callable[[TestClient[Any, Any]], Awaitable[None]], model: C
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-            server = TestServer(make_app(model, CARD, port), socket_factory=lambda *_: listener)
+            application = make_app(model, "models/<gender>.onnx", CARD, port)
+            server = TestServer(application, socket_factory=lambda *_: listener)
             async with TestClient(server) as client:
                 await use(client)
 
@@ -172,9 +165,39 @@ def test_the_page_needs_nothing_from_elsewhere_and_says_so_to_the_browser() -> N
         page = await (await client.get("/")).text()
         assert "<h2>Model card</h2>" in page
         assert "<script>alert" not in page
-        assert (await client.get("/elsewhere")).status == 404
+        assert "models/&lt;gender&gt;.onnx" in page
+        for path in ("/elsewhere", "/examples/", "/examples/..%2fapp.py", "/app.html"):
+            assert (await client.get(path)).status == 404
 
     with_server(use)
+
+
+def test_the_examples_are_faces_in_the_form_that_the_model_takes() -> None:
+    async def use(client: TestClient[Any, Any]) -> None:
+        page = await (await client.get("/")).text()
+        assert re.findall(r'src="examples/([^"]*)"', page) == list(EXAMPLES)
+        for name in EXAMPLES:
+            response = await client.get(f"/examples/{name}")
+            assert response.content_type == "image/jpeg"
+            assert decode_image(await response.read(), name).shape == (HEIGHT, WIDTH, 3)
+
+    with_server(use)
+
+
+@pytest.mark.parametrize("notices", [(), ("Demo model: <b>drawn</b> faces.", "Do not use it.")])
+def test_notices_of_the_model_are_a_banner_above_everything_else(notices: tuple[str, ...]) -> None:
+    async def use(client: TestClient[Any, Any]) -> None:
+        page = await (await client.get("/")).text()
+        assert ('role="note"' in page) == bool(notices)
+        if notices:
+            banner = page[page.index('role="note"') : page.index("</div>", page.index('role="note"'))]
+            assert re.findall(r"<p>(.*?)</p>", banner) == [
+                "Demo model: &lt;b&gt;drawn&lt;/b&gt; faces.",
+                "Do not use it.",
+            ]
+            assert page.index(banner) < page.index("<h2")
+
+    with_server(use, MODEL._replace(notices=notices))
 
 
 def test_other_sites_cannot_use_the_server() -> None:
@@ -193,6 +216,95 @@ def test_other_sites_cannot_use_the_server() -> None:
             own = {"Host": host, "Origin": f"http://{host}"}
             response = await client.post("/predict", data=picture(255), headers=own)
             assert (await response.json())["faces"][0]["predicted"] == "Male"
+
+    with_server(use)
+
+
+@pytest.mark.parametrize(
+    ("port", "host", "reached"),
+    [
+        (80, "127.0.0.1", True),
+        (80, "localhost", True),
+        (80, "127.0.0.1:80", True),
+        (80, "127.0.0.1:8765", False),
+        (80, "evil.example", False),
+        (8765, "127.0.0.1", False),
+        (8765, "127.0.0.1:8765", True),
+    ],
+)
+def test_the_port_of_http_may_be_left_out_of_the_host(port: int, host: str, reached: bool) -> None:
+    async def main() -> None:
+        application = make_app(MODEL, "model", CARD, port)  # Only root may listen on port 80.
+        async with TestClient(TestServer(application)) as client:
+            own = {"Host": host, "Origin": f"http://{host}"}
+            response = await client.post("/predict", data=picture(255), headers=own)
+            if reached:
+                assert (await response.json())["faces"][0]["predicted"] == "Male"
+            else:
+                address = "http://127.0.0.1" if port == 80 else f"http://127.0.0.1:{port}"
+                assert await error(response) == (403, f"open {address}")
+
+    asyncio.run(main())
+
+
+def form(*parts: tuple[str, bytes | str, str | None]) -> FormData:
+    """Make a form of fields: name, content, and the file's name if it is a file."""
+    fields = FormData(default_to_multipart=True)
+    for name, content, file in parts:
+        fields.add_field(name, content, filename=file)
+    return fields
+
+
+def test_a_form_with_one_file_is_predicted_as_its_body_alone() -> None:
+    async def use(client: TestClient[Any, Any]) -> None:
+        expected = await (await client.post("/predict", data=picture(200))).json()
+        for fields in (
+            form(("picture", picture(200), "face.jpg")),
+            form(("note", "hello", None), ("anything", picture(200), "\u00fc.jpg"), ("more", "x" * 99, None)),
+        ):
+            response = await client.post("/predict", data=fields)
+            assert (response.status, await response.json()) == (200, expected)
+        large = form(("picture", bytes(MAX_BYTES + 1), "big.jpg"))
+        assert await error(await client.post("/predict", data=large)) == (413, "larger than 32 MB; scale it down")
+
+        one = "send one picture at a time, as a file: curl -F picture=@face.jpg"
+        two = form(("a", picture(1), "a.jpg"), ("b", picture(2), "b.jpg"))
+        for fields in (two, form(("picture", "face.jpg", None)), form()):
+            assert await error(await client.post("/predict", data=fields)) == (400, one)
+
+    with_server(use)
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data", "multipart/form-data; boundary=x", "multipart/form-data; boundary="]
+)
+@pytest.mark.parametrize(
+    "body", [b"", b"text", b"--x\r\n", b"--x\r\nContent-Disposition: form-data; filename=a\r\n\r\nabc"]
+)
+def test_what_is_not_a_form_is_one_line(kind: str, body: bytes) -> None:
+    async def use(client: TestClient[Any, Any]) -> None:
+        status, reason = await error(await client.post("/predict", data=body, headers={"Content-Type": kind}))
+        assert status in (400, 422)
+        assert "\n" not in reason
+
+    with_server(use)
+
+
+def test_stalled_uploads_keep_no_place_and_end_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(client: TestClient[Any, Any]) -> None:
+        async def stall() -> Any:
+            yield picture(255)[:50]
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr(module, "STALLED_AFTER", 60.0)
+        stalled = [asyncio.create_task(client.post("/predict", data=stall())) for _ in range(20)]
+        await asyncio.sleep(0.2)
+        assert (await client.post("/predict", data=picture(255))).status == 200
+        for task in stalled:
+            task.cancel()
+
+        monkeypatch.setattr(module, "STALLED_AFTER", 0.2)
+        assert await error(await client.post("/predict", data=stall())) == (408, "nothing arrived for 0.2 seconds")
 
     with_server(use)
 
@@ -234,6 +346,7 @@ def test_pictures_are_processed_one_at_a_time_and_the_page_answers_meanwhile() -
         statuses = sorted([(await task).status for task in asked])
         # Eight may wait; the others must try again.
         assert statuses == [200] * 8 + [503] * 4
+        assert {task.result().headers.get("Retry-After") for task in asked if task.result().status == 503} == {"2"}
         assert (await client.post("/predict", data=picture(255))).status == 200
 
     with_server(use, CLASSIFIER._replace(predict=predict))
@@ -259,3 +372,53 @@ def test_a_port_that_is_taken_a_missing_model_and_a_missing_card_are_one_line(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = str(listener.getsockname()[1])
         assert run("--port", taken).startswith(f"error: --port {taken}: Address already in use; ")
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start the server as a user does; its first line of output has been read into `address`."""
+    save_mean_network(tmp_path / "model.onnx", HEIGHT, WIDTH, 0.5)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "model-card.md").write_text(CARD, encoding="utf-8")
+    program = "import sys; from facegender import cli; sys.argv[0] = 'facegender'; cli.main()"
+    arguments = [sys.executable, "-c", program, "app", "--port", "0", "--model", "model.onnx"]
+    process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_rude_clients_leave_no_traceback_and_the_server_goes_on(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    port = int(re.findall(r":(\d+) ", process.stdout.readline())[0])
+    head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+    form_data = "Content-Type: multipart/form-data; boundary=x\r\n"
+    file = '--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\nabc'
+    for request in (
+        # Broken off within the body, within a form, before the headers end.
+        f"{head}Content-Length: 1000\r\n\r\nabc",
+        f"{head}Content-Length: 1000\r\n{form_data}\r\n{file}",
+        head,
+        # Not gzip, not deflate, not a chunk, not HTTP.
+        f"{head}Content-Length: 9\r\nContent-Encoding: gzip\r\n\r\nnot gzip!",
+        f"{head}Content-Length: 9\r\nContent-Encoding: deflate\r\n\r\nnot zlib!",
+        f"{head}Transfer-Encoding: chunked\r\n\r\nzz\r\nabc",
+        "\x16\x03\x01 hello\r\n\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(request.encode())
+            time.sleep(0.1)  # So that the server reads it before the end.
+
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("POST", "/predict", body=picture(255), headers={"Content-Encoding": "gzip"})
+    answer = connection.getresponse()
+    assert (answer.status, b"without Content-Encoding" in answer.read()) == (415, True)
+    for _ in range(9):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("POST", "/predict", body=picture(255))
+        answer = connection.getresponse()
+        assert (answer.status, b'"Male"' in answer.read()) == (200, True)
+    process.send_signal(signal.SIGINT)
+    _, shown = process.communicate(timeout=60)
+    assert shown == "loading model.onnx\n"
+    assert process.returncode == 0

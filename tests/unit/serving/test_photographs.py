@@ -4,21 +4,33 @@ import csv
 import io
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from facegender import cli
 from facegender.data.images import Pixels, encode_jpeg
 from facegender.errors import FacegenderError
 from facegender.evaluation.calibration import UNSURE_WITHIN
 from facegender.serving.classifier import Classifier, load_classifier
 from facegender.serving.labels import predicted_class
-from facegender.serving.listing import print_csv, print_json, print_table
-from facegender.serving.photographs import Prediction, find_photographs, predict_photographs, read_faces
+from facegender.serving.listing import passed_over_line, print_csv, print_json, print_table, visible
+from facegender.serving.photographs import (
+    Found,
+    Prediction,
+    find_photographs,
+    predict_photographs,
+    read_faces,
+    split_list,
+)
 from tests.onnx_model import save_mean_network
 
 HEIGHT, WIDTH = 24, 20
@@ -46,30 +58,99 @@ def predict(paths: list[str | Prediction]) -> list[Prediction]:
 
 
 def test_a_folder_means_the_pictures_below_it(folder: Path) -> None:
-    found = list(find_photographs([str(folder)], ()))
-    assert found == [str(folder / name) for name in ("a.JPG", "b.jpg", "below/deep/c.png")]
+    found = find_photographs([str(folder)])
+    assert found.photographs == [str(folder / name) for name in ("a.JPG", "b.jpg", "below/deep/c.png")]
+
+
+def test_every_kind_that_is_decoded_is_taken_from_a_folder_and_the_others_are_counted(tmp_path: Path) -> None:
+    image = np.full((60, 50, 3), 102, np.uint8)
+    kinds = ("jpg", "png", "bmp", "webp", "tiff", "gif", "avif", "jp2", "ppm")
+    for kind in kinds:
+        (tmp_path / f"face.{kind}").write_bytes(bytes(cv2.imencode(f".{kind}", image)[1]))
+    (tmp_path / "face.jfif").write_bytes(picture(102))
+    for name in ("1.heic", "2.HEIC", "3.txt", "README", ".hidden.heic"):
+        (tmp_path / name).write_bytes(b"?")
+
+    found = find_photographs([str(tmp_path), str(tmp_path)])
+
+    assert {prediction.predicted for prediction in predict(found.photographs)} == {"unsure"}
+    assert len(found.photographs) == 2 * (len(kinds) + 1)
+    assert found.passed_over == {".heic": 4, ".txt": 2, "without suffix": 2}
+    assert passed_over_line(found.passed_over) == (
+        "passed over 8 files of other kinds: 4 .heic, 2 .txt, 2 without suffix; convert pictures among them to JPEG"
+    )
 
 
 def test_arguments_keep_their_order_and_lists_mean_the_same_as_arguments(folder: Path) -> None:
     arguments = [str(folder / "b.jpg"), str(folder / "below"), str(folder / "*.JPG")]
-    expected = [str(folder / name) for name in ("b.jpg", "below/deep/c.png", "a.JPG")]
-    assert list(find_photographs(arguments, ())) == expected
-    assert list(find_photographs(["-"], (f"{line}\n" for line in ["", *arguments, " "]))) == expected
+    expected = Found([str(folder / name) for name in ("b.jpg", "below/deep/c.png", "a.JPG")], Counter())
+    assert find_photographs(arguments) == expected
+    assert find_photographs(["-"], arguments) == expected
 
 
 def test_an_empty_list_is_reported() -> None:
-    assert list(find_photographs(["-"], ["\n", " \n"])) == [Prediction("-", error="no path on standard input")]
+    assert find_photographs(["-"]).photographs == [Prediction("standard input", error="no path there")]
+
+
+BOM = "\ufeff"
+
+
+@pytest.mark.parametrize(
+    ("data", "paths"),
+    [
+        (b"", []),
+        (b"\n \r\n\n", []),
+        (b"a.jpg\n b c.jpg \r\n", ["a.jpg", "b c.jpg"]),
+        ("\u00fc.jpg\n".encode(), ["\u00fc.jpg"]),
+        # find -print0: any other character may be part of a name.
+        (b"a.jpg\0 b\n.jpg\0", ["a.jpg", " b\n.jpg"]),
+        (b"a.jpg\0b.jpg", ["a.jpg", "b.jpg"]),
+        # Characters at which str.splitlines would split.
+        ("a\x0b\x1c\u2028b.jpg\nc.jpg".encode(), ["a\x0b\x1c\u2028b.jpg", "c.jpg"]),
+        # What editors and shells on Windows write.
+        (f"{BOM}a.jpg\r\nb.jpg".encode(), ["a.jpg", "b.jpg"]),
+        (f"{BOM}\u00fc.jpg\r\nb.jpg\r\n".encode("utf-16-le"), ["\u00fc.jpg", "b.jpg"]),
+        (f"{BOM}a.jpg\nb.jpg\n".encode("utf-16-be"), ["a.jpg", "b.jpg"]),
+    ],
+)
+def test_a_list_is_split_however_it_was_written(data: bytes, paths: list[str]) -> None:
+    assert split_list(data) == paths
+
+
+def test_names_in_a_list_need_not_be_text() -> None:
+    assert [os.fsencode(name) for name in split_list(b"\xff.jpg\n")] == [b"\xff.jpg"]
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder: Path) -> None:
     (folder / "face[1].jpg").write_bytes(picture(0))
-    assert list(find_photographs([str(folder / "face[1].jpg")], ())) == [str(folder / "face[1].jpg")]
+    assert find_photographs([str(folder / "face[1].jpg")]).photographs == [str(folder / "face[1].jpg")]
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a.jpg", "HTTP://example.org/*.jpg?size=1", "file:///a.jpg"])
+def test_a_url_is_named_as_such(url: str) -> None:
+    [prediction] = predict(find_photographs([url]).photographs)
+    assert (prediction.path, prediction.error) == (url, "a URL, and nothing is downloaded; download it first")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_and_a_device_are_refused_without_reading_them(tmp_path: Path, kind: str) -> None:
+    # The pipe has no writer, so opening it would wait for ever; /dev/zero has no end.
+    path = tmp_path / "face.jpg"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+
+    [prediction] = predict(find_photographs([str(tmp_path)]).photographs)
+
+    assert prediction.path == str(path)
+    assert prediction.error == "a pipe or a device, not a file; write it to a file first"
 
 
 def test_arguments_without_files_are_reported(folder: Path) -> None:
     (folder / "empty").mkdir()
     arguments = [str(folder / "*.gif"), str(folder / "empty"), str(folder / "nowhere.jpg")]
-    predictions = predict(list(find_photographs(arguments, ())))
+    predictions = predict(find_photographs(arguments).photographs)
     assert [prediction.path for prediction in predictions] == arguments
     reasons = [prediction.error or "" for prediction in predictions]
     assert reasons[0] == "no file matches"
@@ -183,16 +264,122 @@ def test_the_table_has_a_line_for_each() -> None:
     assert lines[3].endswith("bad.jpg: not a picture")
 
 
+def test_what_a_terminal_would_obey_is_escaped_in_the_table() -> None:
+    names = {
+        "a\x1b[31mb.jpg": r"a\x1b[31mb.jpg",
+        "two\nlines\r.jpg": r"two\nlines\r.jpg",
+        "\u202egpj.exe": r"\u202egpj.exe",  # Right to left: it would look like exe.jpg.
+        "\udcff.jpg": r"\xff.jpg",
+        "\u2028.jpg": r"\u2028.jpg",
+        "J\u00fcrgen \u00e9t\u00e9\u202f\u4e2d\U0001f600.jpg": "J\u00fcrgen \u00e9t\u00e9\u202f\u4e2d\U0001f600.jpg",
+        r"C:\new\x.jpg": r"C:\new\x.jpg",
+    }
+    assert [visible(name) for name in names] == list(names.values())
+
+    file = io.StringIO()
+    rows = [Prediction(name, probability=0.1, predicted="No male") for name in names]
+    print_table([*rows, Prediction("a\x1bb.jpg", error="bad\x1b")], file)
+    assert [line.split(maxsplit=3)[-1] for line in file.getvalue().split("\n")[1:-2]] == list(names.values())
+    assert file.getvalue().endswith("a\\x1bb.jpg: bad\\x1b\n")
+
+
+def test_no_path_in_csv_is_a_formula_and_each_still_names_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [
+        "=cmd|' 'A1.jpg",
+        "+1.jpg",
+        "-1.jpg",
+        "@a.jpg",
+        "\t=a.jpg",
+        "\r=a.jpg",
+        "\n=a.jpg",
+        "\uff1da.jpg",
+        "a=b.jpg",
+    ]
+    for name in names:
+        Path(name).write_bytes(picture(0))
+    file = io.StringIO()
+
+    print_csv((Prediction(name, probability=0.0, predicted="No male") for name in names), file)
+
+    paths = [row["path"] for row in csv.DictReader(io.StringIO(file.getvalue(), newline=""))]
+    assert [path[0] for path in paths] == ["."] * 8 + ["a"]
+    assert [Path(path).name for path in paths] == names
+    assert all(Path(path).is_file() for path in paths)
+
+
+def on_a_terminal(arguments: list[str], columns: int) -> str:
+    """Run the command on a terminal and return what it shows."""
+    ours, theirs = pty.openpty()
+    program = "import sys; from facegender import cli; sys.argv[0] = 'facegender'; cli.main()"
+    environment = os.environ | {"COLUMNS": str(columns), "TERM": "xterm"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += (part := os.read(ours, 4096))
+        except OSError:  # The other end is closed.
+            break
+        if not part:
+            break
+    os.close(ours)
+    assert process.stderr is not None
+    process.stderr.close()
+    process.wait()
+    return shown.decode()
+
+
+def test_a_terminal_shows_colours_and_long_names_in_their_column(folder: Path) -> None:
+    save_mean_network(folder / "model.onnx", HEIGHT, WIDTH, 0.35)
+    long = folder / f"{'x' * 60}[bold].jpg"
+    long.write_bytes(picture(255))
+    arguments = ["predict", str(long), "nowhere.jpg", "--model", str(folder / "model.onnx"), "--align", "never"]
+
+    shown = on_a_terminal(arguments, 60)
+
+    assert "\x1b[31m" in shown  # Red, the error.
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    assert lines[0].split() == ["P(Male)", "predicted", "face", "photograph"]
+    column = lines[0].index("photograph")
+    assert all(len(line.rstrip()) <= 60 for line in lines)
+    assert lines[1][:column].split() == ["1.000", "Male"]
+    end = next(number for number, line in enumerate(lines) if line.split()[:1] == ["error"])
+    assert "".join(line[column:].rstrip() for line in lines[1:end]) == str(long)
+    assert all(line[:column].strip() == "" for line in lines[2:end])
+
+
 @pytest.mark.parametrize("name", ["model.onnx", "model.keras", "model.tflite"])
 def test_a_missing_model_is_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(FacegenderError, match="no such file"):
         load_classifier(tmp_path / name)
 
 
-def test_a_saved_model_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "gender_saved_model").mkdir()
-    with pytest.raises(FacegenderError, match="a folder, such as a SavedModel, which is for other programs"):
-        load_classifier(tmp_path / "gender_saved_model")
+def test_a_folder_as_a_model_is_one_line_that_names_what_to_use(tmp_path: Path) -> None:
+    (tmp_path / "saved" / "assets").mkdir(parents=True)
+    (tmp_path / "saved" / "saved_model.pb").touch()
+    with pytest.raises(FacegenderError, match=r"a SavedModel, which is for other programs; use the \.onnx"):
+        load_classifier(tmp_path / "saved")
+    with pytest.raises(FacegenderError, match=r"a folder without an \.onnx or \.keras file; name a model's file"):
+        load_classifier(tmp_path / "saved" / "assets")
+    for name in ("gender.keras", "gender.onnx"):
+        (tmp_path / name).touch()
+    with pytest.raises(FacegenderError, match=r"a folder, not a model; name a file in it, such as .*/gender\.onnx$"):
+        load_classifier(tmp_path)
+
+
+@pytest.mark.parametrize("url", ["https://example.org/gender.onnx", Path("https://example.org/gender.onnx")], ids=repr)
+def test_a_url_as_a_model_is_one_line(url: str | Path) -> None:
+    with pytest.raises(FacegenderError, match="a URL, and nothing is downloaded; download it first"):
+        load_classifier(url)
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", b"\x08\x07" * 100])
@@ -234,7 +421,9 @@ def test_the_command_predicts_all_and_ends_with_1_if_a_file_failed(folder: Path)
     rows = list(csv.DictReader(io.StringIO(good.stdout)))
     assert [row["predicted"] for row in rows] == ["No male", "Male", "unsure"]
     # No library that takes long to load.
-    assert good.stderr.strip() == ""
+    assert good.stderr.split("\n") == [
+        "passed over 2 files of other kinds: 1 .onnx, 1 .txt; convert pictures among them to JPEG", "", "",
+    ]  # fmt: skip
 
     bad = run_command(["predict", "-", *options], stdin=f"{folder / 'nowhere.jpg'}\n{folder / 'b.jpg'}\n")
     assert bad.returncode == 1
@@ -244,24 +433,55 @@ def test_the_command_predicts_all_and_ends_with_1_if_a_file_failed(folder: Path)
 
 
 @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]], ids=str)
-def test_names_that_are_not_text_and_impossible_paths_do_not_end_it(folder: Path, form: list[str]) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
+def test_names_that_are_not_text_do_not_end_it(folder: Path, form: list[str], encoding: str) -> None:
     save_mean_network(folder / "model.onnx", HEIGHT, WIDTH, 0.35)
-    name = os.fsdecode(os.fsencode(folder) + b"/\xff.jpg")
-    Path(name).write_bytes(picture(0))
-    listed = f"a\0b.jpg\n{name}\n{folder / 'b.jpg'}\n"
+    names = [
+        os.fsencode(folder / "\u4e2d\u00e9.jpg"),
+        os.fsencode(folder) + b"/\xff.jpg",
+        os.fsencode(folder / "b.jpg"),
+    ]
+    for name in names[:2]:
+        Path(os.fsdecode(name)).write_bytes(picture(0))
     program = "from facegender import cli; import sys; sys.argv[0] = 'facegender'; cli.main()"
     arguments = ["predict", "-", "--model", str(folder / "model.onnx"), "--align", "never", *form]
+
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        input=os.fsencode(listed),
+        input=b"\n".join(names),
         capture_output=True,
-        env=os.environ | {"PYTHONUTF8": "1"},
+        env=os.environ | {"PYTHONIOENCODING": encoding},
     )
-    assert done.returncode == 1
-    assert b"Traceback" not in done.stderr
-    assert b"embedded null byte" in done.stdout
-    assert done.stdout.count(b"Male") >= 1
-    assert b"No male" in done.stdout
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert done.stdout.count(b"No male") == 2
+    assert b"1.0" in done.stdout
+    if form == ["--csv"]:
+        assert all(name in done.stdout for name in names)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"), [([], True), (["--csv"], False), (["--json"], False), ("explain", True)], ids=str
+)
+def test_notices_of_the_model_are_shown_beside_what_people_read(
+    folder: Path, form: list[str] | str, said: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classifier = CLASSIFIER._replace(
+        notices=("Demo model: one.", "Two."),
+        explain=lambda images: (CLASSIFIER.predict(images), np.zeros((len(images), 1, 1), np.float32)),
+    )
+    monkeypatch.setattr("facegender.serving.classifier.load_classifier", lambda path: classifier)
+    common = [str(folder / "b.jpg"), "--align", "never"]
+    arguments = (
+        ["explain", *common, "-o", str(folder / "why.png")] if form == "explain" else ["predict", *common, *form]
+    )
+    monkeypatch.setattr(sys, "argv", ["facegender", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code in (0, None)
+    shown = capsys.readouterr()
+    assert shown.err.startswith("Demo model: one.\nTwo.\n") == said
+    assert "Demo model" not in shown.out
 
 
 def test_a_folder_that_cannot_be_read_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +490,7 @@ def test_a_folder_that_cannot_be_read_is_reported(folder: Path, monkeypatch: pyt
         yield from ()
 
     monkeypatch.setattr(os, "walk", walk)
-    [prediction] = find_photographs([str(folder)], ())
+    [prediction] = find_photographs([str(folder)]).photographs
     assert isinstance(prediction, Prediction)
     assert "Permission denied" in (prediction.error or "")
 

@@ -2,7 +2,9 @@
 
 const limits = document.body.dataset;
 const find = (id) => document.getElementById(id);
+const COLUMNS = ["path", "face", "left", "top", "right", "bottom", "probability", "predicted", "error"];
 const queue = [];
+let rows = []; // Of the results on the page, for the download: an array for each face or failed picture.
 let total = 0, done = 0, failed = 0, faces = 0;
 let running = null; // The current request.
 let stream = null; // The camera's.
@@ -28,7 +30,7 @@ function add(files) {
   const taken = files.slice(0, limits.maxPictures);
   const group = make("div");
   for (const file of taken) {
-    const place = make("article", {}, make("h3", { textContent: file.name }), make("p", { className: "soft", textContent: "waiting" }));
+    const place = make("article", { tabIndex: -1 }, make("h3", { textContent: file.name }), make("p", { className: "soft", textContent: "waiting" }));
     group.append(place);
     queue.push({ file, place });
   }
@@ -37,9 +39,16 @@ function add(files) {
     group.append(make("article", {}, make("p", { className: "bad", textContent: left })));
   }
   find("results").prepend(group);
-  find("clear").hidden = false;
+  find("actions").hidden = false;
   total += taken.length;
+  look(group.firstChild);
   if (!running) work();
+}
+
+// Where the page has one column, the results are below what was clicked.
+function look(place) {
+  place.focus({ preventScroll: true });
+  place.scrollIntoView({ block: place.getBoundingClientRect().top > innerHeight / 2 ? "start" : "nearest" });
 }
 
 async function work() {
@@ -60,11 +69,15 @@ async function work() {
     place.lastChild.remove();
     if (result.error) {
       failed += 1;
+      rows.push([file.name, "", "", "", "", "", "", "", result.error]);
       place.append(make("p", { className: "bad", textContent: result.error }));
     } else {
       faces += result.faces.length;
-      show(place, file.name, result);
+      rows.push(...result.faces.map((face) => [file.name, face.face ?? "", ...(face.box ?? ["", "", "", ""]), face.probability, face.predicted, ""]));
+      await show(place, file.name, result);
+      if (running.signal.aborted) continue;
     }
+    if (document.activeElement === place) look(place); // It has grown.
     say(`${file.name}: ${result.error || summary(result.faces)}. ${done} of ${total} done.`);
   }
   running = null;
@@ -81,7 +94,7 @@ async function ask(file, signal) {
   } catch {
     return { error: "cannot be read: it is a folder, or the file has changed since" };
   }
-  const answer = await fetch("predict", { method: "POST", body, signal, headers: { "Content-Type": "application/octet-stream" } });
+  const answer = await fetch("predict?pictures=1", { method: "POST", body, signal, headers: { "Content-Type": "application/octet-stream" } });
   return answer.json();
 }
 
@@ -91,23 +104,26 @@ function summary(faces) {
   return faces.length === 1 ? `1 face, ${classes[0]}` : `${faces.length} faces, ${parts.join(", ")}`;
 }
 
-function show(place, name, result) {
+async function show(place, name, result) {
   const whole = !result.faces[0].box;
-  place.append(make("p", { textContent: `${summary(result.faces)}.${whole ? " Used as it is, because it has the size of CelebA's aligned faces." : ""}` }));
-  if (!whole) {
-    const photograph = make("div", { className: "photograph" });
-    photograph.append(make("img", { src: result.picture, alt: `${name} with ${count(result.faces.length, "face")} boxed and numbered from left to right` }));
-    result.faces.forEach((face, index) => photograph.append(box(face, index + 1)));
-    place.append(photograph);
-  }
+  place.classList.add("result");
+  place.classList.toggle("several", result.faces.length > 1);
+  if (whole) place.append(make("p", { className: "soft", textContent: "Used as it is, because it has the size of CelebA's aligned faces." }));
+  else if (result.faces.length > 1) place.append(make("p", { className: "soft", textContent: `${summary(result.faces)}.` }));
   const list = make("ul", { className: "faces" });
   list.setAttribute("role", "list"); // Some screen readers drop the role if there are no bullets.
   result.faces.forEach((face, index) => list.append(card(face, index + 1)));
-  place.append(list);
+  const alt = whole ? name : `${name} with ${count(result.faces.length, "face")} boxed and numbered from left to right`;
+  const image = make("img", { src: result.picture, alt });
+  await image.decode().catch(() => {}); // Until then it has no size.
+  const photograph = make("div", { className: "photograph" }, image);
+  if (!whole) result.faces.forEach((face, index) => photograph.append(box(face, index + 1, result)));
+  place.append(list, photograph);
 }
 
-function box(face, number) {
-  const [left, top, right, bottom] = face.box.map((share) => 100 * share);
+function box(face, number, { width, height }) {
+  const share = (side, whole) => 100 * Math.min(1, Math.max(0, side / whole));
+  const [left, top, right, bottom] = face.box.map((side, index) => share(side, index % 2 ? height : width));
   const element = make("div", { className: `box ${face.predicted === "unsure" ? "unsure" : ""}` }, make("span", { textContent: number }));
   element.setAttribute("aria-hidden", "true");
   Object.assign(element.style, { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` });
@@ -116,11 +132,15 @@ function box(face, number) {
 
 function card(face, number) {
   const heading = make("h4", {}, `Face ${number}: ${face.predicted} `, make("span", { textContent: `P(Male) = ${face.probability.toFixed(3)}` }));
-  const views = make("div", { className: face.speaks_for ? "views" : "views alone" }, view(face.image, `Face ${number}, aligned`, "aligned"));
-  for (const [name, picture] of Object.entries(face.speaks_for || {})) {
+  const views = make("div", { className: "views" }, view(face.image, `Face ${number}, aligned`, "what the model sees"));
+  for (const [name, picture] of Object.entries(face.evidence || {})) {
     views.append(view(picture, `Face ${number}, red where the evidence for ${name} is strongest`, `evidence for ${name}`));
   }
-  return make("li", {}, heading, scale(face.probability), views);
+  const meaning = face.evidence
+    ? "The model looks at the aligned face. Its regions are coloured by how strongly they are evidence for each class: red most, blue least (Grad-CAM)."
+    : "The model looks at the aligned face. Only .onnx models show which regions of it are evidence for each class.";
+  const why = make("details", {}, make("summary", { textContent: "Why? What the model sees" }), make("p", { className: "soft small", textContent: meaning }), views);
+  return make("li", {}, heading, scale(face.probability), why);
 }
 
 function view(picture, alt, caption) {
@@ -133,9 +153,18 @@ function scale(probability) {
   Object.assign(band.style, { left: `${100 * low}%`, width: `${100 * (high - low)}%` });
   const value = make("div", { className: "value" });
   value.style.left = `${100 * probability}%`;
-  const element = make("div", { className: "scale", title: "P(Male) from 0 to 1; unsure in the shaded part" }, band, value);
+  const bar = make("div", { className: "scale" }, band, value);
+  const ends = make("p", { className: "ends soft small" }, make("span", { textContent: "No male" }), make("span", { textContent: "unsure where shaded" }), make("span", { textContent: "Male" }));
+  const element = make("div", {}, bar, ends);
   element.setAttribute("aria-hidden", "true");
   return element;
+}
+
+function csv(table) {
+  // In a spreadsheet, a name that starts like a formula would be one; with ./ before it, it is the same file's name.
+  const safe = (value) => (typeof value === "string" && /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(value) ? `./${value}` : String(value));
+  const quoted = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  return table.map((row) => row.map((value) => quoted(safe(value))).join(",") + "\r\n").join("");
 }
 
 find("choose").addEventListener("click", () => find("files").click());
@@ -158,11 +187,27 @@ addEventListener("drop", (event) => {
   add([...event.dataTransfer.files]);
 });
 
+for (const example of document.querySelectorAll(".example")) {
+  example.addEventListener("click", async () => {
+    const answer = await fetch(`examples/${example.dataset.file}`).catch(() => null);
+    if (!answer?.ok) return say("No answer from the server; check that it is still running.");
+    add([new File([await answer.blob()], example.firstChild.alt)]);
+  });
+}
+
+find("download").addEventListener("click", () => {
+  // Spreadsheets recognise UTF-8 by the mark at its start.
+  const url = URL.createObjectURL(new Blob(["\ufeff", csv([COLUMNS, ...rows])], { type: "text/csv" }));
+  make("a", { href: url, download: "facegender.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+});
+
 find("clear").addEventListener("click", () => {
   queue.length = total = done = failed = faces = 0;
+  rows = [];
   if (running) running.abort();
   find("results").replaceChildren();
-  find("clear").hidden = true;
+  find("actions").hidden = true;
   find("choose").focus();
   say("Cleared.");
 });

@@ -1,0 +1,262 @@
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from facegender.errors import FacegenderError
+from facegender.evaluation.comparison import compare_predictions, verdict
+from facegender.repository.gate import Finding
+from scripts import write_page
+from scripts.write_page import (
+    SLICES,
+    changes_part,
+    confusion_text,
+    data_changes,
+    folded_part,
+    gate_part,
+    job_line,
+    joined,
+    model_parts,
+    or_error,
+    parameter_changes,
+    read_findings,
+    roc_chart,
+    slices_part,
+)
+from tests.predictions import BAD, GOOD, predictions
+
+TABLES = {"base": BAD, "this": GOOD}
+GITHUB = {"GITHUB_SERVER_URL": "https://forge.example", "GITHUB_REPOSITORY": "owner/name", "GITHUB_RUN_ID": "12"}
+GITLAB = {
+    "CI_PROJECT_URL": "https://forge.example/group/name",
+    "CI_JOB_URL": "https://forge.example/group/name/-/jobs/3",
+}
+
+
+def test_the_verdict_comes_first_and_then_six_metrics() -> None:
+    summary, everything = model_parts(TABLES, "main", "abc")
+
+    lines = summary.splitlines()
+    assert lines[0] == f"### {verdict(compare_predictions(BAD, GOOD))}"
+    assert lines[0].startswith("### The new model is more accurate: ")
+    assert lines[2] == "| Metric | base | this | Difference (95% interval) | Judgement |"
+    assert [line.split()[1] for line in lines[4:10]] == [
+        *("accuracy", "roc_auc", "recall", "recall_no_male", "log_loss", "expected_calibration_error")
+    ]
+    assert lines[4].startswith("| accuracy | 0.750 | 0.950 | +0.200 (+0.1")
+    assert lines[10:] == [
+        "",
+        "Base main and this abc, on the same 200 test images. McNemar's exact test: p < 0.001 (0 against 40 "
+        "discordant). Of the 200 images, base alone gets 0 right, this alone 40.",
+    ]
+    assert everything.count("\n| ") == 14
+    assert "| f1_no_male |" in everything
+
+
+def test_a_larger_test_set_is_compared_on_the_images_that_both_have() -> None:
+    larger = pd.concat([GOOD, predictions([False] * 200, first=200)], ignore_index=True)
+
+    summary, _ = model_parts({"base": GOOD, "this": larger}, "main", "abc")
+
+    assert summary.startswith("### Both models make the same predictions for all 200 images.")
+    assert "on the 200 images that are among the 200 test images of the base and 400 of this." in summary
+
+
+def test_without_enough_common_images_or_a_model_at_the_base_it_says_so() -> None:
+    other = predictions([True] * 200, first=200)
+    assert model_parts({"base": GOOD, "this": other}, "main", "abc") == (
+        "### The models are not compared\n\nToo few of the 200 test images of the base and 200 of this are the same.",
+        "",
+    )
+    assert model_parts({"this": GOOD}, "main", "abc") == ("### The first model: main has none to compare with", "")
+
+
+def test_failures_and_changed_limits_are_listed_with_what_to_do() -> None:
+    findings = [
+        Finding("lock", "pass", "fresh"),
+        Finding("limits", "pass", "gate.baseline: required at main, waived here; those of main apply", "take two"),
+        Finding("floors", "fail", "accuracy 0.5 is below 0.6", "improve\nit"),
+        Finding("baseline", "waived", "Worse than its baseline."),
+        Finding("base", "skipped", "nothing to compare with"),
+        Finding("remote", "fail", "Not there.", "push"),
+    ]
+
+    assert gate_part(findings).splitlines() == [
+        "### The gate fails at floors, remote",
+        "",
+        "- **limits**: gate.baseline: required at main, waived here; those of main apply. **What to do:** take two.",
+        "- **floors**: accuracy 0.5 is below 0.6. **What to do:** improve it.",
+        "- **remote**: Not there. **What to do:** push.",
+        "",
+        "Pass: lock, limits; fail: floors, remote; waived: baseline; skipped: base.",
+    ]
+    assert gate_part(findings[:1]) == "### The gate passes\n\nPass: lock."
+
+
+def test_findings_are_read_as_the_gate_prints_them(tmp_path: Path) -> None:
+    found = [Finding("lock", "pass", "a"), Finding("base", "fail", "b", "c")]
+    (tmp_path / "gate.json").write_text(json.dumps([finding._asdict() for finding in found]), encoding="utf-8")
+    assert read_findings(str(tmp_path / "gate.json")) == found
+
+
+def test_a_gate_that_printed_nothing_fails(tmp_path: Path) -> None:
+    (tmp_path / "gate.json").touch()
+    assert gate_part(read_findings(str(tmp_path / "gate.json"))).startswith("### The gate fails at gate\n")
+
+
+def test_parameters_that_differ_are_shown_as_in_params_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {
+        "train.schedule": {"old": "cosine", "new": "constant", "diff": None},
+        "train.dropout": {"old": None, "new": 0.5, "diff": None},
+        "calibrate.mirror": {"old": True, "new": None, "diff": None},
+    }
+    printed = json.dumps({"params.yaml": found})
+    monkeypatch.setattr(write_page, "dvc", lambda *_: subprocess.CompletedProcess([], 0, printed, ""))
+
+    assert parameter_changes("main") == [
+        ("train.schedule", "cosine", "constant"),
+        ("train.dropout", "none", "0.5"),
+        ("calibrate.mirror", "true", "none"),
+    ]
+    assert changes_part(parameter_changes("main")).splitlines() == [
+        "### What changed",
+        "",
+        "| | base | this |",
+        "| --- | --- | --- |",
+        "| train.schedule | cosine | constant |",
+        "| train.dropout | none | 0.5 |",
+        "| calibrate.mirror | true | none |",
+    ]
+    assert changes_part([]) == "### No parameter and no data changed"
+
+
+def lock_file(outs: dict[str, str], dependencies: dict[str, str]) -> str:
+    stage = {
+        kind: [{"path": path, "md5": md5} for path, md5 in files.items()]
+        for kind, files in (("outs", outs), ("deps", dependencies))
+    }
+    return json.dumps({"stages": {"a": stage}})
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    return tmp_path
+
+
+def commit(files: dict[str, str]) -> str:
+    for path, content in files.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(content, encoding="utf-8")
+    subprocess.run(["git", "add", "--all"], check=True)
+    user = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    subprocess.run(["git", *user, "commit", "--quiet", "--allow-empty", "-m", "commit"], check=True)
+    done = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_splits_and_raw_files_that_differ_are_shown(repository: Path) -> None:
+    preprocessed = {f"data/preprocessed/{name}": name for name in ("train", "train_copies", "val", "test")}
+    dependencies = {"data/celeba/list.csv": "1234567890", "data/celeba/same.csv": "5", "src/a.py": "6", **preprocessed}
+    counts = {f"metrics/preprocess/{name}.json": '{"images": 1600}' for name in ("train", "val", "test")}
+    commit({"dvc.lock": lock_file(preprocessed, dependencies), **counts})
+    assert data_changes("HEAD") == []
+
+    changed = preprocessed | dict.fromkeys([f"data/preprocessed/{name}" for name in ("train", "train_copies")], "other")
+    changed |= {"data/preprocessed/test": "more", "data/preprocessed/congress": "new"}
+    given = {"data/celeba/list.csv": "abcdefghij", "data/celeba/same.csv": "5", "src/a.py": "7"}
+    Path("dvc.lock").write_text(lock_file(changed, given | changed), encoding="utf-8")
+    Path("metrics/preprocess/test.json").write_text('{"images": 2000}')
+    Path("metrics/preprocess/congress.json").write_text('{"images": 873}')
+
+    assert data_changes("HEAD") == [
+        ("data/celeba/list.csv", "12345678", "abcdefgh"),
+        ("images of congress", "none", "873"),
+        ("images of test", "1,600", "2,000"),
+        ("images of train", "1,600", "1,600, not the same ones"),
+    ]
+
+
+def test_the_confusion_table_counts_both_models() -> None:
+    assert confusion_text(TABLES).splitlines() == [
+        "| base → this | predicted No male | predicted Male |",
+        "| --- | ---: | ---: |",
+        "| label No male | 75 → 95 | 25 → 5 |",
+        "| label Male | 25 → 5 | 75 → 95 |",
+    ]
+    assert confusion_text({"this": GOOD}).splitlines()[2] == "| label No male | 95 | 5 |"
+
+
+def test_the_roc_curves_are_a_chart() -> None:
+    chart = roc_chart(TABLES)
+
+    lines = dict(re.findall(r'^  line "(\w+)" \[(.*)\]$', chart, flags=re.MULTILINE))
+    assert list(lines) == ["chance", "base", "this"]
+    values = {name: [float(value) for value in line.split(", ")] for name, line in lines.items()}
+    assert values["chance"] == list(range(101))
+    # 75 of 100 Male images, and 25 of 100 others, have the probability 0.8: the curve has one corner, at (25%, 75%).
+    assert values["base"][::25] == [0, 75, 83.3, 91.7, 100]
+    assert values["this"][5] == 95
+    assert chart.startswith("```mermaid\n")
+    assert chart.endswith("\n```")
+    assert json.loads(chart.splitlines()[1].removeprefix("%%{init: ").removesuffix("}%%"))["xyChart"]
+
+    alone = roc_chart({"this": GOOD})
+    assert 'title "ROC"' in alone
+    assert '"base"' not in alone
+
+
+def test_the_picture_of_the_slices_is_shown_by_the_forge(repository: Path) -> None:
+    head = commit({SLICES: "picture"})
+
+    assert slices_part({}) == f"![The metrics of each slice](../{SLICES})"
+    # On GitHub, the job runs on a merge commit.
+    commit({"other": "file"})
+    assert slices_part(GITHUB | {"HEAD_SHA": head}) == (
+        f"![The metrics of each slice](https://forge.example/owner/name/blob/{head}/{SLICES}?raw=true)"
+    )
+    assert slices_part(GITLAB | {"CI_COMMIT_SHA": head}) == (
+        f"![The metrics of each slice](https://forge.example/group/name/-/raw/{head}/{SLICES})"
+    )
+
+
+@pytest.mark.parametrize("change", ["not in Git", "another picture", "no picture"])
+def test_a_picture_that_the_commit_does_not_have_is_not_shown(repository: Path, change: str) -> None:
+    commit({} if change == "not in Git" else {SLICES: "picture"})
+    Path(SLICES).parent.mkdir(parents=True, exist_ok=True)
+    Path(SLICES).write_text("another picture")
+    if change == "no picture":
+        Path(SLICES).unlink()
+
+    assert slices_part({}) == ""
+
+
+def test_an_error_takes_the_place_of_a_part() -> None:
+    def fail() -> str:
+        raise FacegenderError("dvc.lock", "not valid", "run: dvc repro")
+
+    assert or_error("What changed is unknown", fail) == (
+        "**What changed is unknown:** dvc.lock: not valid; run: dvc repro"
+    )
+    assert or_error("What changed is unknown", lambda: "nothing") == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [(GITHUB, "https://forge.example/owner/name/actions/runs/12"), (GITLAB, GITLAB["CI_JOB_URL"]), ({}, None)],
+)
+def test_the_job_is_linked(environment: dict[str, str], address: Any) -> None:
+    line = job_line(environment)
+    assert f"({address})" in line if address else line == ""
+
+
+def test_parts_are_separate_paragraphs_and_empty_ones_are_left_out() -> None:
+    # Markdown inside <details> needs an empty line before it.
+    assert joined(["a\n", "", folded_part("Title", "| table |\n"), folded_part("Nothing", "\n")]) == (
+        "a\n\n<details>\n<summary>Title</summary>\n\n| table |\n\n</details>"
+    )
