@@ -46,6 +46,23 @@ def test_make_alone_explains_every_target() -> None:
     assert make("help").splitlines() == lines
 
 
+@pytest.mark.parametrize("target", ["repro", "sweep", "seeds"])
+def test_make_checks_params_and_data_before_the_pipeline_runs(target: str) -> None:
+    lines = make("--dry-run", "--old-file", ".venv/installed", target).splitlines()
+
+    assert lines[0] == "facegender check"
+    assert any(re.search(r"\bdvc (repro|exp run)\b", line) for line in lines[1:])
+
+
+def test_make_celeba_needs_a_folder_whose_name_may_have_spaces() -> None:
+    command = ("--dry-run", "--old-file", ".venv/installed", "celeba")
+    assert make(*command, "FOLDER=my celeba") == 'facegender use celeba "my celeba"\n'
+
+    done = subprocess.run(["make", *command], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.endswith("name the folder of CelebA's files: make celeba FOLDER=data/celeba.  Stop.\n")
+
+
 def test_pre_commit_runs_what_make_lint_runs() -> None:
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
