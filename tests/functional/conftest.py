@@ -8,7 +8,7 @@ from tests.functional.project import commit_all, keep_stages, make_project, put_
 
 STAGES = (
     *("check", "synthetic_data", "partition", "preprocess", "augment", "pretrained"),
-    *("features", "train", "calibrate", "evaluate"),
+    *("features", "train", "calibrate", "baseline", "evaluate"),
 )
 
 
@@ -18,6 +18,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_project(tmp_path_factory.mktemp("finished") / "project", {})
     keep_stages(folder, STAGES)
     put_stand_ins(folder, set(STAGES) - {"check"})
-    assert len(repro(folder)) == 15
+    assert len(repro(folder)) == 16
     commit_all(folder, "finished")
     return folder
