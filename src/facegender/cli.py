@@ -157,15 +157,13 @@ def predict_command(
 
         model = fetch_model(rev)
     classifier = load_classifier(model)
-    is_table = not (as_csv or as_json)
-    if is_table:
-        _show_notices(classifier.notices)
+    _show_notices(classifier.notices)
     # On a terminal the rows themselves show the progress.
     quiet = sys.stdout.isatty() or not sys.stderr.isatty()
     photographs = tqdm(found.photographs, "predict", disable=quiet)
     predictions = predict_photographs(photographs, classifier, align, unsure)
     failed = (print_csv if as_csv else print_json if as_json else print_table)(predictions, sys.stdout)
-    if is_table:
+    if not (as_csv or as_json):
         print(
             f"Male if P(Male) is at least {classifier.threshold:g}, unsure within {unsure:g} of it. What this does not "
             "mean: docs/model-card.md",
