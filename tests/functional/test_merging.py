@@ -14,7 +14,7 @@ def test_two_branches_with_different_parameters(finished: Path, tmp_path: Path) 
     project = tmp_path / "project"
     shutil.copytree(finished, project)
     for branch, changes, expected in (
-        ("rate", {"train.learning_rate": 0.0003}, {"train", "calibrate", "evaluate"}),
+        ("rate", {"train.learning_rate": 0.001}, {"train", "calibrate", "evaluate"}),
         ("threshold", {"calibrate.threshold": "equal_error"}, {"calibrate", "evaluate"}),
     ):
         run(project, "git", "checkout", "--quiet", "-b", branch, "master")
@@ -24,7 +24,7 @@ def test_two_branches_with_different_parameters(finished: Path, tmp_path: Path) 
 
     assert "Merge conflict in dvc.lock" in run(project, *GIT, "merge", "rate", status=1)
     params = (project / "params.yaml").read_text(encoding="utf-8")
-    assert "learning_rate: 0.0003" in params
+    assert "learning_rate: 0.001" in params
     assert "threshold: equal_error" in params
 
     locks = []

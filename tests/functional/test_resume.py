@@ -25,6 +25,8 @@ IMAGES = TINY | {
     "augment.mode": "fresh",
     "augment.copies": 0,
     "augment.brightness": 0.2,
+    # The others are InceptionV3's.
+    "backbone.weights": "random",
     "backbone.trainable_from": "image",
     "train.warmup_steps": 2,
     "train.weight_decay": 0.02,

@@ -190,7 +190,7 @@ def test_a_file_that_is_not_a_calibrated_model_is_one_line(model: keras.Model, s
     (tmp_path / "damaged.keras").write_bytes(saved.read_bytes()[:-100])
     (tmp_path / "text.keras").write_text("no zip")
     for name, words in (
-        ("plain.keras", r"has no facegender\.json"),
+        ("plain.keras", r"contains no facegender\.json"),
         ("uncalibrated.keras", "has no threshold"),
         ("damaged.keras", "not a .keras file, or a damaged one"),
         ("text.keras", "not a .keras file, or a damaged one"),
