@@ -28,6 +28,8 @@ def changes(name: str, train: int, val: int, test: int) -> dict[str, Any]:
         "partition.test": test,
         "backbone.weights": "file",
         "backbone.weights_file": str(SHARED / "weights" / "inception_v3_nsfwjs_notop.h5"),
+        "preprocess.height": 218,
+        "preprocess.width": 178,
         "backbone.trainable_from": "mixed9",
         "backbone.precision": "bfloat16",
         "train.epochs": 4,
