@@ -30,7 +30,7 @@ test-fast: $(VENV)/installed ## Run the tests that need neither TensorFlow nor D
 
 # The experiments run one after the other in this folder, because .cache keeps the features: they are computed once for
 # each cut, and for a larger number of copies only for the additional ones. A cut needs mode copies and no mirror image.
-CUTS ?= mixed10 mixed9
+CUTS ?= mixed5 mixed4
 COPIES ?= 0 1
 RATES ?= 0.0001 0.0003
 SORT_BY ?= val_log_loss

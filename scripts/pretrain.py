@@ -26,7 +26,7 @@ from facegender.data.celeba import LABEL
 from facegender.data.images import decode_image
 from facegender.data.lists import read_attributes
 from facegender.files import whole_file
-from facegender.network.weights import SYNTHETIC_WEIGHTS, initial_backbone, pack_weights
+from facegender.network.weights import SYNTHETIC_WEIGHTS, initial_backbone, lower_blocks, pack_weights
 from facegender.synthetic.dataset import write_sample
 
 HEIGHT, WIDTH = 109, 89
@@ -140,7 +140,7 @@ def pack(file: Path) -> None:
     backbone = initial_backbone()
     backbone.load_weights(file)
     with whole_file(SYNTHETIC_WEIGHTS) as partial, partial.open("wb") as packed:
-        np.savez_compressed(packed, **pack_weights(backbone.get_weights(), STEP)._asdict())
+        np.savez_compressed(packed, **pack_weights(lower_blocks(backbone).get_weights(), STEP)._asdict())
     content = SYNTHETIC_WEIGHTS.read_bytes()
     print(f"{SYNTHETIC_WEIGHTS}: {len(content):,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}")
 

@@ -12,8 +12,8 @@ from facegender.data.tables import write_csv
 from facegender.errors import one_line_errors
 from facegender.evaluation.disputed_labels import disputed_labels, why_no_label_is_disputed
 from facegender.evaluation.predictions import captions_of, most_confident_mistakes, read_predictions
-from facegender.evaluation.verdict import Verdict
 from facegender.files import whole_folder
+from facegender.network.description import verdict_of
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.explanation import class_heat, overlay
 from facegender.network.onnx_file import load_calibrated, part
@@ -35,8 +35,7 @@ def main() -> None:
     predictions = read_predictions("data/predictions.csv")
     mistakes = most_confident_mistakes(predictions, params.mistakes.images)
     description = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
-    verdict = Verdict(description["standing"], description["sentence"])
-    reason = why_no_label_is_disputed(params.dataset.drawn, verdict)
+    reason = why_no_label_is_disputed(description["drawn"], verdict_of(description))
     disputed = predictions[:0] if reason else disputed_labels(predictions)
     pictured = disputed.head(PICTURED_LABELS)
 

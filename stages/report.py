@@ -10,9 +10,8 @@ from facegender.data.tables import read_table
 from facegender.errors import one_line_errors
 from facegender.evaluation.disputed_labels import why_no_label_is_disputed
 from facegender.evaluation.predictions import read_predictions
-from facegender.evaluation.verdict import Verdict
 from facegender.files import whole_file
-from facegender.network.description import notices
+from facegender.network.description import notices, verdict_of
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 from facegender.reporting.gallery import read_gallery
@@ -32,14 +31,14 @@ def main() -> None:
     params = load_params()
     datasets = params.evaluate.datasets
     description = read_json(DESCRIPTION)
-    verdict = Verdict(description["standing"], description["sentence"])
+    verdict = verdict_of(description)
     predictions = read_predictions("data/predictions.csv")
     images = {name: read_json(METRICS / f"preprocess/{name}.json")["images"] for name in ("train", "val", "test")}
     # Without the groups that do not re-run this stage.
     shown = params.model_dump(exclude={"cache", "gate"})
     page = render_report(
         notices=notices(description),
-        about=describe_model(shown, images, params.dataset.drawn),
+        about=describe_model(shown, images, description["drawn"]),
         verdict=verdict,
         resampled="identities" if "identity" in predictions else "images",
         params=shown,
@@ -55,7 +54,7 @@ def main() -> None:
         slices=pd.read_csv("data/slices.csv"),
         mistakes=read_gallery(MISTAKES / "worst"),
         labels=Labels(
-            why_no_label_is_disputed(params.dataset.drawn, verdict),
+            why_no_label_is_disputed(description["drawn"], verdict),
             len(read_table(MISTAKES / "disputed_labels.csv")),
             read_gallery(MISTAKES / "disputed"),
         ),

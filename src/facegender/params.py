@@ -108,7 +108,7 @@ class Dataset(_Group):
     @property
     def drawn(self) -> bool:
         """Whether the images are the faces that the stage synthetic_data draws."""
-        return Path(self.images).is_relative_to(DRAWN_FACES)
+        return Path(self.images).absolute().is_relative_to(Path(DRAWN_FACES).absolute())
 
 
 class Eda(_Group):

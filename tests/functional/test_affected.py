@@ -59,7 +59,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "backbone.weights": ("imagenet", {"check", "pretrained"} | FEATURES),
     # The path alone re-runs these stages, although the file is read only if backbone.weights is `file`.
     "backbone.weights_file": ("copy/weights.h5", {"check", "pretrained"} | FEATURES),
-    "backbone.trainable_from": ("head", FEATURES),
+    "backbone.trainable_from": ("head", {"check"} | FEATURES),
     "backbone.precision": ("bfloat16", FEATURES),
     "train.epochs": (3, TRAIN),
     "train.batch_size": (8, TRAIN),

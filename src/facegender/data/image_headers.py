@@ -22,8 +22,8 @@ _TIFF_BITS, _TIFF_SAMPLES = 258, 277
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
 # Floats, and more than three colours and alpha, are not read, but would take up to 64 bytes a pixel.
 _MOST_BITS, _MOST_SAMPLES = 16, 4
-# A portable anymap's numbers may have comments between them.
-_ANYMAP = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
+# A portable anymap's numbers may have comments between them, which end with either sign for OpenCV.
+_ANYMAP = re.compile(rb"P[1-6](?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})\s")
 
 
 class Size(NamedTuple):
@@ -125,9 +125,10 @@ def _tiff_size(data: bytes) -> Size:
     for place in range(start + 2, start + 2 + 12 * entries, 12):
         tag, kind, count = struct.unpack_from(f"{order}HHI", data, place)
         if tag == _TIFF_BITS:
-            # One number for each sample; more than two of them are elsewhere in the file.
-            where = place + 8 if count <= 2 else struct.unpack_from(f"{order}I", data, place + 8)[0]
-            if max(struct.unpack_from(f"{order}{min(count, _MOST_SAMPLES)}H", data, where)) > _MOST_BITS:
+            # One number for each sample; if they take more than four bytes, they are elsewhere in the file.
+            bits = f"{order}{count}{_TIFF_TYPES[kind]}" if count <= _MOST_SAMPLES else ""
+            where = place + 8 if struct.calcsize(bits) <= 4 else struct.unpack_from(f"{order}I", data, place + 8)[0]
+            if max(struct.unpack_from(bits, data, where)) > _MOST_BITS:
                 return _NO_SIZE
         elif tag in sizes or tag == _TIFF_SAMPLES:
             [value] = struct.unpack_from(order + _TIFF_TYPES[kind], data, place + 8)

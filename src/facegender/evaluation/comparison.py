@@ -101,7 +101,9 @@ def standing(comparison: dict[str, Any]) -> str:
         comparison: of the baseline's predictions (old) with the model's (new), as `compare_predictions` returns it.
     """
     accuracy = comparison["metrics"]["accuracy"]
-    words = {BETTER: "Better than", WORSE: "Worse than", UNCLEAR: "No better than"}[judgement("accuracy", accuracy)]
+    words = {BETTER: "Better than", WORSE: "Worse than", UNCLEAR: "Not clearly better than"}[
+        judgement("accuracy", accuracy)
+    ]
     digits = _digits(comparison)
     old, new, low, high = (f"{accuracy[key]:.{digits}f}" for key in ("old", "new", "low", "high"))
     images = f"{comparison['images']:,} test images"

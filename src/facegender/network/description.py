@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from facegender.errors import FacegenderError
+from facegender.evaluation.verdict import Standing, Verdict
 from facegender.files import md5_of
 from facegender.network.sidecar import Sidecar, restore
 
@@ -26,8 +27,13 @@ class Description(Sidecar, total=False):
     model_md5: str
     test_images: int
     metrics: dict[str, dict[str, float]]
-    standing: str
+    standing: Standing
     sentence: str
+
+
+def verdict_of(description: Mapping[str, Any]) -> Verdict:
+    """Return the verdict against the baseline in a `Description`."""
+    return Verdict(description["standing"], description["sentence"])
 
 
 def read_description(model: str | Path) -> Description | None:

@@ -18,9 +18,12 @@ RANDOM_STATISTICS = Path(__file__).with_name("random_statistics.npz")
 """Mean and variance of each channel of batch normalisation, which scripts/measure_batch_norm.py writes."""
 
 SYNTHETIC_WEIGHTS = Path(__file__).with_name("synthetic_weights.npz")
-"""Weights that scripts/pretrain.py trained on drawn faces: docs/synthetic-weights.md."""
+"""Weights of the lower blocks that scripts/pretrain.py trained on drawn faces: docs/synthetic-weights.md."""
 
-SYNTHETIC_SHA256 = "37491f43450a0c64d043f0f72348dc4f3df946988fc9ea1b81c0d9c1dd1f800c"
+SYNTHETIC_END = "mixed4"
+"""The last block that is packed: the default trains all that come after it."""
+
+SYNTHETIC_SHA256 = "0611594704e796721bb4bb12c40c0f64d2241c74e0b532051d956d6d54fb6b25"
 
 _RANDOM_SEED = 0
 
@@ -123,7 +126,15 @@ def pack_weights(weights: Weights, step: float) -> PackedWeights:
 
 
 def unpack_weights(packed: PackedWeights, shapes: Sequence[tuple[int, ...]]) -> list[npt.NDArray[np.float32]]:
-    """Return weights as Keras's `set_weights` takes them: float32, of these shapes, in the order of `pack_weights`."""
+    """Return weights as Keras's `set_weights` takes them: float32, of these shapes, in the order of `pack_weights`.
+
+    Raises:
+        ValueError: the weights are of another network.
+    """
+    kernels, vectors = ([shape for shape in shapes if (len(shape) > 1) == is_kernel] for is_kernel in (True, False))
+    counts = sum(map(math.prod, kernels)), sum(shape[-1] for shape in kernels), sum(map(math.prod, vectors))
+    if counts != tuple(len(part) for part in packed):
+        raise ValueError("these are the weights of another network")
     weights = []
     level = scale = vector = 0
     for shape in shapes:
@@ -141,14 +152,22 @@ def unpack_weights(packed: PackedWeights, shapes: Sequence[tuple[int, ...]]) -> 
 def synthetic_backbone() -> keras.Model:
     """Build InceptionV3 without its top, with weights trained on drawn faces to tell 39 attributes other than Male.
 
+    Only the blocks up to SYNTHETIC_END have them; the later ones are those of `random_backbone`.
+
     Raises:
         FacegenderError: the package's file of weights is missing or damaged.
     """
     content = SYNTHETIC_WEIGHTS.read_bytes() if SYNTHETIC_WEIGHTS.is_file() else b""
     if hashlib.sha256(content).hexdigest() != SYNTHETIC_SHA256:
         raise FacegenderError(SYNTHETIC_WEIGHTS, "missing or damaged", "install the package again")
-    backbone = initial_backbone()
+    backbone = random_backbone()
     with np.load(io.BytesIO(content)) as arrays:
         packed = PackedWeights(**arrays)
-    backbone.set_weights(unpack_weights(packed, [weight.shape for weight in backbone.weights]))
+    lower = lower_blocks(backbone)
+    lower.set_weights(unpack_weights(packed, [weight.shape for weight in lower.weights]))
     return backbone
+
+
+def lower_blocks(backbone: keras.Model) -> keras.Model:
+    """Return the part of a backbone that the package has weights for, up to SYNTHETIC_END; it shares its layers."""
+    return keras.Model(backbone.input, backbone.get_layer(SYNTHETIC_END).output)

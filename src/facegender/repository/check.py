@@ -22,6 +22,9 @@ IMAGENET = (
 EXPERIMENT_COPIES = "/.dvc/tmp/exps/"
 """Folder in which `dvc exp run --temp` and `dvc queue` make copies of the repository."""
 
+_ABOVE_SYNTHETIC = ("mixed6", "mixed7", "mixed8", "mixed9", "mixed10", "head")
+"""Cuts below which there are blocks without synthetic weights (`SYNTHETIC_END` in network/weights.py)."""
+
 _TIMEOUT = 10
 """Seconds to wait for an answer about IMAGENET."""
 
@@ -49,10 +52,17 @@ def check_inputs(params: Params, pulled: bool) -> list[str]:
         errors += _imagenet_errors()
     if errors:
         raise FacegenderErrors(errors)
-    if params.backbone.weights in ("imagenet", "file") or _is_in(params.dataset.images, made):
-        return []
-    weights = params.backbone.weights
-    return [f"backbone.weights is {weights}, which knows no photographs: for photographs, use imagenet or file"]
+    weights, cut = params.backbone.weights, params.backbone.trainable_from
+    remarks = []
+    if weights not in ("imagenet", "file") and not params.dataset.drawn:
+        remarks.append(
+            f"backbone.weights is {weights}, which knows no photographs: for photographs, use imagenet or file"
+        )
+    if weights == "synthetic" and cut in _ABOVE_SYNTHETIC:
+        remarks.append(
+            f"backbone.trainable_from is {cut}, but synthetic weights end at mixed4: frozen blocks after it are random"
+        )
+    return remarks
 
 
 def _paths(params: Params) -> Iterator[tuple[str, str]]:

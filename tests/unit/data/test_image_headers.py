@@ -3,6 +3,8 @@
 import io
 import struct
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -60,6 +62,32 @@ def test_a_tiff_of_floats_or_many_samples_is_not_read(order: str, samples: int, 
     data = start + struct.pack(f"{order}IH", 8, 4) + entries + struct.pack(f"{order}{samples}H", *[bits] * samples)
 
     assert stored_size(data) == ((9, 9) if read else None)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r"])
+def test_a_comment_in_an_anymap_ends_where_the_decoder_ends_it(end: bytes) -> None:
+    data = b"P6 #" + end + b"30 20\n#5 5\n255\n" + bytes(30 * 20 * 3)
+
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    assert stored_size(data) == decoded.shape[:2] == (20, 30)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("kind", "code"), [(3, "H"), (4, "I")])
+@pytest.mark.parametrize(("bits", "read"), [(8, True), (64, False)])
+def test_the_bits_of_a_tiff_are_read_in_the_type_they_are_written_in(
+    order: str, kind: int, code: str, bits: int, read: bool
+) -> None:
+    tags = [
+        struct.pack(f"{order}HHIHxx", 256, 3, 1, 7),
+        struct.pack(f"{order}HHIHxx", 257, 3, 1, 5),
+        struct.pack(f"{order}HHI{code}", 258, kind, 1, bits).ljust(12, b"\0"),
+    ]
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    data = start + struct.pack(f"{order}IH", 8, len(tags)) + b"".join(tags)
+
+    assert stored_size(data) == ((5, 7) if read else None)
 
 
 def test_an_avif_and_a_jpeg_2000_count_as_large_as_the_largest_size_that_they_name() -> None:

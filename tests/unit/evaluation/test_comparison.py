@@ -130,12 +130,18 @@ def test_only_an_interval_without_0_is_better_or_worse(low: float, high: float, 
             0.1996,
             "Better than its baseline: 0.940 against 0.780 on 1,000 test images (difference 0.123 to 0.200).",
         ),
-        (400, 0.0, 0.2, "No better than its baseline: 0.94 against 0.78 on 400 test images (difference 0.00 to 0.20)."),
+        (
+            400,
+            0.0,
+            0.2,
+            "Not clearly better than its baseline: 0.94 against 0.78 on 400 test images (difference 0.00 to 0.20).",
+        ),
         (
             400,
             -0.004,
             0.2,
-            "No better than its baseline: 0.940 against 0.780 on 400 test images (difference -0.004 to 0.200).",
+            "Not clearly better than its baseline: 0.940 against 0.780 on 400 test images (difference -0.004 to "
+            "0.200).",
         ),
         (
             400,
@@ -161,7 +167,7 @@ def test_the_standing_of_real_predictions() -> None:
     assert found.startswith("Better than its baseline: 0.95 against 0.75 on 200 test images (difference 0.1")
     assert standing(compare_predictions(GOOD, BAD)).startswith("Worse than its baseline: 0.75 against 0.95 on 200 test")
     assert standing(compare_predictions(GOOD, GOOD)) == (
-        "No better than its baseline: 0.95 against 0.95 on 200 test images (difference 0.00 to 0.00)."
+        "Not clearly better than its baseline: 0.95 against 0.95 on 200 test images (difference 0.00 to 0.00)."
     )
 
 

@@ -8,7 +8,7 @@ from facegender.evaluation.verdict import against_baseline
     [
         (0.01, 0.09, "better", "Better than its baseline: 0.85 against 0.80 on 400 test images"),
         (-0.09, -0.01, "worse", "Worse than its baseline"),
-        (-0.01, 0.09, "unclear", "No better than its baseline"),
+        (-0.01, 0.09, "unclear", "Not clearly better than its baseline"),
     ],
 )
 def test_the_interval_of_the_difference_in_accuracy_decides(

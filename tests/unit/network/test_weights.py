@@ -34,13 +34,21 @@ def test_unpacking_multiplies_levels_by_the_scale_of_their_output() -> None:
     np.testing.assert_array_equal(last, [9])
 
 
+@pytest.mark.parametrize("shapes", [[(1, 1, 1, 1)], [(1, 1, 2, 1), (1,)], [(1, 1, 1, 1), (1,), (1,)]])
+def test_weights_of_another_network_are_not_unpacked(shapes: list[tuple[int, ...]]) -> None:
+    packed = PackedWeights(np.ones(1, np.int8), np.ones(1, np.float32), np.ones(1, np.float32))
+
+    with pytest.raises(ValueError, match="another network"):
+        unpack_weights(packed, shapes)
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 1))
 def test_no_weight_moves_by_more_than_half_a_step(seed: int, step: float) -> None:
     rng = np.random.default_rng(seed)
     kernels = [rng.normal(0, 0.1, shape).astype(np.float32) for shape in ((3, 3, 4, 5), (1, 7, 2, 3))]
 
     packed = pack_weights([*kernels, np.zeros(1, np.float32)], step)
-    unpacked = unpack_weights(packed, [kernel.shape for kernel in kernels])
+    *unpacked, _ = unpack_weights(packed, [*(kernel.shape for kernel in kernels), (1,)])
 
     for before, after in zip(kernels, unpacked, strict=True):
         spread = np.sqrt((before.astype(float) ** 2).mean(axis=(0, 1, 2)))
