@@ -21,11 +21,11 @@ from facegender.data.celeba import CLASSES
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.evaluation.comparison import (
     CAUTION,
+    against_baseline,
     compare_predictions,
+    difference_in_accuracy,
     mcnemar_text,
     metrics_table,
-    standing,
-    verdict,
 )
 from facegender.evaluation.curves import curve_tables
 from facegender.repository.commands import dvc, git, output_of
@@ -128,13 +128,18 @@ def model_parts(tables: Mapping[str, pd.DataFrame], base_name: str, this_name: s
     if not comparison["images"] == len(tables["base"]) == len(tables["this"]):
         images = f"the {comparison['images']:,} images that are among the {sizes}"
     explained = f"Base {base_name} and this {this_name}, on {images}. {mcnemar_text(comparison, 'base', 'this')}"
-    summary = [f"### {verdict(comparison)}", metrics_table(comparison, "base", "this", METRICS), explained]
+    summary = [
+        f"### {difference_in_accuracy(comparison)}",
+        metrics_table(comparison, "base", "this", METRICS),
+        explained,
+    ]
     return joined(summary), joined([metrics_table(comparison, "base", "this"), CAUTION])
 
 
 def baseline_part() -> str:
     """Say how the model compares with its baseline."""
-    return f"**{standing(compare_predictions(current_predictions(BASELINE), current_predictions()))}**"
+    comparison = compare_predictions(current_predictions(BASELINE), current_predictions())
+    return f"**{against_baseline(comparison).sentence}**"
 
 
 def read_findings(path: str) -> list[Finding]:

@@ -12,11 +12,10 @@ from facegender.data.shards import read_records
 from facegender.data.tables import read_table, write_csv
 from facegender.errors import one_line_errors
 from facegender.evaluation.bootstrap import metrics_with_interval
-from facegender.evaluation.comparison import compare_predictions
+from facegender.evaluation.comparison import against_baseline, compare_predictions
 from facegender.evaluation.curves import confusion_table, curve_tables, histogram_table, reliability_table
 from facegender.evaluation.metrics import metrics_of
 from facegender.evaluation.predictions import predictions_table, read_predictions
-from facegender.evaluation.verdict import against_baseline
 from facegender.files import md5_of, write_json
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.features import check_same_trunk, read_trunk, tail_inputs

@@ -274,20 +274,26 @@ def compare_command(
     `facegender compare baseline` compares this folder's model with its baseline, logistic regression on small grey
     images, and `facegender compare baseline REV` that of a revision. A branch called baseline is refs/heads/baseline.
     """
-    from facegender.evaluation.comparison import compare_predictions, comparison_markdown, standing, verdict
+    from facegender.evaluation.comparison import (
+        against_baseline,
+        compare_predictions,
+        comparison_markdown,
+        difference_in_accuracy,
+    )
     from facegender.repository.revisions import BASELINE, current_predictions, predictions_of
 
-    if old == "baseline":
+    is_baseline = old == "baseline"
+    if is_baseline:
         of_old = current_predictions(BASELINE) if new is None else predictions_of(new, BASELINE)
-        sentence = standing
     else:
-        of_old, sentence = predictions_of(old), verdict
+        of_old = predictions_of(old)
     of_new = current_predictions() if new is None else predictions_of(new)
     comparison = compare_predictions(of_old, of_new, resamples, seed)
     if as_json:
         print(json.dumps(comparison, indent=2, sort_keys=True))
     else:
-        print(comparison_markdown(sentence(comparison), comparison, old, new or "this folder"), end="")
+        headline = against_baseline(comparison).sentence if is_baseline else difference_in_accuracy(comparison)
+        print(comparison_markdown(headline, comparison, old, new or "this folder"), end="")
 
 
 @app.command("check")

@@ -165,9 +165,10 @@ def test_the_groups_that_dvc_yaml_names_as_a_whole() -> None:
 def test_a_change_re_runs_exactly_the_affected_stages(project: Path, key: str) -> None:
     value, affected = AFFECTED[key]
     before = (project / "params.yaml").read_text(encoding="utf-8")
+    ran_before: set[str] = set()
     if key in NEEDED:
         change_params(project, NEEDED[key])
-        repro(project)
+        ran_before = repro(project)
     change_params(project, {key: value})
 
     # The results that another key's change replaced are restored from DVC's run cache, so those stages do not run.
@@ -177,7 +178,7 @@ def test_a_change_re_runs_exactly_the_affected_stages(project: Path, key: str) -
     # DVC does not delete the files of a data set that was removed.
     for file in (project / "metrics" / "datasets").glob("copy*"):
         file.unlink()
-    if "check" in ran:
+    if "check" in ran | ran_before:
         # DVC's run cache does not have this stage.
         run(project, "dvc", "repro", "check")
     assert ran == affected

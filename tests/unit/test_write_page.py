@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from facegender.errors import FacegenderError
-from facegender.evaluation.comparison import compare_predictions, verdict
+from facegender.evaluation.comparison import compare_predictions, difference_in_accuracy
 from facegender.repository.gate import Finding
 from scripts import write_page
 from scripts.write_page import (
@@ -41,7 +41,7 @@ def test_the_verdict_comes_first_and_then_six_metrics() -> None:
     summary, everything = model_parts(TABLES, "main", "abc")
 
     lines = summary.splitlines()
-    assert lines[0] == f"### {verdict(compare_predictions(BAD, GOOD))}"
+    assert lines[0] == f"### {difference_in_accuracy(compare_predictions(BAD, GOOD))}"
     assert lines[0].startswith("### The new model is more accurate: ")
     assert lines[2] == "| Metric | base | this | Difference (95% interval) | Judgement |"
     assert [line.split()[1] for line in lines[4:10]] == [

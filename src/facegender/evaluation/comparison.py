@@ -11,6 +11,7 @@ from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
 from facegender.evaluation.bootstrap import CONFIDENCE, interval, resampled_metrics, units_of
 from facegender.evaluation.metrics import metrics_of
+from facegender.evaluation.verdict import Standing, Verdict
 
 LOWER_IS_BETTER = ("log_loss", "brier_score", "expected_calibration_error")
 
@@ -94,20 +95,26 @@ def judgement(name: str, metric: Mapping[str, float]) -> str:
     return UNCLEAR
 
 
-def standing(comparison: dict[str, Any]) -> str:
-    """Return one sentence on whether a model is more accurate than its baseline.
+_VERDICTS: dict[str, tuple[Standing, str]] = {
+    BETTER: ("better", "Better than"),
+    WORSE: ("worse", "Worse than"),
+    UNCLEAR: ("unclear", "Not clearly better than"),
+}
+
+
+def against_baseline(comparison: dict[str, Any]) -> Verdict:
+    """Return whether a model is more accurate than its baseline.
 
     Args:
         comparison: of the baseline's predictions (old) with the model's (new), as `compare_predictions` returns it.
     """
     accuracy = comparison["metrics"]["accuracy"]
-    words = {BETTER: "Better than", WORSE: "Worse than", UNCLEAR: "Not clearly better than"}[
-        judgement("accuracy", accuracy)
-    ]
+    standing, words = _VERDICTS[judgement("accuracy", accuracy)]
     digits = _digits(comparison)
     old, new, low, high = (f"{accuracy[key]:.{digits}f}" for key in ("old", "new", "low", "high"))
     images = f"{comparison['images']:,} test images"
-    return f"{words} its baseline: {new} against {old} on {images} (difference {low} to {high})."
+    sentence = f"{words} its baseline: {new} against {old} on {images} (difference {low} to {high})."
+    return Verdict(standing, sentence)
 
 
 def _digits(comparison: dict[str, Any]) -> int:
@@ -121,7 +128,7 @@ def _digits(comparison: dict[str, Any]) -> int:
     return digits
 
 
-def verdict(comparison: dict[str, Any]) -> str:
+def difference_in_accuracy(comparison: dict[str, Any]) -> str:
     """Return one sentence on the difference in accuracy."""
     if comparison["same"]:
         return f"Both models make the same predictions for all {comparison['images']:,} images."

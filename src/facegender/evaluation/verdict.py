@@ -1,11 +1,11 @@
-"""The verdict on a model: whether it is more accurate than the baseline, which any network has to beat."""
+"""The verdict on a model: whether it is more accurate than the baseline, which any network has to beat.
 
-from typing import Any, Literal, NamedTuple
+This module loads no other library, as whoever uses a model reads its verdict.
+"""
 
-from facegender.evaluation.comparison import BETTER, UNCLEAR, WORSE, judgement, standing
+from typing import Literal, NamedTuple
 
 Standing = Literal["better", "worse", "unclear"]
-_STANDINGS: dict[str, Standing] = {BETTER: "better", WORSE: "worse", UNCLEAR: "unclear"}
 
 
 class Verdict(NamedTuple):
@@ -13,8 +13,3 @@ class Verdict(NamedTuple):
 
     standing: Standing
     sentence: str
-
-
-def against_baseline(comparison: dict[str, Any]) -> Verdict:
-    """Return the verdict that follows from a comparison of the baseline's predictions (old) with the model's (new)."""
-    return Verdict(_STANDINGS[judgement("accuracy", comparison["metrics"]["accuracy"])], standing(comparison))

@@ -11,13 +11,11 @@ from facegender.errors import FacegenderError, FacegenderErrors
 from facegender.evaluation.bootstrap import interval, resampled_metrics, units_of
 from facegender.evaluation.calibration import is_male, undo_temperature
 from facegender.evaluation.comparison import (
-    BETTER,
     LOWER_IS_BETTER,
     RESAMPLES,
     SEED,
+    against_baseline,
     compare_predictions,
-    judgement,
-    standing,
 )
 from facegender.evaluation.metrics import metrics_of
 from facegender.evaluation.slices import MIN_PER_CLASS
@@ -192,9 +190,8 @@ def check_baseline(baseline: pd.DataFrame, here: pd.DataFrame, rule: Literal["re
     Raises:
         FacegenderError: the images or their labels differ.
     """
-    comparison = compare_predictions(baseline, here)
-    found = standing(comparison)
-    if judgement("accuracy", comparison["metrics"]["accuracy"]) == BETTER:
+    standing, found = against_baseline(compare_predictions(baseline, here))
+    if standing == "better":
         return Finding("baseline", "pass", found)
     if rule == "waived":
         return Finding("baseline", "waived", f"{found} It need not be better: gate.baseline is waived")

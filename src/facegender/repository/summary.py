@@ -13,9 +13,9 @@ from facegender.evaluation.comparison import (
     LOWER_IS_BETTER,
     UNCLEAR,
     WORSE,
+    against_baseline,
     compare_predictions,
     judgement,
-    standing,
 )
 from facegender.evaluation.predictions import read_predictions
 from facegender.files import md5_of
@@ -102,11 +102,11 @@ def summary_text(
             if comparison:
                 word = judgement(metric, comparison["metrics"][metric])
             else:
-                word = verdict(metric, low, high, baseline[metric])
+                word = unpaired_judgement(metric, low, high, baseline[metric])
             line += f"    {baseline[metric]:.4f}  {word}"
         lines.append(line)
     if comparison:
-        lines += ["", standing(comparison)]
+        lines += ["", against_baseline(comparison).sentence]
     elif baseline:
         lines += [
             "",
@@ -115,7 +115,7 @@ def summary_text(
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def verdict(metric: str, low: float, high: float, baseline: float) -> str:
+def unpaired_judgement(metric: str, low: float, high: float, baseline: float) -> str:
     """Say how a metric with this 95% interval compares with the baseline's."""
     if low <= baseline <= high:
         return UNCLEAR

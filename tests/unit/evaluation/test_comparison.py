@@ -2,13 +2,13 @@ import pytest
 
 from facegender.errors import FacegenderError
 from facegender.evaluation.comparison import (
+    against_baseline,
     compare_predictions,
     comparison_markdown,
+    difference_in_accuracy,
     judgement,
     mcnemar_text,
     metrics_table,
-    standing,
-    verdict,
 )
 from tests.predictions import BAD, GOOD, predictions
 
@@ -26,14 +26,14 @@ def test_metrics_and_p_value_match_values_worked_out_by_hand() -> None:
 
 
 def test_the_verdict_names_a_better_and_a_worse_model() -> None:
-    assert verdict(compare_predictions(BAD, GOOD, 200, 0)).startswith("The new model is more accurate")
-    assert verdict(compare_predictions(GOOD, BAD, 200, 0)).startswith("The new model is less accurate")
+    assert difference_in_accuracy(compare_predictions(BAD, GOOD, 200, 0)).startswith("The new model is more accurate")
+    assert difference_in_accuracy(compare_predictions(GOOD, BAD, 200, 0)).startswith("The new model is less accurate")
     accuracy = {"old": 0.78, "new": 0.94, "difference": 0.16, "low": 0.1234, "high": 0.2}
     comparison = {"images": 400, "same": False, "metrics": {"accuracy": accuracy}}
-    assert verdict(comparison) == (
+    assert difference_in_accuracy(comparison) == (
         "The new model is more accurate: the difference is between +12.3 and +20.0 percentage points (95% interval)."
     )
-    assert "+12.34 and +20.00" in verdict(comparison | {"images": 1000})
+    assert "+12.34 and +20.00" in difference_in_accuracy(comparison | {"images": 1000})
     page = comparison_markdown("In short.", compare_predictions(BAD, GOOD, 200, 0), "main", "this folder")
     assert page.startswith("In short.\n\n| Metric | main | this folder | Difference (95% interval) | Judgement |\n")
     assert "| log_loss |" in page
@@ -46,7 +46,7 @@ def test_the_verdict_names_a_better_and_a_worse_model() -> None:
 
 def test_the_same_predictions_show_no_difference_in_any_order() -> None:
     comparison = compare_predictions(GOOD, GOOD[::-1], 100, 0)
-    assert verdict(comparison) == "Both models make the same predictions for all 200 images."
+    assert difference_in_accuracy(comparison) == "Both models make the same predictions for all 200 images."
     assert all(
         metric["difference"] == metric["low"] == metric["high"] == 0 for metric in comparison["metrics"].values()
     )
@@ -56,7 +56,7 @@ def test_the_same_predictions_show_no_difference_in_any_order() -> None:
 def test_pairing_makes_small_differences_visible() -> None:
     # The new model gets 8 of the old one's 50 mistakes right. Unpaired, 0.04 would be lost in a deviation of 0.04.
     new = predictions([True] * 158 + [False] * 42)
-    assert verdict(compare_predictions(BAD, new, 500, 0)).startswith("The new model is more accurate")
+    assert difference_in_accuracy(compare_predictions(BAD, new, 500, 0)).startswith("The new model is more accurate")
 
 
 def test_other_images_or_labels_are_one_line() -> None:
@@ -84,7 +84,7 @@ def test_identities_that_only_one_revision_knows_are_resampled_for_both() -> Non
 
 def test_the_verdict_says_when_a_difference_is_not_significant() -> None:
     new = predictions([False] + [True] * 190 + [False] * 9)
-    assert verdict(compare_predictions(GOOD, new, 200, 0)).startswith(
+    assert difference_in_accuracy(compare_predictions(GOOD, new, 200, 0)).startswith(
         "The difference in accuracy is not statistically significant: it is between -"
     )
 
@@ -157,16 +157,17 @@ def test_only_an_interval_without_0_is_better_or_worse(low: float, high: float, 
         ),
     ],
 )
-def test_the_standing_is_one_sentence(images: int, low: float, high: float, sentence: str) -> None:
+def test_the_verdict_against_the_baseline_is_one_sentence(images: int, low: float, high: float, sentence: str) -> None:
     accuracy = {"old": 0.78, "new": 0.94, "difference": 0.16, "low": low, "high": high}
-    assert standing({"images": images, "metrics": {"accuracy": accuracy}}) == sentence
+    assert against_baseline({"images": images, "metrics": {"accuracy": accuracy}}).sentence == sentence
 
 
-def test_the_standing_of_real_predictions() -> None:
-    found = standing(compare_predictions(BAD, GOOD))
+def test_the_verdict_against_the_baseline_of_real_predictions() -> None:
+    found = against_baseline(compare_predictions(BAD, GOOD)).sentence
     assert found.startswith("Better than its baseline: 0.95 against 0.75 on 200 test images (difference 0.1")
-    assert standing(compare_predictions(GOOD, BAD)).startswith("Worse than its baseline: 0.75 against 0.95 on 200 test")
-    assert standing(compare_predictions(GOOD, GOOD)) == (
+    found = against_baseline(compare_predictions(GOOD, BAD)).sentence
+    assert found.startswith("Worse than its baseline: 0.75 against 0.95 on 200 test images")
+    assert against_baseline(compare_predictions(GOOD, GOOD)).sentence == (
         "Not clearly better than its baseline: 0.95 against 0.95 on 200 test images (difference 0.00 to 0.00)."
     )
 
@@ -194,3 +195,22 @@ def test_mcnemar_s_test_in_words(only_old: int, only_new: int, words: str) -> No
         f"McNemar's exact test: {words}. Of the 100 images, main alone gets {only_old} right, this folder alone "
         f"{only_new}."
     )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "standing", "begins"),
+    [
+        (0.01, 0.09, "better", "Better than its baseline: 0.85 against 0.80 on 400 test images"),
+        (-0.09, -0.01, "worse", "Worse than its baseline"),
+        (-0.01, 0.09, "unclear", "Not clearly better than its baseline"),
+    ],
+)
+def test_the_interval_of_the_difference_in_accuracy_decides(
+    low: float, high: float, standing: str, begins: str
+) -> None:
+    accuracy = {"old": 0.8, "new": 0.85, "difference": 0.05, "low": low, "high": high}
+
+    verdict = against_baseline({"images": 400, "metrics": {"accuracy": accuracy}})
+
+    assert verdict.standing == standing
+    assert verdict.sentence.startswith(begins)

@@ -7,11 +7,17 @@ import yaml
 from facegender.data.tables import write_csv
 from facegender.errors import FacegenderError
 from facegender.evaluation.bootstrap import metrics_with_interval
-from facegender.evaluation.comparison import compare_predictions, standing
+from facegender.evaluation.comparison import against_baseline, compare_predictions
 from facegender.evaluation.metrics import metrics_of
 from facegender.files import md5_of
 from facegender.repository.revisions import BASELINE, PREDICTIONS
-from facegender.repository.summary import comparison_with_baseline, read_json, read_results, summary_text, verdict
+from facegender.repository.summary import (
+    comparison_with_baseline,
+    read_json,
+    read_results,
+    summary_text,
+    unpaired_judgement,
+)
 from tests.predictions import BAD, GOOD, predictions
 
 METRICS = pd.DataFrame(
@@ -55,7 +61,7 @@ def test_with_the_predictions_each_metric_is_judged_image_by_image() -> None:
 
     assert unpaired.splitlines()[3].endswith("0.7500  not significantly different")
     assert paired.splitlines()[3].endswith("0.7500  better")
-    assert paired.splitlines()[-1] == standing(comparison)
+    assert paired.splitlines()[-1] == against_baseline(comparison).sentence
     assert paired.splitlines()[-1].startswith("Better than its baseline: 0.79 against 0.75 on 200 test images (")
 
 
@@ -111,7 +117,7 @@ def test_a_further_test_set_has_no_baseline() -> None:
     ],
 )
 def test_only_a_baseline_outside_the_interval_is_better_or_worse(metric: str, baseline: float, word: str) -> None:
-    assert verdict(metric, 0.8, 0.9, baseline) == word
+    assert unpaired_judgement(metric, 0.8, 0.9, baseline) == word
 
 
 def test_it_reads_what_the_stage_evaluate_writes(tmp_path: Path) -> None:
