@@ -15,6 +15,7 @@ from tests.paths import ROOT
 pytestmark = pytest.mark.slow
 
 MODEL = Path("models/gender.onnx")
+DESCRIPTION = Path("models/gender.json")
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for second, version in enumerate(("v1.0.0", "v2.0.0")):
         (repository / MODEL).write_text(f"model {version}")
         run(repository, "dvc", "add", "--quiet", str(MODEL))
+        # The first release is of a version that did not describe its models.
+        if version != "v1.0.0":
+            (repository / DESCRIPTION).write_text(f"description {version}")
+            run(repository, "dvc", "add", "--quiet", str(DESCRIPTION))
         run(repository, "dvc", "push", "--quiet")
         commit_all(repository, version)
         tag(repository, f"gender@{version}", "HEAD", second)
@@ -108,6 +113,25 @@ def test_standard_error_of_a_notebook_stays_open_if_absl_was_imported_before(rep
         "print(fetch_model('gender@v1.0.0').suffix, of_a_notebook.closed)\n"
     )
     assert run(repository, "python", "-c", program).splitlines()[-1] == ".onnx False"
+
+
+def test_the_description_is_fetched_with_the_model(repository: Path) -> None:
+    described = fetch_model("HEAD", str(repository)).with_suffix(".json")
+    assert described.read_text() == "description v2.0.0"
+    assert not fetch_model("HEAD~1", str(repository)).with_suffix(".json").exists()
+
+    # The same model with another baseline has another description.
+    (repository / DESCRIPTION).unlink()
+    (repository / DESCRIPTION).write_text("description v2.0.1")
+    run(repository, "dvc", "add", "--quiet", str(DESCRIPTION))
+    commit_all(repository, "another baseline")
+    assert fetch_model("HEAD", str(repository)).with_suffix(".json") == described
+    assert described.read_text() == "description v2.0.1"
+
+    for other in range(KEPT):
+        described.with_name(f"{other}.onnx").write_text("another model")
+    fetch_model("HEAD~2", str(repository))
+    assert not described.exists()
 
 
 def test_a_withdrawn_unknown_or_damaged_model_is_a_one_line_error(

@@ -6,12 +6,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from platformdirs import user_cache_path
 
 from facegender.errors import FacegenderError
 from facegender.files import md5_of
+
+if TYPE_CHECKING:
+    from dvc.api import DVCFileSystem
 
 ARTIFACT = "gender"
 """The model's name under `artifacts:` in dvc.yaml."""
@@ -20,7 +24,7 @@ KEPT = 8
 
 
 def fetch_model(revision: str, repo: str = ".") -> Path:
-    """Fetch a revision's model into the user's cache, unless it is already there.
+    """Fetch a revision's model, and its description if it has one, into the user's cache, unless they are there.
 
     Args:
         revision: `gender@v1.0.0` or `gender@latest` for a version that a GTO tag registers, `gender#prod` for the one
@@ -28,7 +32,8 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         repo: folder or URL of the repository.
 
     Returns:
-        A file in the user's cache with the MD5 sum that the revision's dvc.lock records. Do not change it.
+        A file in the user's cache with the MD5 sum that the revision's dvc.lock records, and beside it the description,
+        NAME.json (`facegender.network.description`). Do not change them.
 
     Raises:
         FacegenderError: there is no such revision, it has no such model, or the model cannot be fetched or is damaged.
@@ -45,6 +50,8 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         files = DVCFileSystem(repo, rev=commit)
         path = yaml.safe_load(files.read_text("dvc.yaml", encoding="utf-8"))["artifacts"][name]["path"]
         md5: str = files.info(path)["md5"]
+        description = str(Path(path).with_suffix(".json"))
+        description_md5 = files.info(description)["md5"] if files.exists(description) else None
     except SCMError as error:
         raise FacegenderError(
             revision, _line(error), "look it up with git log or git tag, or run: git fetch --tags"
@@ -58,30 +65,40 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
 
     folder = user_cache_path("facegender") / "models"
     model = folder / f"{md5}{Path(path).suffix}"
-    if not model.exists() or md5_of(model) != md5:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            fetched = Path(temporary, model.name)
-            try:
-                files.get_file(path, str(fetched))
-            # A remote's library raises errors of its own.
-            except Exception as error:
-                raise FacegenderError(
-                    revision,
-                    f"its {path} is neither in DVC's cache here nor in a remote ({_line(error)})",
-                    "run dvc push where it was made, or check the revision out and run: dvc repro",
-                ) from error
-            if md5_of(fetched) != md5:
-                raise FacegenderError(
-                    revision,
-                    f"its {path} in DVC's cache or remote is damaged: its MD5 sum is not {md5}, as in dvc.lock",
-                    "replace it, as docs/remotes.md explains",
-                )
-            os.replace(fetched, model)
+    _fetch(files, path, model, md5, revision)
+    if description_md5:
+        _fetch(files, description, model.with_suffix(".json"), description_md5, revision)
     os.utime(model)
-    for other in sorted(folder.glob("*.*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+    models = [file for file in folder.glob("*.*") if file.suffix != ".json"]
+    for other in sorted(models, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        other.with_suffix(".json").unlink(missing_ok=True)
         other.unlink(missing_ok=True)
     return model
+
+
+def _fetch(files: "DVCFileSystem", path: str, target: Path, md5: str, revision: str) -> None:
+    """Fetch a file of a revision, unless the target already has its MD5 sum."""
+    if target.exists() and md5_of(target) == md5:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+        fetched = Path(temporary, target.name)
+        try:
+            files.get_file(path, str(fetched))
+        # A remote's library raises errors of its own.
+        except Exception as error:
+            raise FacegenderError(
+                revision,
+                f"its {path} is neither in DVC's cache here nor in a remote ({_line(error)})",
+                "run dvc push where it was made, or check the revision out and run: dvc repro",
+            ) from error
+        if md5_of(fetched) != md5:
+            raise FacegenderError(
+                revision,
+                f"its {path} in DVC's cache or remote is damaged: its MD5 sum is not {md5}, as in dvc.lock",
+                "replace it, as docs/remotes.md explains",
+            )
+        os.replace(fetched, target)
 
 
 def _resolve(revision: str, repo: str) -> tuple[str, str]:
