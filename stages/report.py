@@ -33,12 +33,11 @@ def main() -> None:
     description = read_json(DESCRIPTION)
     verdict = verdict_of(description)
     predictions = read_predictions("data/predictions.csv")
-    images = {name: read_json(METRICS / f"preprocess/{name}.json")["images"] for name in ("train", "val", "test")}
     # Without the groups that do not re-run this stage.
     shown = params.model_dump(exclude={"cache", "gate"})
     page = render_report(
         notices=notices(description),
-        about=describe_model(shown, images, description["drawn"]),
+        about=describe_model(description),
         verdict=verdict,
         resampled="identities" if "identity" in predictions else "images",
         params=shown,

@@ -175,6 +175,17 @@ def predict_command(
         raise FacegenderError("facegender predict", f"{failed} of the files failed", "the rows above give the reasons")
 
 
+def _print_markdown(text: str) -> None:
+    """Print Markdown as it is, or laid out for reading on a terminal."""
+    if not sys.stdout.isatty():
+        print(text, end="")
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(text))
+
+
 def _show_notices(notices: tuple[str, ...]) -> None:
     for notice in notices:
         print(notice, file=sys.stderr)
@@ -293,7 +304,7 @@ def compare_command(
         print(json.dumps(comparison, indent=2, sort_keys=True))
     else:
         headline = against_baseline(comparison).sentence if is_baseline else difference_in_accuracy(comparison)
-        print(comparison_markdown(headline, comparison, old, new or "this folder"), end="")
+        _print_markdown(comparison_markdown(headline, comparison, old, new or "this folder"))
 
 
 @app.command("check")
@@ -378,7 +389,7 @@ def seeds_command() -> None:
     from facegender.repository.experiments import shown_experiments
     from facegender.repository.seeds import seed_experiments, spread_markdown
 
-    print(spread_markdown(seed_experiments(shown_experiments())), end="")
+    _print_markdown(spread_markdown(seed_experiments(shown_experiments())))
 
 
 @app.command("gate")
@@ -406,7 +417,7 @@ def gate_command(
     others can get all data.
     """
     from facegender.repository.gate import findings_markdown
-    from facegender.repository.gate_checks import CHECKS, run_checks, show
+    from facegender.repository.gate_checks import CHECKS, add_to_job_summary, run_checks
 
     names = asked or list(CHECKS)
     unknown = set(names) - set(CHECKS)
@@ -416,7 +427,9 @@ def gate_command(
     if as_json:
         print(json.dumps([finding._asdict() for finding in findings], indent=2))
     else:
-        show(findings_markdown(findings, [name for name in CHECKS if name not in names]))
+        page = findings_markdown(findings, [name for name in CHECKS if name not in names])
+        _print_markdown(page)
+        add_to_job_summary(page)
     failed = [finding.check for finding in findings if finding.verdict == "fail"]
     if failed:
         raise FacegenderError("gate", f"failed at {', '.join(failed)}", "the table says what to do")

@@ -11,6 +11,7 @@ from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
 from facegender.evaluation.bootstrap import CONFIDENCE, interval, resampled_metrics, units_of
 from facegender.evaluation.metrics import metrics_of
+from facegender.evaluation.rounding import decimals
 from facegender.evaluation.verdict import Standing, Verdict
 
 LOWER_IS_BETTER = ("log_loss", "brier_score", "expected_calibration_error")
@@ -118,11 +119,11 @@ def against_baseline(comparison: dict[str, Any]) -> Verdict:
 
 
 def _digits(comparison: dict[str, Any]) -> int:
-    """Return how many decimals of an accuracy to show: not many more than its 95% interval can bear, but enough that an
-    end of the difference's interval is shown as 0 only if it is 0.
+    """Return how many decimals of an accuracy to show: those that the interval of the difference deserves, and more
+    if one of its ends would be shown as 0 but is not 0.
     """
-    digits = 2 if comparison["images"] < 1000 else 3
     accuracy = comparison["metrics"]["accuracy"]
+    digits = decimals(accuracy["low"], accuracy["high"])
     while any(accuracy[end] and not round(accuracy[end], digits) for end in ("low", "high")):
         digits += 1
     return digits

@@ -174,25 +174,25 @@ def render_report(
     )
 
 
-def describe_model(
-    params: Mapping[str, Mapping[str, Any]], images: Mapping[str, int], drawn: bool
-) -> list[tuple[str, str]]:
+def describe_model(description: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Say in names and values what a model is made from: data, images, weights and cut.
 
     Args:
-        params: all parameters by group and key.
-        images: the number of images in train, val and test.
-        drawn: whether they are the drawn faces.
+        description: `facegender.network.description.Description`.
     """
-    data, backbone = params["dataset"]["images"], params["backbone"]
-    named = {"imagenet": "ImageNet", "file": backbone["weights_file"], "synthetic": "trained on other drawn faces"}
-    weights = named.get(backbone["weights"], backbone["weights"])
-    cut = backbone["trainable_from"]
+    weights = {
+        "imagenet": "ImageNet",
+        "file": "from backbone.weights_file",
+        "synthetic": "trained on other drawn faces",
+        "random": "random",
+    }
+    train, val, test = (f"{description[f'{split}_images']:,}" for split in ("train", "val", "test"))
+    cut = description["trainable_from"]
     trained = {"image": "the whole network", "head": "only the last layers"}
     return [
-        ("Data", f"drawn faces, {data}" if drawn else data),
-        ("Images", f"{images['train']:,} to train, {images['val']:,} to validate, {images['test']:,} to test"),
-        ("Weights", f"InceptionV3, {weights}"),
+        ("Data", "faces drawn by the pipeline" if description["drawn"] else description["data"]),
+        ("Images", f"{train} to train, {val} to validate, {test} to test"),
+        ("Weights", f"InceptionV3, {weights[description['weights']]}"),
         ("Trained", trained.get(cut, f"from block {cut} on; the blocks before it are frozen")),
     ]
 

@@ -49,9 +49,8 @@ def run_checks(asked: Sequence[str], base: str | None, without_remote: bool) -> 
     return [gate.run_check(name, check) for name, check in named]
 
 
-def show(page: str) -> None:
-    """Print a page of Markdown, and add it to the summary of the GitHub job if this is one."""
-    print(page, end="")
+def add_to_job_summary(page: str) -> None:
+    """Add a page of Markdown to the summary of the GitHub job if this is one."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:

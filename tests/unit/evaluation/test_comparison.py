@@ -33,7 +33,8 @@ def test_the_verdict_names_a_better_and_a_worse_model() -> None:
     assert difference_in_accuracy(comparison) == (
         "The new model is more accurate: the difference is between +12.3 and +20.0 percentage points (95% interval)."
     )
-    assert "+12.34 and +20.00" in difference_in_accuracy(comparison | {"images": 1000})
+    narrow = comparison | {"metrics": {"accuracy": accuracy | {"low": 0.1564, "high": 0.1638}}}
+    assert "+15.64 and +16.38" in difference_in_accuracy(narrow)
     page = comparison_markdown("In short.", compare_predictions(BAD, GOOD, 200, 0), "main", "this folder")
     assert page.startswith("In short.\n\n| Metric | main | this folder | Difference (95% interval) | Judgement |\n")
     assert "| log_loss |" in page
@@ -100,8 +101,9 @@ def test_a_row_has_both_values_the_difference_with_its_interval_and_the_judgemen
         "| log_loss | 0.750 | 0.950 | +0.200 (+0.150 to +0.260) | worse |",
         "| accuracy | 0.750 | 0.950 | +0.200 (+0.150 to +0.260) | better |",
     ]
-    larger = metrics_table(comparison | {"images": 1000}, "base", "this", ["accuracy"])
-    assert "| 0.7500 | 0.9500 | +0.2000 (+0.1500 to +0.2600) |" in larger
+    comparison["metrics"]["accuracy"] = metric | {"low": 0.196, "high": 0.204}
+    narrower = metrics_table(comparison, "base", "this", ["accuracy"])
+    assert "| 0.7500 | 0.9500 | +0.2000 (+0.1960 to +0.2040) |" in narrower
 
 
 @pytest.mark.parametrize(
@@ -125,10 +127,10 @@ def test_only_an_interval_without_0_is_better_or_worse(low: float, high: float, 
     [
         (400, 0.12, 0.2, "Better than its baseline: 0.94 against 0.78 on 400 test images (difference 0.12 to 0.20)."),
         (
-            1000,
-            0.1234,
-            0.1996,
-            "Better than its baseline: 0.940 against 0.780 on 1,000 test images (difference 0.123 to 0.200).",
+            4640,
+            0.1564,
+            0.1638,
+            "Better than its baseline: 0.940 against 0.780 on 4,640 test images (difference 0.156 to 0.164).",
         ),
         (
             400,

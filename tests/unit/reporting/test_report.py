@@ -306,23 +306,25 @@ def test_data_without_attributes_mistakes_or_copies_has_a_page_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backbone", "weights", "trained"),
+    ("weights", "named", "cut", "trained"),
     [
-        ({"weights": "random", "trainable_from": "mixed9"}, "random", "from block mixed9 on"),
-        ({"weights": "imagenet", "trainable_from": "image"}, "ImageNet", "the whole network"),
-        ({"weights": "file", "trainable_from": "head"}, "my.h5", "only the last layers"),
+        ("random", "random", "mixed9", "from block mixed9 on"),
+        ("synthetic", "trained on other drawn faces", "mixed5", "from block mixed5 on"),
+        ("imagenet", "ImageNet", "image", "the whole network"),
+        ("file", "from backbone.weights_file", "head", "only the last layers"),
     ],
 )
-def test_a_model_is_described_by_data_weights_and_cut(backbone: dict[str, str], weights: str, trained: str) -> None:
-    params = {"dataset": {"images": "data/synthetic/faces.zip"}, "backbone": backbone | {"weights_file": "my.h5"}}
-    facts = dict(describe_model(params, {"train": 14_000, "val": 20, "test": 10}, drawn=True))
+def test_a_model_is_described_by_data_weights_and_cut(weights: str, named: str, cut: str, trained: str) -> None:
+    description = {"data": "celeba", "drawn": False, "weights": weights, "trainable_from": cut}
+    description |= {"train_images": 14_000, "val_images": 20, "test_images": 10}
 
-    assert facts["Data"] == "drawn faces, data/synthetic/faces.zip"
+    facts = dict(describe_model(description))
+
+    assert facts["Data"] == "celeba"
     assert facts["Images"] == "14,000 to train, 20 to validate, 10 to test"
-    assert facts["Weights"] == f"InceptionV3, {weights}"
+    assert facts["Weights"] == f"InceptionV3, {named}"
     assert facts["Trained"].startswith(trained)
-    params["dataset"] = {"images": "data/celeba/img.zip"}
-    assert describe_model(params, {"train": 2, "val": 2, "test": 2}, drawn=False)[0] == ("Data", "data/celeba/img.zip")
+    assert dict(describe_model(description | {"drawn": True}))["Data"] == "faces drawn by the pipeline"
 
 
 def test_metrics_are_read_with_their_intervals(tmp_path: Path) -> None:
