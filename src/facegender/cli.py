@@ -133,7 +133,7 @@ def predict_command(
     """Predict Male or No male for photographs: one row per face.
 
     A file that fails is listed with the reason, and the exit status is 1. Files in a folder that are not images are
-    passed over and counted. A list has a path in each line, or a zero byte after each, as find -print0 writes it.
+    skipped and counted. A list has a path in each line, or a zero byte after each, as find -print0 writes it.
     """
     from tqdm import tqdm
 
