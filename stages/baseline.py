@@ -1,4 +1,4 @@
-"""Stage baseline: logistic regression on small grey pixels of the same images."""
+"""Stage baseline: logistic regression on small grey images."""
 
 import numpy as np
 from numpy.typing import NDArray

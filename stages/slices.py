@@ -26,8 +26,8 @@ def main() -> None:
         "metrics/plots/slices.png",
         table[(table["judged"] == 1) & (table["slice"] != WHOLE)],
         dict(zip(on_all["class"], on_all["recall"], strict=True)),
-        f"Slices of {len(predictions):,} test images, the furthest from all images (grey line) first; red: outside the "
-        "interval",
+        f"Recall on slices of {len(predictions):,} test images, furthest from all images (grey line) first; red: the "
+        "line is outside the interval",
     )
     names = [f"{row['class']}, {row['slice']} ({row['recall']:.0%})" for _, row in standing_out(table).iterrows()]
     found = f"; the furthest from all images: {names[0]}" if names else ""

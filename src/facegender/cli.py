@@ -106,8 +106,8 @@ Model = Annotated[Path, typer.Option(metavar="FILE", help="Model: .onnx, or .ker
 Align = Annotated[
     Literal["auto", "never", "always"],
     typer.Option(
-        help="Find and align the faces: always, never (a picture is one face), or auto (never if it has the size of "
-        "CelebA's pictures)."
+        help="Find and align the faces: always, never (the picture is one face), or auto (always, except in pictures "
+        "of CelebA's size, 178x218)."
     ),
 ]
 
@@ -133,7 +133,7 @@ def predict_command(
     """Predict Male or No male for photographs: one row per face.
 
     A file that fails is listed with the reason, and the exit status is 1. Files in a folder that are not images are
-    passed over and counted. A list has a path in each line, or a zero byte after each, as find -print0 writes it.
+    skipped and counted. A list has a path in each line, or a zero byte after each, as find -print0 writes it.
     """
     from tqdm import tqdm
 
@@ -200,7 +200,7 @@ def explain_command(
 ) -> None:
     """Draw which regions of each face are evidence for each class.
 
-    The picture shows each face, and its regions coloured for No male and for Male: red most, blue least (Grad-CAM).
+    The picture shows each face, then the evidence for No male and for Male in it (Grad-CAM): red is most, blue least.
     """
     if output.suffix.lower() != ".png":
         raise FacegenderError(output, "not a name for a PNG file", "use a name that ends in .png")
@@ -241,10 +241,10 @@ def export_command(
         Path, typer.Option(metavar="FOLDER", help="Faces to compare on: images, or shards of the stage preprocess.")
     ] = Path("data/preprocessed/test"),
 ) -> None:
-    """Write the model in a further format for other programs.
+    """Write the model in another format for other programs.
 
-    The pipeline itself writes .onnx and .keras. The file is written only if it predicts the same P(Male) as Keras,
-    to 0.0001, for up to 32 faces.
+    The pipeline itself writes .onnx and .keras. The file is written only if its P(Male) is within 0.0001 of Keras's
+    for up to 32 faces.
     """
     load_tensorflow()
     from facegender.serving.export import SUFFIXES, export_model
@@ -283,7 +283,7 @@ def compare_command(
     """Compare two models on the same test images.
 
     `facegender compare baseline` compares this folder's model with its baseline, logistic regression on small grey
-    images, and `facegender compare baseline REV` that of a revision. A branch called baseline is refs/heads/baseline.
+    images; `facegender compare baseline REV` does so for a revision. Name a branch called baseline refs/heads/baseline.
     """
     from facegender.evaluation.comparison import (
         against_baseline,
@@ -318,7 +318,7 @@ def check_command() -> None:
 
     for remark in check_inputs(load_params(), pulled=True):
         print(remark)
-    print("params.yaml: valid, and its paths are there")
+    print("params.yaml: valid, and its paths exist")
 
 
 @app.command("summary")
@@ -340,7 +340,7 @@ def experiments_command(
         typer.Option(
             metavar="METRIC",
             help="Metric to sort by: val_log_loss, val_accuracy, accuracy, roc_auc, log_loss or "
-            "expected_calibration_error. Choose by one on validation images (val_).",
+            "expected_calibration_error. To choose an experiment, use one on validation images (val_).",
         ),
     ] = "val_log_loss",
 ) -> None:
@@ -458,7 +458,7 @@ def import_command(
     ] = None,
     male: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Folder or label that means Male, if its name is not a usual one."),
+        typer.Option(metavar="NAME", help="Folder or label that means Male, if it is not recognised."),
     ] = None,
     path_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="CSV column of the images' paths, if not recognised.")
@@ -545,7 +545,7 @@ def use_command(
 
     The command checks the files, writes params.yaml and keeps pictures of faces out of Git. FOLDER holds
     img_align_celeba.zip (or the images), list_attr_celeba, list_eval_partition and perhaps identity_CelebA, as csv or
-    txt. A second time, the command changes nothing.
+    txt. Running it again changes nothing.
     """
     from facegender.importing.celeba_source import find_celeba
     from facegender.importing.params_file import UNKNOWN_IDENTITIES, check_before, fill_in

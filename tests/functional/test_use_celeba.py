@@ -59,7 +59,7 @@ def test_one_command_and_nothing_that_shows_a_face_is_left_to_git(project: Path)
     assert advice == "next: git add .gitignore params.yaml && git commit -m 'Use CelebA' && make repro"
     run(project, "git", "add", ".gitignore", "params.yaml")
     run(project, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-m", "Use CelebA")
-    assert run(project, "facegender", "check") == "params.yaml: valid, and its paths are there\n"
+    assert run(project, "facegender", "check") == "params.yaml: valid, and its paths exist\n"
     assert {"check", "partition", "preprocess@train", "eda"} <= repro(project)
 
     (project / "own.h5").unlink()

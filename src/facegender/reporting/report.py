@@ -193,7 +193,7 @@ def describe_model(description: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Data", "faces drawn by the pipeline" if description["drawn"] else description["data"]),
         ("Images", f"{train} to train, {val} to validate, {test} to test"),
         ("Weights", f"InceptionV3, {weights[description['weights']]}"),
-        ("Trained", trained.get(cut, f"from block {cut} on; the blocks before it are frozen")),
+        ("Trained", trained.get(cut, f"from block {cut} to the output; the blocks below it are frozen")),
     ]
 
 
@@ -205,15 +205,15 @@ def calibration_charts(tables: Mapping[str, pd.DataFrame], threshold: float) -> 
     return [
         Chart(
             "Reliability",
-            "On the dashed diagonal, P(Male) can be taken at its word: 7 of 10 images with a P(Male) of 0.7 are Male. "
-            "Below it the model claims Male too often, above it too rarely. Points of few images scatter; there are "
-            f"{reliability['images'].min():,} to {reliability['images'].max():,} in each.",
+            "On the dashed diagonal, P(Male) is exact: 7 of 10 images with a P(Male) of 0.7 are Male. Below it, "
+            f"P(Male) is too high; above it, too low. Each point is {reliability['images'].min():,} to "
+            f"{reliability['images'].max():,} images; points with few images scatter.",
             line_chart([points], "mean P(Male)", "share of Male", unit_square=True, diagonal=True),
         ),
         Chart(
             "Test images by P(Male)",
-            "The two classes should be two heaps at opposite ends. No male right of the threshold and Male left of it "
-            f"are the mistakes.{scale}",
+            "The two classes should peak at opposite ends. The mistakes are the No male images right of the threshold "
+            f"and the Male images left of it.{scale}",
             histogram_chart(histogram, threshold),
         ),
     ]
@@ -231,26 +231,27 @@ def curve_charts(tables: Mapping[str, pd.DataFrame], roc_auc: float) -> list[Cha
         Chart(
             "Loss",
             f"Validation loss is lowest in epoch {best} of {validation['epoch'].max()}. If it rises while training "
-            "loss still falls, the network has begun to learn the training images by heart.",
+            "loss still falls, the network has begun to overfit: it memorises the training images.",
             line_chart(_by_images(loss, "loss"), "epoch", "loss"),
         ),
         Chart(
             "Accuracy",
-            "Training accuracy is measured with dropout and on transformed images, so it may be below validation "
-            "accuracy. A training curve far above the other is a sign of too few images.",
+            "Training accuracy is averaged over the epoch, while the network still learns, and with any dropout and "
+            "transformations. So it may be below validation accuracy. If it is far above, the network overfits: "
+            "there may be too few images.",
             line_chart(_by_images(tables["accuracy"], "accuracy"), "epoch", "accuracy"),
         ),
         Chart(
             "ROC",
-            "Guessing is the dashed diagonal; the closer the curve is to the upper left corner, the better. A Male "
-            f"image gets a higher P(Male) than a No male image in {roc_auc:.0%} of all pairs: the area under the "
-            "curve.",
+            "The dashed diagonal is guessing; the closer the curve is to the upper left corner, the better. The area "
+            f"under it is the share of pairs, here {roc_auc:.0%}, in which the Male image has a higher P(Male) than "
+            "the No male image.",
             line_chart([of_roc], "share of No male mistaken for Male", "share of Male found", True, True),
         ),
         Chart(
             "Precision and recall",
-            "From left to right the threshold falls: more of the Male images are found, and fewer of the images that "
-            "are called Male are. The later the curve drops, the better.",
+            "From left to right the threshold falls: more of the Male images are found, but a smaller share of the "
+            "images predicted Male really are. The later the curve drops, the better.",
             line_chart([of_precision], "recall of Male", "precision of Male", True),
         ),
     ]
@@ -271,8 +272,8 @@ def describe_slices(table: pd.DataFrame, resampled: str) -> str:
         return f"None stands out: all {judged} judged recalls may differ from the recall on all images by chance."
     first = found.iloc[0]
     return (
-        f"{len(found)} of {judged} judged recalls stand out from the recall on all images; about one in twenty would "
-        f"by chance alone. The furthest is {first['class']}, {first['slice']}: {first['recall']:.0%} of "
+        f"{len(found)} of {judged} judged recalls stand out from the recall on all images; by chance alone, about one "
+        f"in twenty would. The furthest is {first['class']}, {first['slice']}: {first['recall']:.0%} of "
         f"{first['images']:,} images, {abs(100 * first['difference']):.0f} points "
         f"{'below' if first['difference'] < 0 else 'above'} all images."
     )

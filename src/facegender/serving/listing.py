@@ -99,7 +99,7 @@ def print_json(predictions: Iterable[Prediction], file: TextIO) -> int:
 
 
 def passed_over_line(passed_over: Counter[str]) -> str:
-    """Say how many files were passed over, by their suffix, the most frequent first."""
+    """Say how many files were skipped, by their suffix, the most frequent first."""
     kinds = sorted(passed_over.items(), key=lambda kind: (-kind[1], kind[0]))
     shown = ", ".join(f"{count} {visible(suffix)}" for suffix, count in kinds)
-    return f"passed over {passed_over.total()} files of other kinds: {shown}; convert pictures among them to JPEG"
+    return f"files skipped: {passed_over.total()} ({shown}); convert photographs among them to JPEG"

@@ -197,7 +197,7 @@ def test_the_page_says_what_a_reader_needs_to_decide() -> None:
 
     for words in (
         *("drawn faces", "InceptionV3, random", "Better than its baseline: it gets more images right."),
-        # As many digits as the interval can bear, in percent or not.
+        # As many digits as the interval supports, in percent or not.
         *("Accuracy 88% 80 to 94", "ROC AUC 0.88 0.80 to 0.94", "Calibration error 0.88 0.80 to 0.94"),
         *("on other identities of the same kind", "at least 0.457", "a temperature, 1.25 here"),
         *("1 of 60 test images is predicted wrongly", "label Male, predicted No male, 0.12", "000001.jpg"),
@@ -245,8 +245,8 @@ def test_slices_that_stand_out_come_first_and_are_named() -> None:
     text = read(default_page())
 
     assert (
-        "2 of 4 judged recalls stand out from the recall on all images; about one in twenty would by chance alone. The "
-        "furthest is Male, Wearing_Hat: 50% of 40 images, 30 points below all images." in text
+        "2 of 4 judged recalls stand out from the recall on all images; by chance alone, about one in twenty would. "
+        "The furthest is Male, Wearing_Hat: 50% of 40 images, 30 points below all images." in text
     )
     assert "all images 100 80% (71 to 87) Wearing_Hat 40 50% (35 to 65) not Wearing_Hat 60 100% (94 to 100)" in text
     # Too few even for an interval.
@@ -308,8 +308,8 @@ def test_data_without_attributes_mistakes_or_copies_has_a_page_too() -> None:
 @pytest.mark.parametrize(
     ("weights", "named", "cut", "trained"),
     [
-        ("random", "random", "mixed9", "from block mixed9 on"),
-        ("synthetic", "trained on other drawn faces", "mixed5", "from block mixed5 on"),
+        ("random", "random", "mixed9", "from block mixed9 to the output"),
+        ("synthetic", "trained on other drawn faces", "mixed5", "from block mixed5 to the output"),
         ("imagenet", "ImageNet", "image", "the whole network"),
         ("file", "from backbone.weights_file", "head", "only the last layers"),
     ],

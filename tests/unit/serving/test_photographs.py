@@ -77,7 +77,7 @@ def test_every_kind_that_is_decoded_is_taken_from_a_folder_and_the_others_are_co
     assert len(found.photographs) == 2 * (len(kinds) + 1)
     assert found.passed_over == {".heic": 4, ".txt": 2, "without suffix": 2}
     assert passed_over_line(found.passed_over) == (
-        "passed over 8 files of other kinds: 4 .heic, 2 .txt, 2 without suffix; convert pictures among them to JPEG"
+        "files skipped: 8 (4 .heic, 2 .txt, 2 without suffix); convert photographs among them to JPEG"
     )
 
 
@@ -422,7 +422,7 @@ def test_the_command_predicts_all_and_ends_with_1_if_a_file_failed(folder: Path)
     assert [row["predicted"] for row in rows] == ["No male", "Male", "unsure"]
     # No library that takes long to load.
     assert good.stderr.split("\n") == [
-        "passed over 2 files of other kinds: 1 .onnx, 1 .txt; convert pictures among them to JPEG", "", "",
+        "files skipped: 2 (1 .onnx, 1 .txt); convert photographs among them to JPEG", "", "",
     ]  # fmt: skip
 
     bad = run_command(["predict", "-", *options], stdin=f"{folder / 'nowhere.jpg'}\n{folder / 'b.jpg'}\n")
