@@ -29,14 +29,21 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def refused(path: Path = PARAMS) -> None:
+CHANGED = (
+    "{0}: has changes that are not committed and would be lost; commit them, or discard them: git checkout HEAD -- {0}"
+)
+NOT_COMMITTED = "{0}: exists, and would be lost, as no commit has it; move it away, or add it to Git and commit it"
+OUTSIDE = (
+    "{0}: exists, and would be lost, as this folder is not a Git repository; move the file away, or run this in the "
+    "project's folder"
+)
+
+
+def refused(line: str, path: Path = PARAMS) -> None:
     before = path.read_bytes()
     with pytest.raises(FacegenderError) as raised:
         replace_committed(path, "b: 2\n")
-    assert str(raised.value) == (
-        f"{path}: has changes that are not committed and would be lost; commit them, or discard them: git restore "
-        f"{path}"
-    )
+    assert str(raised.value) == line.format(path)
     assert path.read_bytes() == before
 
 
@@ -49,16 +56,54 @@ def test_a_committed_file_is_replaced_once() -> None:
 
 def test_changes_that_git_does_not_have_are_not_replaced() -> None:
     PARAMS.write_text("a: 3\n", encoding="utf-8")
-    refused()
+    refused(CHANGED)
     git("add", "params.yaml")
-    refused()
+    refused(CHANGED)
     git("commit", "--quiet", "-m", "changed")
     assert replace_committed(PARAMS, "b: 2\n")
 
-    Path("other.yaml").write_text("a: 3\n", encoding="utf-8")
-    refused(Path("other.yaml"))
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_changes_can_be_discarded_as_the_line_says(staged: bool) -> None:
+    path = Path("my params.yaml")
+    path.write_text("a: 1\n", encoding="utf-8")
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "another")
+    path.write_text("a: 3\n", encoding="utf-8")
+    if staged:
+        git("add", "--all")
+    with pytest.raises(FacegenderError) as raised:
+        check_committed(path)
+
+    subprocess.run(raised.value.remedy.partition(": ")[2], shell=True, check=True)
+
+    check_committed(path)
+    assert path.read_text(encoding="utf-8") == "a: 1\n"
+
+
+def test_a_file_that_no_commit_has_is_not_replaced(tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = Path("other.yaml")
+    other.write_text("a: 3\n", encoding="utf-8")
+    refused(NOT_COMMITTED, other)
+    git("add", "other.yaml")
+    refused(NOT_COMMITTED, other)
+    git("rm", "--quiet", "--cached", "other.yaml")
     Path(".gitignore").write_text("other.yaml\n", encoding="utf-8")
-    refused(Path("other.yaml"))
+    refused(NOT_COMMITTED, other)
+
+    outside = tmp_path_factory.mktemp("outside") / "params.yaml"
+    outside.write_text("a: 3\n", encoding="utf-8")
+    refused(NOT_COMMITTED, outside)
+
+
+def test_nothing_is_replaced_before_the_first_commit(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("new"))
+    git("init", "--quiet")
+    PARAMS.write_text("a: 3\n", encoding="utf-8")
+    git("add", "--all")
+    refused(NOT_COMMITTED)
 
 
 def test_a_file_that_does_not_exist_is_written_even_outside_git(
@@ -69,7 +114,7 @@ def test_a_file_that_does_not_exist_is_written_even_outside_git(
     check_committed(PARAMS)
     assert replace_committed(PARAMS, "b: 2\n")
     PARAMS.write_text("a: 3\n", encoding="utf-8")
-    refused()
+    refused(OUTSIDE)
 
 
 PATHS = ["plots/a.png", "data/my [1] faces", "data/ignored.csv", "later.png"]
