@@ -112,11 +112,14 @@ def test_the_first_pull_request_is_checked_and_commented_on(
 
     class Forge(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.answer([{"id": 5, "body": body} for _, _, _, body in received])
+            self.answer([{"id": 5, "body": body, "user": {"login": "robot"}} for _, _, _, body in received])
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"]
-            received.append((self.command, self.path, self.headers["Authorization"], body))
+            content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/graphql":
+                self.answer({"data": {"viewer": {"login": "robot"}}})
+                return
+            received.append((self.command, self.path, self.headers["Authorization"], content["body"]))
             self.answer({})
 
         do_PATCH = do_POST
@@ -135,6 +138,7 @@ def test_the_first_pull_request_is_checked_and_commented_on(
         "GITHUB_REF": "refs/pull/7/merge",
         "GITHUB_REPOSITORY": "owner/name",
         "GITHUB_API_URL": f"http://127.0.0.1:{server.server_port}",
+        "GITHUB_GRAPHQL_URL": f"http://127.0.0.1:{server.server_port}/graphql",
         "GITHUB_SERVER_URL": "https://forge.example",
         "GITHUB_TOKEN": "secret",
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
