@@ -159,8 +159,10 @@ def test_the_first_pull_request_is_checked_and_commented_on(
         for method, path in (("POST", "7/comments"), ("PATCH", "comments/5"))
     ]
     assert page in printed
-    assert page.startswith("### The first model: `empty` has none to compare with\n\n**")
-    assert " its baseline: " in page.splitlines()[2]
+    first, table, verdict = page.split("\n\n")[:3]
+    assert first == "### The first model: `empty` has none to compare with"
+    assert table.startswith("| Metric | this | 95% interval |\n| --- | ---: | ---: |\n| accuracy | ")
+    assert " its baseline: " in verdict
     assert "### The gate passes\n\nPass: lock, limits, floors, model, remote; waived: baseline; skipped: base." in page
     assert "| images of test | none | 100 |" in page
     assert f"/owner/name/blob/{run(folder, 'git', 'rev-parse', 'HEAD').strip()}/metrics/plots/slices.png" in page
