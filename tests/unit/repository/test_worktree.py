@@ -1,5 +1,6 @@
 """Files that Git keeps are changed only where nothing is lost."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -176,6 +177,48 @@ def test_outside_git_is_one_line(tmp_path_factory: pytest.TempPathFactory, monke
         keep_out_of_git(["a.png"])
     assert str(raised.value) == f"{folder}: not a Git repository; run this in the project's folder"
     assert not Path(".gitignore").exists()
+
+
+def undo_of_use_celeba(when: str) -> str:
+    """Return the commands of docs/resume-and-undo.md that undo `facegender use celeba`, without DVC's."""
+    page = (ROOT / "docs" / "resume-and-undo.md").read_text(encoding="utf-8")
+    [commands] = re.findall(rf"^\| `facegender use celeba`, {when} \| `(.+?)`", page, flags=re.M)
+    return str(commands).removesuffix(" && dvc checkout --allow-missing")
+
+
+@pytest.mark.parametrize("when", ["not committed", "committed"])
+@pytest.mark.parametrize("results", ["none", "in the folder", "in a commit"])
+def test_use_celeba_is_undone_as_the_documentation_says(
+    when: str, results: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@localhost")
+    kept = [*PICTURES_OF_FACES, "metrics/evaluate.json", "dvc.lock", ".gitignore", "other.txt"]
+    for path in kept:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text("before\n", encoding="utf-8")
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "before")
+    before = git("rev-parse", "HEAD^{tree}")
+
+    replace_committed(PARAMS, "a: 2\n")
+    keep_out_of_git(PICTURES_OF_FACES)
+    if when == "committed":
+        git("commit", "--quiet", "--all", "-m", "Use CelebA")
+    commit = git("rev-parse", "HEAD").strip()
+    if results != "none":
+        for path in (*PICTURES_OF_FACES, "metrics/evaluate.json", "dvc.lock"):
+            Path(path).write_text("of CelebA\n", encoding="utf-8")
+    if results == "in a commit" and when == "committed":
+        git("commit", "--quiet", "--all", "-m", "results")
+
+    subprocess.run(undo_of_use_celeba(when).replace("COMMIT", commit), shell=True, check=True, capture_output=True)
+
+    assert git("status", "--short") == ""
+    assert git("rev-parse", "HEAD^{tree}") == before
+    assert {Path(path).read_text(encoding="utf-8") for path in kept} == {"before\n"}
+    assert PARAMS.read_text(encoding="utf-8") == "a: 1\n"
 
 
 def test_every_picture_of_the_pipeline_shows_faces_or_is_a_chart() -> None:
