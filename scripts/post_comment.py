@@ -12,7 +12,6 @@ an error.
 import json
 import os
 import re
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from facegender.errors import FacegenderError, one_line_errors
+from facegender.errors import FacegenderError, OneLineParser, existing_file, one_line_errors
 
 LONGEST = 65_000
 """Characters; GitHub accepts 65,536."""
@@ -162,4 +161,6 @@ def main(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = OneLineParser(prog="python scripts/post_comment.py", description=__doc__)
+    parser.add_argument("page", metavar="PAGE.md", type=existing_file)
+    main(**vars(parser.parse_args()))

@@ -3,6 +3,10 @@
 # Exits with the status of `facegender gate`. Other commands may fail, such as `dvc pull` without a remote: the page then
 # says what is missing.
 set -uo pipefail
+if [[ $# -ne 1 || -z ${1-} ]]; then
+    echo "error: scripts/validate_model.sh: needs one argument, the revision to compare with; use: scripts/validate_model.sh BASE" >&2
+    exit 2
+fi
 cd "$(dirname "$0")/.." || exit
 base=$1 page=pull_request/page.md note=
 [[ $base =~ ^[0-9a-f]{40}$ ]] && base=${base:0:12}

@@ -9,7 +9,6 @@ a picture on GitHub or GitLab, but they draw charts in Mermaid, and show picture
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from facegender.data.celeba import CLASSES
-from facegender.errors import FacegenderError, one_line_errors
+from facegender.errors import FacegenderError, OneLineParser, existing_file, one_line_errors
 from facegender.evaluation.bootstrap import CONFIDENCE
 from facegender.evaluation.comparison import (
     CAUTION,
@@ -59,7 +58,7 @@ _CODE = ("src/", "stages/", "docs/")
 
 
 @one_line_errors()
-def main(base: str, gate_file: str, note: str = "") -> None:
+def main(base: str, gate_file: Path, note: str = "") -> None:
     """Print the page."""
     tables, errors = read_tables(base)
     findings = read_findings(gate_file)
@@ -176,12 +175,15 @@ def baseline_part() -> str:
     return f"**{against_baseline(comparison).sentence}**"
 
 
-def read_findings(path: str) -> list[Finding]:
+def read_findings(path: Path) -> list[Finding]:
     """Read what `facegender gate --json` printed; a gate that ended before its checks has one finding, which fails."""
-    text = Path(path).read_text(encoding="utf-8")
-    if not text.strip():
-        return [Finding("gate", "fail", "it ended before its checks", "see the job's log")]
-    return [Finding(**finding) for finding in json.loads(text)]
+    try:
+        text = path.read_text(encoding="utf-8")
+        if not text.strip():
+            return [Finding("gate", "fail", "it ended before its checks", "see the job's log")]
+        return [Finding(**finding) for finding in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        raise FacegenderError(path, "not what facegender gate --json prints", "write it again") from error
 
 
 def gate_part(findings: Sequence[Finding]) -> str:
@@ -369,4 +371,8 @@ def folded_part(title: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = OneLineParser(prog="python scripts/write_page.py", description=__doc__)
+    parser.add_argument("base", metavar="BASE")
+    parser.add_argument("gate_file", metavar="GATE.json", type=existing_file)
+    parser.add_argument("note", metavar="NOTE", nargs="?", default="")
+    main(**vars(parser.parse_args()))

@@ -124,7 +124,7 @@ def test_without_the_base_the_page_still_shows_this_revision(
     for name in ("HEAD_SHA", "CI_COMMIT_SHA", "GITHUB_RUN_ID", "CI_JOB_URL"):
         monkeypatch.delenv(name, raising=False)
 
-    write_page.main(base, "gate.json")
+    write_page.main(base, Path("gate.json"))
 
     page = capsys.readouterr().out
     lines = page.splitlines()
@@ -188,12 +188,21 @@ def test_failures_and_changed_limits_are_listed_with_what_to_do() -> None:
 def test_findings_are_read_as_the_gate_prints_them(tmp_path: Path) -> None:
     found = [Finding("lock", "pass", "a"), Finding("base", "fail", "b", "c")]
     (tmp_path / "gate.json").write_text(json.dumps([finding._asdict() for finding in found]), encoding="utf-8")
-    assert read_findings(str(tmp_path / "gate.json")) == found
+    assert read_findings(tmp_path / "gate.json") == found
 
 
 def test_a_gate_that_printed_nothing_fails(tmp_path: Path) -> None:
     (tmp_path / "gate.json").touch()
-    assert gate_part(read_findings(str(tmp_path / "gate.json"))).startswith("### The gate fails at gate\n")
+    assert gate_part(read_findings(tmp_path / "gate.json")).startswith("### The gate fails at gate\n")
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[1]", b'[{"name": "lock"}]', b"3"])
+def test_findings_of_another_form_are_one_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "gate.json"
+    path.write_bytes(content)
+    with pytest.raises(FacegenderError) as raised:
+        read_findings(path)
+    assert str(raised.value) == f"{path}: not what facegender gate --json prints; write it again"
 
 
 def test_parameters_that_differ_are_shown_as_in_params_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
