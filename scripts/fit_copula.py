@@ -10,16 +10,19 @@ correlation matrix misses large correlations by 0.08. So all pairs are fitted to
 definite by construction.
 """
 
-import sys
+from collections.abc import Sequence
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from facegender.data.celeba import ATTRIBUTES
 from facegender.data.tables import write_csv
+from facegender.errors import FacegenderError, OneLineParser, existing_file, one_line_errors
 
 LARGE = 0.3
 """Correlations above this absolute value get WEIGHT_OF_LARGE."""
@@ -89,19 +92,43 @@ def fit(rates: np.ndarray, target: np.ndarray) -> np.ndarray:
     return latent
 
 
-def main() -> None:
+def read_values(path: Path, columns: Sequence[str], index: str | None = None) -> npt.NDArray[np.float64]:
+    """Read a table, float (attributes, columns), with its rows in the order of ATTRIBUTES.
+
+    Args:
+        path: of the CSV file.
+        columns: to read.
+        index: the column of the attributes' names; by default the first.
+
+    Raises:
+        FacegenderError: it is not such a table.
+    """
+    try:
+        table = pd.read_csv(path)
+        rows = table.set_index(index or table.columns[0]).loc[list(ATTRIBUTES), list(columns)]
+        return rows.to_numpy(np.float64)
+    except (ValueError, KeyError, IndexError) as error:
+        what = f"not a CSV file of the {len(ATTRIBUTES)} attributes ({' '.join(str(error).split())})"
+        raise FacegenderError(path, what, "the head of scripts/fit_copula.py says what it must have") from error
+
+
+@one_line_errors()
+def main(rates_path: Path, correlation_path: Path, output_path: Path) -> None:
     """Read the two tables, fit, and write the result."""
-    rates_path, correlation_path, output_path = sys.argv[1:]
     names = list(ATTRIBUTES)
-    rates = pd.read_csv(rates_path, index_col="attribute").loc[names, "all_rate"].to_numpy()
-    target = pd.read_csv(correlation_path, index_col=0).loc[names, names].to_numpy()
+    rates = read_values(rates_path, ["all_rate"], "attribute").ravel()
+    target = read_values(correlation_path, names)
     latent = fit(rates, target).round(DECIMALS)
     print(f"smallest eigenvalue after rounding {np.linalg.eigvalsh(latent).min():.5f}")
     table = pd.DataFrame(latent, columns=names)
     table.insert(0, "attribute", names)
-    table.insert(1, "rate", rates.round(DECIMALS))
+    table.insert(1, "rate", rates.round(DECIMALS).tolist())
     write_csv(output_path, table)
 
 
 if __name__ == "__main__":
-    main()
+    parser = OneLineParser(prog="python scripts/fit_copula.py", description=__doc__)
+    parser.add_argument("rates_path", metavar="RATES.csv", type=existing_file)
+    parser.add_argument("correlation_path", metavar="CORRELATION.csv", type=existing_file)
+    parser.add_argument("output_path", metavar="OUTPUT.csv", type=Path)
+    main(**vars(parser.parse_args()))

@@ -7,10 +7,17 @@ and `variance`, the channels of all layers one after the other. It is run again 
 not when faces are drawn differently: the statistics need to be plausible, not those of any one data set.
 """
 
+# ruff: noqa: E402
+
+from facegender.network.quiet import quiet_tensorflow
+
+quiet_tensorflow()  # Before a module imports TensorFlow.
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from facegender.errors import OneLineParser, one_line_errors
 from facegender.files import whole_file
 from facegender.network.backbone import normalisation_layers
 from facegender.network.weights import RANDOM_STATISTICS, initial_backbone
@@ -19,6 +26,7 @@ from facegender.synthetic.dataset import draw_faces
 IMAGES, SEED = 64, 0
 
 
+@one_line_errors()
 def main() -> None:
     """Measure and write."""
     images = draw_faces(IMAGES, SEED)
@@ -39,4 +47,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    OneLineParser(prog="python scripts/measure_batch_norm.py", description=__doc__).parse_args()
     main()

@@ -10,12 +10,18 @@ writes the package's file and prints its digest, which network/weights.py names.
 packaged file was made.
 """
 
+# ruff: noqa: E402
+
 import argparse
 import hashlib
 import math
 import time
 import zipfile
 from pathlib import Path
+
+from facegender.network.quiet import quiet_tensorflow
+
+quiet_tensorflow()  # Before a module imports TensorFlow.
 
 import cv2
 import keras
@@ -25,6 +31,7 @@ import numpy.typing as npt
 from facegender.data.celeba import LABEL
 from facegender.data.images import decode_image
 from facegender.data.lists import read_attributes
+from facegender.errors import OneLineParser, existing_file, one_line_errors
 from facegender.files import whole_file
 from facegender.network.weights import SYNTHETIC_WEIGHTS, initial_backbone, lower_blocks, pack_weights
 from facegender.synthetic.dataset import write_sample
@@ -32,6 +39,7 @@ from facegender.synthetic.dataset import write_sample
 HEIGHT, WIDTH = 109, 89
 """Half of CelebA's size, at which a CPU trains four times as many images per second."""
 
+ATTRIBUTES_FILE = "list_attr_celeba.csv"
 SEED = 1915
 HELD_OUT = 1000
 """Faces for the area under the ROC curve, the mean over attributes, that epochs print."""
@@ -46,7 +54,7 @@ STEP = 0.3
 
 def read_faces(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """Read drawn faces: uint8 RGB (images, height, width, 3), with their attributes but Male as 0/1 (images, 39)."""
-    attributes = read_attributes(folder / "list_attr_celeba.csv")
+    attributes = read_attributes(folder / ATTRIBUTES_FILE)
     pixels = np.empty((len(attributes), HEIGHT, WIDTH, 3), np.uint8)
     with zipfile.ZipFile(folder / "img_align_celeba.zip") as archive:
         for index, name in enumerate(attributes.index):
@@ -145,19 +153,52 @@ def pack(file: Path) -> None:
     print(f"{SYNTHETIC_WEIGHTS}: {len(content):,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}")
 
 
+def images(text: str) -> int:
+    """Return an argument as a number of faces, of which some are left to train on."""
+    if not text.isdecimal() or int(text) <= HELD_OUT:
+        raise argparse.ArgumentTypeError(f"must be a number above {HELD_OUT:,}, those held out, not {text}")
+    return int(text)
+
+
+def minutes(text: str) -> float:
+    """Return an argument as a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
+    return number
+
+
+def folder_of_faces(text: str) -> Path:
+    """Return an argument as a folder that `draw` wrote."""
+    if not Path(text, ATTRIBUTES_FILE).is_file():
+        raise argparse.ArgumentTypeError(f"no {ATTRIBUTES_FILE} in {text}; draw the faces first")
+    return Path(text)
+
+
+def weights_file(text: str) -> Path:
+    """Return an argument as a name that Keras accepts for weights."""
+    if not text.endswith(".weights.h5"):
+        raise argparse.ArgumentTypeError(f"must end in .weights.h5, not {Path(text).name}")
+    return Path(text)
+
+
+@one_line_errors()
 def main() -> None:
     """Draw, train or pack."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(prog="python scripts/pretrain.py", description=__doc__)
     steps = parser.add_subparsers(dest="step", required=True)
     drawing = steps.add_parser("draw")
-    drawing.add_argument("folder", type=Path)
-    drawing.add_argument("--images", type=int, default=21_000)
+    drawing.add_argument("folder", metavar="FOLDER", type=Path)
+    drawing.add_argument("--images", type=images, default=21_000)
     training = steps.add_parser("train")
-    training.add_argument("folder", type=Path)
-    training.add_argument("file", type=Path)
-    training.add_argument("--minutes", type=float, default=60)
+    training.add_argument("folder", metavar="FOLDER", type=folder_of_faces)
+    training.add_argument("file", metavar="FILE.weights.h5", type=weights_file)
+    training.add_argument("--minutes", type=minutes, default=60)
     packing = steps.add_parser("pack")
-    packing.add_argument("file", type=Path)
+    packing.add_argument("file", metavar="FILE.weights.h5", type=existing_file)
     arguments = parser.parse_args()
     if arguments.step == "draw":
         write_sample(arguments.folder, arguments.images, SEED)

@@ -3,6 +3,10 @@
 # Exits with the status of `facegender gate`. Other commands may fail, such as `dvc pull` without a remote: the page then
 # says what is missing.
 set -uo pipefail
+if [[ $# -ne 1 || -z ${1-} ]]; then
+    echo "error: scripts/validate_model.sh: needs one argument, the revision to compare with; use: scripts/validate_model.sh BASE" >&2
+    exit 2
+fi
 cd "$(dirname "$0")/.." || exit
 base=$1 page=pull_request/page.md note=
 [[ $base =~ ^[0-9a-f]{40}$ ]] && base=${base:0:12}
@@ -15,7 +19,8 @@ verdict=$?
 # Runs nothing if dvc.lock is fresh; otherwise computes the results of the change. The second command also recomputes
 # what is not pushed.
 dvc repro --pull --allow-missing || dvc repro --pull || note="dvc repro failed; see the job's log."
-dvc plots diff --out pull_request/plots "$base"
+# Without the base, at least the plots of this revision.
+dvc plots diff --out pull_request/plots "$base" || dvc plots show --out pull_request/plots
 # Pictures may show faces that must not be shared; curves stay.
 find pull_request/plots -type f ! -name '*.html' -delete
 python scripts/write_page.py "$base" pull_request/gate.json "$note" > "$page" || exit 1

@@ -9,8 +9,7 @@ a picture on GitHub or GitLab, but they draw charts in Mermaid, and show picture
 
 import json
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from facegender.data.celeba import CLASSES
-from facegender.errors import FacegenderError, one_line_errors
+from facegender.errors import FacegenderError, OneLineParser, existing_file, one_line_errors
+from facegender.evaluation.bootstrap import CONFIDENCE
 from facegender.evaluation.comparison import (
     CAUTION,
     against_baseline,
@@ -28,6 +28,7 @@ from facegender.evaluation.comparison import (
     metrics_table,
 )
 from facegender.evaluation.curves import curve_tables
+from facegender.evaluation.rounding import decimals, number
 from facegender.repository.commands import dvc, git, output_of
 from facegender.repository.gate import Finding, findings_markdown, shared_images
 from facegender.repository.lock import DEPENDENCIES, OUTS, locked_files, read_lock
@@ -39,6 +40,7 @@ from facegender.repository.revisions import (
     has_file,
     predictions_of,
 )
+from facegender.repository.summary import read_results
 
 METRICS = ("accuracy", "roc_auc", "recall", "recall_no_male", "log_loss", "expected_calibration_error")
 """The metrics that are not folded."""
@@ -56,12 +58,16 @@ _CODE = ("src/", "stages/", "docs/")
 
 
 @one_line_errors()
-def main(base: str, gate_file: str, note: str = "") -> None:
+def main(base: str, gate_file: Path, note: str = "") -> None:
     """Print the page."""
-    tables, error = read_tables(base)
+    tables, errors = read_tables(base)
     findings = read_findings(gate_file)
     names = (f"`{base}`", f"`{commit_of(os.environ)[:12]}`")
-    summary, all_metrics = (f"### The models are not compared\n\n{error}", "") if error else model_parts(tables, *names)
+    summary, all_metrics = (not_compared(errors), "") if errors else model_parts(tables, *names)
+    if not all_metrics:
+        # Without a base, this revision's metrics are shown alone.
+        summary = joined([summary, or_error("The metrics are unknown", lambda: alone_part(METRICS))])
+        all_metrics = or_error("The metrics are unknown", alone_part)
     parts = [
         note,
         summary,
@@ -74,23 +80,32 @@ def main(base: str, gate_file: str, note: str = "") -> None:
         "Slices of the test images": slices_part(os.environ),
         "All metrics of the test images": all_metrics,
         "All checks of the gate": findings_markdown(findings, []),
-        "All metrics of the pipeline": or_error(
-            "Not compared", lambda: output_of(dvc("metrics", "diff", "--md", base))
-        ),
+        "All metrics of the pipeline": or_error("The metrics are unknown", lambda: pipeline_part(base)),
     }
     print(joined([*parts, *(folded_part(title, text) for title, text in folded.items()), job_line(os.environ)]))
 
 
-def read_tables(base: str) -> tuple[dict[str, pd.DataFrame], str]:
-    """Return the predictions of the base, if it has a model, and of this, and the error if they cannot be read."""
-    tables = {}
-    try:
-        if has_file(base, PREDICTIONS):
-            tables["base"] = predictions_of(base)
-        tables["this"] = current_predictions()
-    except FacegenderError as error:
-        return tables, str(error)
-    return tables, ""
+def read_tables(base: str) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Return the predictions of the base, if it has a model, and of this, and an error for each that cannot be read."""
+
+    def read_base() -> pd.DataFrame | None:
+        return predictions_of(base) if has_file(base, PREDICTIONS) else None
+
+    tables, errors = {}, []
+    for name, read in (("base", read_base), ("this", current_predictions)):
+        try:
+            table = read()
+        except FacegenderError as error:
+            errors.append(str(error))
+            continue
+        if table is not None:
+            tables[name] = table
+    return tables, errors
+
+
+def not_compared(errors: Sequence[str]) -> str:
+    """Say that there is no comparison, and why."""
+    return joined(["### The models are not compared", *errors])
 
 
 def or_error(what: str, write: Callable[[], str]) -> str:
@@ -136,18 +151,39 @@ def model_parts(tables: Mapping[str, pd.DataFrame], base_name: str, this_name: s
     return joined(summary), joined([metrics_table(comparison, "base", "this"), CAUTION])
 
 
+def alone_part(names: Sequence[str] | None = None) -> str:
+    """Return a table of this revision's metrics of test images with their intervals.
+
+    Args:
+        names: of the metrics; all of them by default.
+
+    Raises:
+        FacegenderError: they cannot be read.
+    """
+    _, metrics = read_results("metrics/evaluate")
+    lines = [f"| Metric | this | {CONFIDENCE:.0%} interval |", "| --- | ---: | ---: |"]
+    for name in metrics.index if names is None else [name for name in names if name in metrics.index]:
+        value, low, high = (float(metrics[column][name]) for column in ("value", "low", "high"))
+        places = decimals(low, high)
+        lines.append(f"| {name} | {number(value, places)} | {number(low, places)} to {number(high, places)} |")
+    return "\n".join(lines)
+
+
 def baseline_part() -> str:
     """Say how the model compares with its baseline."""
     comparison = compare_predictions(current_predictions(BASELINE), current_predictions())
     return f"**{against_baseline(comparison).sentence}**"
 
 
-def read_findings(path: str) -> list[Finding]:
+def read_findings(path: Path) -> list[Finding]:
     """Read what `facegender gate --json` printed; a gate that ended before its checks has one finding, which fails."""
-    text = Path(path).read_text(encoding="utf-8")
-    if not text.strip():
-        return [Finding("gate", "fail", "it ended before its checks", "see the job's log")]
-    return [Finding(**finding) for finding in json.loads(text)]
+    try:
+        text = path.read_text(encoding="utf-8")
+        if not text.strip():
+            return [Finding("gate", "fail", "it ended before its checks", "see the job's log")]
+        return [Finding(**finding) for finding in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        raise FacegenderError(path, "not what facegender gate --json prints", "write it again") from error
 
 
 def gate_part(findings: Sequence[Finding]) -> str:
@@ -163,6 +199,37 @@ def gate_part(findings: Sequence[Finding]) -> str:
     ]
     verdicts = [f"{verdict}: {', '.join(checks[verdict])}" for verdict in VERDICTS if verdict in checks]
     return joined([title, "\n".join(items), f"{'; '.join(verdicts).capitalize()}."])
+
+
+def pipeline_part(base: str) -> str:
+    """Return the metrics of the pipeline that differ from the base's; all of this revision's if the base has none.
+
+    Raises:
+        FacegenderError: DVC fails.
+    """
+    try:
+        return output_of(dvc("metrics", "diff", "--md", base))
+    except FacegenderError as error:
+        reason = str(error)
+    shown = json.loads(output_of(dvc("metrics", "show", "--json")))
+    rows = [
+        f"| {path} | {name} | {value_text(value)} |"
+        for files in shown.values()
+        for path, content in files.get("data", {}).items()
+        for name, value in flat(content.get("data", {}))
+    ]
+    return joined(
+        [f"**Not compared:** {reason}", "\n".join(["| Path | Metric | this |", "| --- | --- | ---: |", *rows])]
+    )
+
+
+def flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested mappings with dotted names."""
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def parameter_changes(base: str) -> list[tuple[str, str, str]]:
@@ -295,7 +362,7 @@ def job_line(environment: Mapping[str, str]) -> str:
     if environment.get("GITHUB_RUN_ID"):
         address = f"{environment['GITHUB_SERVER_URL']}/{environment['GITHUB_REPOSITORY']}/actions/runs/"
         address += environment["GITHUB_RUN_ID"]
-    return f"The artifact of [this job]({address}) has the plots of both revisions." if address else ""
+    return f"The plots are in the artifacts of [this job]({address})." if address else ""
 
 
 def folded_part(title: str, text: str) -> str:
@@ -304,4 +371,8 @@ def folded_part(title: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = OneLineParser(prog="python scripts/write_page.py", description=__doc__)
+    parser.add_argument("base", metavar="BASE")
+    parser.add_argument("gate_file", metavar="GATE.json", type=existing_file)
+    parser.add_argument("note", metavar="NOTE", nargs="?", default="")
+    main(**vars(parser.parse_args()))

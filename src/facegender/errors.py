@@ -1,9 +1,11 @@
 """The one exception that a user's mistake raises, and how it reaches the terminal."""
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NoReturn
 
 
 class FacegenderError(Exception):
@@ -64,3 +66,31 @@ def one_line_errors() -> Iterator[None]:
     except OSError as error:
         place = error.filename or "the operating system"
         sys.exit(f"error: {FacegenderError(place, error.strerror or str(error), 'fix that and try again')}")
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Reads the arguments of a script, and ends with status 2 and one line on stderr if they are wrong.
+
+    `prog` is how the script is called, such as `python scripts/NAME.py`, and `description` is its docstring.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Keep the lines of the description in the help."""
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and how the script is called."""
+        usage = " ".join(self.format_usage().split()).removeprefix("usage: ")
+        self.exit(2, f"error: {FacegenderError(self.prog.removeprefix('python '), message, f'use: {usage}')}\n")
+
+
+def existing_file(text: str) -> Path:
+    """Return an argument as the path of a file; as the `type` of `OneLineParser.add_argument`.
+
+    Raises:
+        ArgumentTypeError: there is no such file.
+    """
+    path = Path(text)
+    if path.is_dir() or not path.exists():
+        raise argparse.ArgumentTypeError(f"no such file: {text}")
+    return path

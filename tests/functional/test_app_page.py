@@ -356,6 +356,36 @@ def test_a_pasted_picture_and_one_from_the_camera_are_predicted(page: Page, fold
     assert page.run("document.activeElement.id") == "open-camera"
 
 
+def test_no_picture_is_taken_before_the_camera_shows_one(page: Page) -> None:
+    # A camera that is allowed and sends nothing yet.
+    page.run("""(() => {
+        const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        let first = true;
+        navigator.mediaDevices.getUserMedia = async (wanted) => {
+            const stream = first ? new MediaStream() : await real(wanted);
+            first = false;
+            return stream;
+        };
+    })()""")
+    page.run("document.getElementById('open-camera').click()")
+    page.wait_for("document.getElementById('camera').checkVisibility()")
+
+    page.run("document.getElementById('take').click()")
+    assert page.run("document.getElementById('take').disabled")
+    assert page.run("document.querySelectorAll('article').length") == 0
+    assert page.run(STATUS) == "No picture yet."
+
+    # Once it sends something, the button works; when it is closed, no longer.
+    page.run("document.getElementById('close-camera').click()")
+    page.run("document.getElementById('open-camera').click()")
+    page.wait_for("!document.getElementById('take').disabled")
+    assert page.run("document.getElementById('video').videoWidth > 0")
+    page.run("document.getElementById('take').click()")
+    page.wait_for(f"/^Camera, .*no face found/.test({STATUS})")
+    page.run("document.getElementById('close-camera').click()")
+    assert page.run("document.getElementById('take').disabled")
+
+
 def test_the_page_asks_for_nothing_but_the_server_itself(page: Page, address: str, folder: Path) -> None:
     predict(page, [celeba_sized(folder / "face.jpg")])
 

@@ -112,11 +112,14 @@ def test_the_first_pull_request_is_checked_and_commented_on(
 
     class Forge(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.answer([{"id": 5, "body": body} for _, _, _, body in received])
+            self.answer([{"id": 5, "body": body, "user": {"login": "robot"}} for _, _, _, body in received])
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"]
-            received.append((self.command, self.path, self.headers["Authorization"], body))
+            content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/graphql":
+                self.answer({"data": {"viewer": {"login": "robot"}}})
+                return
+            received.append((self.command, self.path, self.headers["Authorization"], content["body"]))
             self.answer({})
 
         do_PATCH = do_POST
@@ -135,6 +138,7 @@ def test_the_first_pull_request_is_checked_and_commented_on(
         "GITHUB_REF": "refs/pull/7/merge",
         "GITHUB_REPOSITORY": "owner/name",
         "GITHUB_API_URL": f"http://127.0.0.1:{server.server_port}",
+        "GITHUB_GRAPHQL_URL": f"http://127.0.0.1:{server.server_port}/graphql",
         "GITHUB_SERVER_URL": "https://forge.example",
         "GITHUB_TOKEN": "secret",
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
@@ -155,8 +159,10 @@ def test_the_first_pull_request_is_checked_and_commented_on(
         for method, path in (("POST", "7/comments"), ("PATCH", "comments/5"))
     ]
     assert page in printed
-    assert page.startswith("### The first model: `empty` has none to compare with\n\n**")
-    assert " its baseline: " in page.splitlines()[2]
+    first, table, verdict = page.split("\n\n")[:3]
+    assert first == "### The first model: `empty` has none to compare with"
+    assert table.startswith("| Metric | this | 95% interval |\n| --- | ---: | ---: |\n| accuracy | ")
+    assert " its baseline: " in verdict
     assert "### The gate passes\n\nPass: lock, limits, floors, model, remote; waived: baseline; skipped: base." in page
     assert "| images of test | none | 100 |" in page
     assert f"/owner/name/blob/{run(folder, 'git', 'rev-parse', 'HEAD').strip()}/metrics/plots/slices.png" in page

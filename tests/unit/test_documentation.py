@@ -104,6 +104,15 @@ def test_the_troubleshooting_page_has_every_error_and_no_other() -> None:
     assert len(listed) == len(set(listed))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_command_discards_all_uncommitted_work(page: Path) -> None:
+    found = re.findall(
+        r"git (?:restore|checkout)(?: -\S+)* \.(?=[\s`;&]|$)|git reset --hard|git clean|git stash drop", text_of(page)
+    )
+
+    assert found == []
+
+
 def test_the_badges_agree_with_the_package() -> None:
     project = text_of(ROOT / "pyproject.toml")
     badges = {path.stem: text_of(path) for path in (ROOT / "docs" / "pictures" / "badges").glob("*.svg")}

@@ -14,6 +14,7 @@ GITHUB = {
     "GITHUB_REF": "refs/pull/7/merge",
     "GITHUB_TOKEN": "secret",
     "GITHUB_API_URL": "https://api.example",
+    "GITHUB_GRAPHQL_URL": "https://api.example/graphql",
     "GITHUB_REPOSITORY": "owner/name",
 }
 GITLAB = {
@@ -30,11 +31,19 @@ ISSUES, NOTES = (
 
 def test_github_takes_comments_on_the_issue_of_a_pull_request() -> None:
     header = ("Authorization", "Bearer secret")
-    assert target_of(GITHUB) == Target(f"{ISSUES}/7/comments", f"{ISSUES}/comments/", "PATCH", header)
+    assert target_of(GITHUB) == Target(
+        f"{ISSUES}/7/comments",
+        f"{ISSUES}/comments/",
+        "PATCH",
+        header,
+        "https://api.example/graphql",
+        {"query": "{viewer{login}}"},
+    )
 
 
 def test_gitlab_takes_notes() -> None:
-    assert target_of(GITLAB) == Target(NOTES, f"{NOTES}/", "PUT", ("PRIVATE-TOKEN", "secret"))
+    header = ("PRIVATE-TOKEN", "secret")
+    assert target_of(GITLAB) == Target(NOTES, f"{NOTES}/", "PUT", header, "https://forge.example/api/v4/user", None)
 
 
 @pytest.mark.parametrize(
@@ -45,25 +54,43 @@ def test_without_a_token_or_pull_request_there_is_no_target(environment: dict[st
     assert target_of(environment) is None
 
 
-class Forge:
-    """A forge with comments, in the place of urllib.request.urlopen."""
+BOT = "github-actions[bot]"
+Comment = tuple[str | None, str | None]
+"""Author and text."""
 
-    def __init__(self, comments: list[str]) -> None:
+
+class Forge:
+    """A forge with comments, in the place of urllib.request.urlopen; the token is that of BOT."""
+
+    def __init__(self, comments: list[Comment]) -> None:
         self.comments = dict(enumerate(comments, start=1000))
         self.requests: list[urllib.request.Request] = []
 
     def __call__(self, request: urllib.request.Request, timeout: int) -> BytesIO:
         self.requests.append(request)
-        address, _, page = request.full_url.partition(f"?per_page={PER_PAGE}&page=")
-        if request.get_method() == "GET":
+        content = json.loads(request.data) if isinstance(request.data, bytes) else None
+        return BytesIO(json.dumps(self.answer(request.get_method(), request.full_url, content)).encode())
+
+    def answer(self, method: str, url: str, content: Any) -> Any:
+        if url == GITHUB["GITHUB_GRAPHQL_URL"]:
+            assert (method, content) == ("POST", {"query": "{viewer{login}}"})
+            return {"data": {"viewer": {"login": BOT}}}
+        if url == f"{GITLAB['CI_API_V4_URL']}/user":
+            assert method == "GET"
+            return {"id": 3, "username": BOT}
+        address, _, page = url.partition(f"?per_page={PER_PAGE}&page=")
+        if method == "GET":
             assert address in (f"{ISSUES}/7/comments", NOTES)
             first = (int(page) - 1) * PER_PAGE
-            listed = [{"id": number, "body": body} for number, body in self.comments.items()]
-            return BytesIO(json.dumps(listed[first : first + PER_PAGE]).encode())
-        assert isinstance(request.data, bytes)
-        number = max(self.comments, default=0) + 1 if request.get_method() == "POST" else int(address.split("/")[-1])
-        self.comments[number] = json.loads(request.data)["body"]
-        return BytesIO(b"{}")
+            place, name = ("author", "username") if address == NOTES else ("user", "login")
+            listed = [
+                {"id": number, "body": body, place: author and {name: author}}
+                for number, (author, body) in self.comments.items()
+            ]
+            return listed[first : first + PER_PAGE]
+        number = max(self.comments, default=0) + 1 if method == "POST" else int(address.split("/")[-1])
+        self.comments[number] = (BOT, content["body"])
+        return {}
 
 
 @pytest.fixture
@@ -85,12 +112,13 @@ def post(forge: Forge, environment: dict[str, str], page: Path, monkeypatch: pyt
 def test_a_later_run_replaces_the_comment(
     environment: dict[str, str], method: str, before: int, page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = ["a review", f"> {MARK}\n> quoted"] * before
-    forge = Forge([*others, f"{MARK}\nold page", "an answer"])
+    others: list[Comment] = [("someone", "a review"), (BOT, f"> {MARK}\n> quoted")] * before
+    answer = ("someone", "an answer")
+    forge = Forge([*others, (BOT, f"{MARK}\nold page"), answer])
 
     post(forge, environment, page, monkeypatch)
 
-    assert list(forge.comments.values()) == [*others, f"{MARK}\nnew page", "an answer"]
+    assert list(forge.comments.values()) == [*others, (BOT, f"{MARK}\nnew page"), answer]
     address = f"{ISSUES}/comments/" if environment == GITHUB else f"{NOTES}/"
     last = forge.requests[-1]
     assert (last.get_method(), last.full_url) == (method, f"{address}{1000 + len(others)}")
@@ -101,14 +129,39 @@ def test_a_later_run_replaces_the_comment(
 def test_the_first_run_posts_a_comment(
     environment: dict[str, str], others: int, page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forge = Forge(["a review"] * others)
+    reviews: list[Comment] = [("someone", "a review")] * others
+    forge = Forge(reviews)
 
     post(forge, environment, page, monkeypatch)
 
-    assert list(forge.comments.values()) == [*["a review"] * others, f"{MARK}\nnew page"]
+    assert list(forge.comments.values()) == [*reviews, (BOT, f"{MARK}\nnew page")]
     names = {"Authorization": "Bearer secret"} if environment == GITHUB else {"Private-token": "secret"}
     for request in forge.requests:
         assert names.items() <= dict(request.header_items()).items()
+
+
+@pytest.mark.parametrize("environment", [GITHUB, GITLAB])
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("someone", f"{MARK}\nmine"),
+        # An account that a person can have, beside the bot's.
+        ("github-actions", f"{MARK}\nmine"),
+        # An account that was deleted, and comments without a text.
+        (None, f"{MARK}\nmine"),
+        ("someone", None),
+        (BOT, None),
+        (BOT, ""),
+    ],
+)
+def test_what_others_wrote_stays(
+    environment: dict[str, str], other: Comment, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge = Forge([other])
+
+    post(forge, environment, page, monkeypatch)
+
+    assert list(forge.comments.values()) == [other, (BOT, f"{MARK}\nnew page")]
 
 
 def test_a_long_page_is_truncated() -> None:
@@ -119,29 +172,76 @@ def test_a_long_page_is_truncated() -> None:
     assert body_of("y" * LONGEST) == f"{MARK}\n{'y' * LONGEST}"
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 500])
-def test_a_token_that_may_not_comment_is_not_an_error_but_another_failure_is(
-    status: int, page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse(request: urllib.request.Request, timeout: int) -> Any:
-        raise urllib.error.HTTPError(request.full_url, status, "no", Message(), None)
+def run(environment: dict[str, str], answer: Any, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Post the page to a forge that answers every request with bytes or with an HTTP status."""
 
-    for name, value in GITHUB.items():
+    def open_url(request: urllib.request.Request, timeout: int) -> BytesIO:
+        if isinstance(answer, bytes):
+            return BytesIO(answer)
+        raise urllib.error.HTTPError(request.full_url, answer, "no", Message(), None)
+
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
-    if status == 500:
-        with pytest.raises(SystemExit, match=r"error: .*500 no; run the job again"):
-            main(page)
-        return
+    monkeypatch.setattr(urllib.request, "urlopen", open_url)
     main(page)
+
+
+def one_line(caught: pytest.ExceptionInfo[SystemExit]) -> str:
+    line = str(caught.value.code)
+    assert "\n" not in line
+    assert "secret" not in line
+    return line
+
+
+@pytest.mark.parametrize("environment", [GITHUB, GITLAB])
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_token_that_may_not_comment_is_not_an_error(
+    environment: dict[str, str],
+    status: int,
+    page: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(environment, status, page, monkeypatch)
     printed = capsys.readouterr()
-    assert "the token may not comment" in printed.out
-    assert "secret" not in printed.out + printed.err
+    assert printed.out == f"not posted: the token may not comment ({status} no), as in a pull request from a fork\n"
+    assert printed.err == ""
 
 
-def test_an_answer_that_is_not_json_is_one_line(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in GITHUB.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(urllib.request, "urlopen", lambda request, timeout: BytesIO(b"<html>"))
-    with pytest.raises(SystemExit, match=r"error: https://api\.example/.*; run the job again"):
-        main(page)
+@pytest.mark.parametrize(("environment", "address"), [(GITHUB, f"{ISSUES}/7/comments"), (GITLAB, NOTES)])
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, "the token is wrong or has expired (401 no); replace GITHUB_TOKEN or GITLAB_TOKEN"),
+        (422, "422 no; run the job again"),
+        (500, "500 no; run the job again"),
+    ],
+)
+def test_a_token_that_is_not_accepted_and_every_other_refusal_is_one_line(
+    environment: dict[str, str], address: str, status: int, reason: str, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(environment, status, page, monkeypatch)
+    assert one_line(caught) == f"error: {address}: {reason}"
+
+
+@pytest.mark.parametrize("environment", [GITHUB, GITLAB])
+@pytest.mark.parametrize("answer", [b"<html>", b"{}", b"[]", b"null", b'{"data": null, "errors": []}'])
+def test_an_answer_of_another_form_is_one_line(
+    environment: dict[str, str], answer: bytes, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(environment, answer, page, monkeypatch)
+    assert one_line(caught).endswith("; run the job again")
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_a_page_that_cannot_be_read_is_one_line(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    if content:
+        page.write_bytes(content)
+    with pytest.raises(SystemExit) as caught:
+        run(GITHUB, 500, page, monkeypatch)
+    assert one_line(caught).startswith(f"error: {page}: ")

@@ -21,9 +21,11 @@ from scripts.write_page import (
     job_line,
     joined,
     model_parts,
+    not_compared,
     or_error,
     parameter_changes,
     read_findings,
+    read_tables,
     roc_chart,
     slices_part,
 )
@@ -75,6 +77,92 @@ def test_without_enough_common_images_or_a_model_at_the_base_it_says_so() -> Non
     assert model_parts({"this": GOOD}, "main", "abc") == ("### The first model: main has none to compare with", "")
 
 
+def write_metrics() -> None:
+    """Write what the stage evaluate writes for GOOD, with intervals of three widths."""
+    Path("metrics").mkdir()
+    Path("metrics/evaluate.json").write_text('{"images": 200}', encoding="utf-8")
+    rows = [
+        "metric,value,low,high",
+        "accuracy,0.95,0.92,0.98",
+        "precision,0.95,0.9,1.0",
+        "recall,0.95,0.91,0.98",
+        "recall_no_male,0.95,0.91,0.98",
+        "roc_auc,0.9512,0.9451,0.9571",
+        "log_loss,0.25,0.2,0.4",
+        "expected_calibration_error,0.15,0.1,0.2",
+    ]
+    Path("metrics/evaluate.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def fake_dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Answer as DVC does where it cannot find the base."""
+    if arguments[1] == "show":
+        content = {"metrics/a.json": {"data": {"images": {"width": 89, "kind": "drawn"}, "best": 0.5}}}
+        return subprocess.CompletedProcess([], 0, json.dumps({"": {"data": content}}), "")
+    done = ["python", "-m", "dvc", *arguments]
+    return subprocess.CompletedProcess(done, 255, "", "ERROR: unknown Git revision 'main'\n")
+
+
+@pytest.mark.parametrize(
+    ("base", "reason"),
+    [
+        ("main", "main: unknown Git revision; look it up with git log or git tag, or run: git fetch --tags"),
+        ("HEAD", "HEAD: its data/predictions.csv is neither in DVC's cache here nor in a remote (gone); "),
+    ],
+)
+def test_without_the_base_the_page_still_shows_this_revision(
+    base: str, reason: str, repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("gone")
+
+    commit({"dvc.lock": lock_file({"data/predictions.csv": "1"}, {}), "gate.json": "[]"})
+    write_metrics()
+    monkeypatch.setattr(write_page, "current_predictions", lambda *_: GOOD)
+    monkeypatch.setattr(write_page, "dvc", fake_dvc)
+    monkeypatch.setattr("dvc.api.read", fail)
+    for name in ("HEAD_SHA", "CI_COMMIT_SHA", "GITHUB_RUN_ID", "CI_JOB_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+    write_page.main(base, Path("gate.json"))
+
+    page = capsys.readouterr().out
+    lines = page.splitlines()
+    assert lines[:2] == ["### The models are not compared", ""]
+    assert lines[2].startswith(reason)
+    assert lines[3:13] == [
+        "",
+        "| Metric | this | 95% interval |",
+        "| --- | ---: | ---: |",
+        "| accuracy | 0.95 | 0.92 to 0.98 |",
+        "| roc_auc | 0.951 | 0.945 to 0.957 |",
+        "| recall | 0.95 | 0.91 to 0.98 |",
+        "| recall_no_male | 0.95 | 0.91 to 0.98 |",
+        "| log_loss | 0.25 | 0.20 to 0.40 |",
+        "| expected_calibration_error | 0.15 | 0.10 to 0.20 |",
+        "",
+    ]
+    assert "its baseline: 0.95" in page
+    assert "| label No male | 95 | 5 |" in page
+    assert 'title "ROC"' in page
+    _, all_metrics, _, pipeline = page.split("<details>")
+    assert "| precision | 0.95 | 0.90 to 1.00 |" in all_metrics
+    assert "**Not compared:** dvc metrics diff --md " in pipeline
+    assert "| metrics/a.json | images.width | 89 |" in pipeline
+    assert "| metrics/a.json | images.kind | drawn |" in pipeline
+    assert "| metrics/a.json | best | 0.5 |" in pipeline
+
+
+def test_without_any_predictions_both_reasons_are_given(repository: Path) -> None:
+    commit({"a": "b"})
+
+    tables, errors = read_tables("nowhere")
+
+    assert tables == {}
+    assert [error.partition(":")[0] for error in errors] == ["nowhere", str(repository)]
+    assert not_compared(errors) == f"### The models are not compared\n\n{errors[0]}\n\n{errors[1]}"
+
+
 def test_failures_and_changed_limits_are_listed_with_what_to_do() -> None:
     findings = [
         Finding("lock", "pass", "fresh"),
@@ -100,12 +188,21 @@ def test_failures_and_changed_limits_are_listed_with_what_to_do() -> None:
 def test_findings_are_read_as_the_gate_prints_them(tmp_path: Path) -> None:
     found = [Finding("lock", "pass", "a"), Finding("base", "fail", "b", "c")]
     (tmp_path / "gate.json").write_text(json.dumps([finding._asdict() for finding in found]), encoding="utf-8")
-    assert read_findings(str(tmp_path / "gate.json")) == found
+    assert read_findings(tmp_path / "gate.json") == found
 
 
 def test_a_gate_that_printed_nothing_fails(tmp_path: Path) -> None:
     (tmp_path / "gate.json").touch()
-    assert gate_part(read_findings(str(tmp_path / "gate.json"))).startswith("### The gate fails at gate\n")
+    assert gate_part(read_findings(tmp_path / "gate.json")).startswith("### The gate fails at gate\n")
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[1]", b'[{"name": "lock"}]', b"3"])
+def test_findings_of_another_form_are_one_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "gate.json"
+    path.write_bytes(content)
+    with pytest.raises(FacegenderError) as raised:
+        read_findings(path)
+    assert str(raised.value) == f"{path}: not what facegender gate --json prints; write it again"
 
 
 def test_parameters_that_differ_are_shown_as_in_params_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,8 +348,7 @@ def test_an_error_takes_the_place_of_a_part() -> None:
     [(GITHUB, "https://forge.example/owner/name/actions/runs/12"), (GITLAB, GITLAB["CI_JOB_URL"]), ({}, None)],
 )
 def test_the_job_is_linked(environment: dict[str, str], address: Any) -> None:
-    line = job_line(environment)
-    assert f"({address})" in line if address else line == ""
+    assert job_line(environment) == (f"The plots are in the artifacts of [this job]({address})." if address else "")
 
 
 def test_parts_are_separate_paragraphs_and_empty_ones_are_left_out() -> None:

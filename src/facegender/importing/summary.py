@@ -87,7 +87,9 @@ def describe_celeba(annotations: pd.DataFrame, params: ParamsFile, available: Ma
             "licence: for non-commercial research only; its agreement forbids passing on the images, the annotations "
             "and models trained on them. So commit only params.yaml, dvc.lock and the numbers in metrics/, and do not "
             "dvc push to a remote that others can read",
-            "next: git add .gitignore params.yaml && git commit -m 'Use CelebA' && make repro",
+            # The second time, there is nothing to commit, which `git commit` alone would call a failure.
+            "next: git add .gitignore params.yaml && (git diff --cached --quiet || git commit -m 'Use CelebA') && "
+            "make repro",
         ]
     )
 

@@ -48,6 +48,7 @@ def read_description(model: str | Path) -> Description | None:
     try:
         description: Description = json.loads(path.read_text(encoding="utf-8"))
         described = description["model_md5"]
+        verdict_of(description)
     except OSError as error:
         raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
     except (ValueError, KeyError, TypeError) as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from facegender.errors import FacegenderError
 from facegender.files import write_json
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -67,8 +68,22 @@ def peak_memory() -> int:
 
 
 def read_costs() -> dict[str, dict[str, float]]:
-    """Return `seconds` and `peak_bytes` of each stage that ran in this folder, by its name."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+    """Return `seconds` and `peak_bytes` of each stage that ran in this folder, by its name.
+
+    Raises:
+        FacegenderError: a file is damaged.
+    """
+    return {path.stem: _read_cost(path) for path in sorted(FOLDER.glob("*.json"))}
+
+
+def _read_cost(path: Path) -> dict[str, float]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {name: float(content[name]) for name in ("seconds", "peak_bytes")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise FacegenderError(
+            path, "damaged: not the cost of a stage", "delete it; the stage's next run writes it"
+        ) from error
 
 
 def in_pipeline_order(costs: Mapping[str, Cost]) -> dict[str, Cost]:

@@ -1,6 +1,5 @@
 """Galleries: pictures with captions, which a stage writes as JPEGs into a folder and the report shows one by one."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +8,8 @@ import cv2
 import numpy as np
 
 from facegender.data.images import Pixels, encode_jpeg
+from facegender.data.text_files import read_json
+from facegender.errors import FacegenderError
 from facegender.files import whole_folder, write_json
 
 _LIST = "gallery.json"
@@ -41,11 +42,22 @@ def write_gallery(folder: str | Path, exhibits: Iterable[Exhibit]) -> None:
 
 
 def read_gallery(folder: str | Path) -> list[Exhibit]:
-    """Read what `write_gallery` wrote."""
-    listed = json.loads(Path(folder, _LIST).read_text(encoding="utf-8"))["exhibits"]
-    return [
-        Exhibit(entry["caption"], tuple(Path(folder, name).read_bytes() for name in entry["files"])) for entry in listed
-    ]
+    """Read what `write_gallery` wrote.
+
+    Raises:
+        FacegenderError: its list or a picture cannot be read.
+    """
+    path, remedy = Path(folder, _LIST), f"run: dvc checkout --force {Path(folder).as_posix()}, or: dvc repro"
+    listed = read_json(path, remedy, ["exhibits"])["exhibits"]
+    try:
+        return [
+            Exhibit(str(entry["caption"]), tuple(Path(folder, name).read_bytes() for name in entry["files"]))
+            for entry in listed
+        ]
+    except OSError as error:
+        raise FacegenderError(error.filename or path, error.strerror or str(error), remedy) from error
+    except (KeyError, TypeError) as error:
+        raise FacegenderError(path, "damaged: not a list of pictures with captions", remedy) from error
 
 
 def _shrunk(image: Pixels) -> Pixels:

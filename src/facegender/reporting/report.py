@@ -1,7 +1,6 @@
 """One self-contained page about a model: how good it is, where it is weak, and what it was made from."""
 
 import base64
-import json
 import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
@@ -13,6 +12,8 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from facegender.data.celeba import CLASSES, LABEL
+from facegender.data.text_files import read_json
+from facegender.errors import FacegenderError
 from facegender.evaluation.rounding import decimals, number, percent
 from facegender.evaluation.slices import MIN_FOR_INTERVAL, MIN_PER_CLASS, WHOLE, standing_out
 from facegender.evaluation.verdict import Verdict
@@ -85,11 +86,26 @@ class Labels(NamedTuple):
 
 
 def read_metrics(name: str, stem: str | Path) -> MetricsWithInterval:
-    """Read a test set's metrics from `stem`.json, and their intervals from the columns low and high of `stem`.csv."""
-    metrics = json.loads(Path(f"{stem}.json").read_text(encoding="utf-8"))
-    intervals = pd.read_csv(f"{stem}.csv", index_col="metric")
-    low, high = ({str(key): float(end) for key, end in intervals[column].items()} for column in ("low", "high"))
+    """Read a test set's metrics from `stem`.json, and their intervals from the columns low and high of `stem`.csv.
+
+    Raises:
+        FacegenderError: a file is missing or damaged.
+    """
+    metrics = read_json(f"{stem}.json", restore(f"{stem}.json"), [*METRIC_NAMES, "images"])
+    path = f"{stem}.csv"
+    try:
+        intervals = pd.read_csv(path).set_index("metric")
+        low, high = (intervals.loc[list(METRIC_NAMES), end].astype(float).to_dict() for end in ("low", "high"))
+    except OSError as error:
+        raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
+    except (ValueError, KeyError) as error:
+        raise FacegenderError(path, "damaged: not metrics with the ends of their intervals", restore(path)) from error
     return MetricsWithInterval(name, metrics, low, high)
+
+
+def restore(path: str | Path) -> str:
+    """Say how to get a file of metrics back."""
+    return f"run: git restore {Path(path).as_posix()}, or: dvc repro"
 
 
 def render_report(

@@ -1,6 +1,7 @@
 """Changes of files that Git keeps, made for the user only where nothing is lost."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,11 +42,20 @@ def check_committed(path: Path) -> None:
     Raises:
         FacegenderError: its content would be lost.
     """
-    tracked = git("--literal-pathspecs", "ls-files", "--error-unmatch", "--", path.as_posix())
-    changed = git("--literal-pathspecs", "diff", "--quiet", "HEAD", "--", path.as_posix())
-    if path.exists() and (tracked.returncode or changed.returncode):
+    if not path.exists():
+        return
+    name = shlex.quote(path.as_posix())
+    if git("rev-parse", "--git-dir").returncode:
+        what = "exists, and would be lost, as this folder is not a Git repository"
+        raise FacegenderError(path, what, "move the file away, or run this in the project's folder")
+    # Without a commit, or for a path outside the repository, Git prints nothing.
+    if not git("--literal-pathspecs", "ls-tree", "HEAD", "--", path.as_posix()).stdout:
+        what = "exists, and would be lost, as no commit has it"
+        raise FacegenderError(path, what, "move it away, or add it to Git and commit it")
+    if git("--literal-pathspecs", "diff", "--quiet", "HEAD", "--", path.as_posix()).returncode:
         what = "has changes that are not committed and would be lost"
-        raise FacegenderError(path, what, f"commit them, or discard them: git restore {path.as_posix()}")
+        # `git restore` alone would keep what was added to the index.
+        raise FacegenderError(path, what, f"commit them, or discard them: git checkout HEAD -- {name}")
 
 
 def keep_out_of_git(paths: Sequence[str]) -> tuple[list[str], list[str]]:

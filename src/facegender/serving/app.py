@@ -22,6 +22,7 @@ from markdown_it import MarkdownIt
 from facegender.data.celeba import CLASSES
 from facegender.data.images import MAX_PIXELS, Pixels, decode_image, encode_jpeg
 from facegender.data.tables import DECIMALS
+from facegender.data.text_files import read_text
 from facegender.errors import FacegenderError
 from facegender.evaluation.calibration import UNSURE_WITHIN
 from facegender.network.explanation import class_overlays
@@ -288,10 +289,7 @@ def serve(path: str | Path, model_card: str | Path, port: int) -> None:
     Raises:
         FacegenderError: as `load_classifier`, or the card cannot be read, or the port is taken.
     """
-    try:
-        card = Path(model_card).read_text(encoding="utf-8")
-    except OSError as error:
-        raise FacegenderError(model_card, error.strerror or str(error), "run this in the project's folder") from error
+    card = read_text(model_card, f"run this in the project's folder, or: git restore {model_card}")
     try:
         listener = socket.create_server((_HOST, port))
     except OSError as error:

@@ -1,12 +1,15 @@
 """What `facegender import` prints."""
 
+import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from facegender.importing.layout import import_data
 from facegender.importing.params_file import fill_in
-from facegender.importing.summary import describe, describe_params
+from facegender.importing.partitions import balanced_counts
+from facegender.importing.summary import describe, describe_celeba, describe_params
 
 
 def test_the_commands_for_dvc(classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,3 +54,31 @@ def test_the_parameters_are_explained_with_weights_time_and_space(project: Path)
         "weights that training starts from: those in own.h5",
         "make repro takes about 66 to 90 minutes on two cores, and about 2 GB of disk",
     ]
+
+
+def test_the_next_commands_for_celeba_can_be_run_twice(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@localhost")
+    Path("face.png").touch()
+    Path(".gitignore").touch()
+    subprocess.run("git init -q && git add . && git commit -q -m start", shell=True, check=True)
+    # What the command itself changes.
+    Path(".gitignore").write_text("/face.png\n", encoding="utf-8")
+    subprocess.run(["git", "rm", "--quiet", "--cached", "face.png"], check=True)
+
+    annotations = pd.DataFrame({"Male": [0, 1] * 3, "partition": [0, 0, 1, 1, 2, 2]})
+    available = balanced_counts(annotations)
+    printed = describe_celeba(annotations, fill_in("x", {}, available, None), available, Path("params.yaml"))
+    [commands] = [line.removeprefix("next: ") for line in printed.splitlines() if line.startswith("next: ")]
+    done = []
+    for _ in range(2):
+        shell = f'make() {{ echo "made $1"; }}; {commands}'
+        done.append(subprocess.run(shell, shell=True, capture_output=True, text=True))
+
+    assert [one.returncode for one in done] == [0, 0]
+    assert all(one.stdout.endswith("made repro\n") for one in done)
+    log = subprocess.run(["git", "log", "--format=%s"], check=True, capture_output=True, text=True)
+    assert log.stdout == "Use CelebA\nstart\n"
+    files = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True)
+    assert "face.png" not in files.stdout

@@ -21,7 +21,11 @@ def model(tmp_path: Path) -> Path:
 
 
 def describe(model: Path, **changes: Any) -> Path:
-    content = {"model_md5": hashlib.md5(model.read_bytes()).hexdigest(), "standing": "better"} | changes
+    content = {
+        "model_md5": hashlib.md5(model.read_bytes()).hexdigest(),
+        "standing": "better",
+        "sentence": "Better.",
+    } | changes
     path = model.with_suffix(".json")
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
@@ -48,7 +52,9 @@ def test_a_model_with_a_changed_byte_is_not_the_one_described(model: Path, place
         read_description(model)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"{}", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"3", b"{}", b"\xff", b'{"model_md5": "1", "standing": "worse"}']
+)
 def test_a_damaged_description_is_named(model: Path, content: bytes) -> None:
     describe(model).write_bytes(content)
     with pytest.raises(FacegenderError, match=r"gender\.json: damaged, or not what the stage evaluate"):

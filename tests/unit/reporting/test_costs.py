@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from facegender.errors import FacegenderError
+from facegender.reporting.costs import read_costs
+
 STAGE = """
 import sys, time
 from facegender.reporting.costs import recorded_cost
@@ -40,3 +43,17 @@ def test_time_and_memory_are_written_under_the_name_of_the_stage(tmp_path: Path)
 def test_a_failed_stage_writes_no_cost(tmp_path: Path) -> None:
     assert run(tmp_path, "bad") == 3
     assert not (tmp_path / ".cache").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff", b"[]", b"3", b"{}", b'{"seconds": 1}', b'{"seconds": [], "peak_bytes": 1}']
+)
+def test_a_damaged_file_is_one_line(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path(".cache/costs/train.json")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+
+    with pytest.raises(FacegenderError) as raised:
+        read_costs()
+    assert str(raised.value) == f"{path}: damaged: not the cost of a stage; delete it; the stage's next run writes it"

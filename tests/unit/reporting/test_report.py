@@ -1,6 +1,7 @@
 """The page as readers see it; tests/functional looks at the page that the pipeline makes."""
 
 import functools
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -328,10 +329,12 @@ def test_a_model_is_described_by_data_weights_and_cut(weights: str, named: str, 
 
 
 def test_metrics_are_read_with_their_intervals(tmp_path: Path) -> None:
-    (tmp_path / "congress.json").write_text('{"accuracy": 0.5, "images": 60}', encoding="utf-8")
-    (tmp_path / "congress.csv").write_text("metric,value,low,high\naccuracy,0.5,0.25,0.75\n", encoding="utf-8")
+    values = dict.fromkeys(METRIC_NAMES, 0.5) | {"images": 60}
+    (tmp_path / "congress.json").write_text(json.dumps(values), encoding="utf-8")
+    rows = ["metric,value,low,high", *(f"{name},0.5,0.25,0.75" for name in METRIC_NAMES)]
+    (tmp_path / "congress.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     assert read_metrics("further", tmp_path / "congress") == MetricsWithInterval(
-        "further", {"accuracy": 0.5, "images": 60}, {"accuracy": 0.25}, {"accuracy": 0.75}
+        "further", values, dict.fromkeys(METRIC_NAMES, 0.25), dict.fromkeys(METRIC_NAMES, 0.75)
     )
 
 

@@ -1,5 +1,6 @@
 """Files that Git keeps are changed only where nothing is lost."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -29,14 +30,21 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def refused(path: Path = PARAMS) -> None:
+CHANGED = (
+    "{0}: has changes that are not committed and would be lost; commit them, or discard them: git checkout HEAD -- {0}"
+)
+NOT_COMMITTED = "{0}: exists, and would be lost, as no commit has it; move it away, or add it to Git and commit it"
+OUTSIDE = (
+    "{0}: exists, and would be lost, as this folder is not a Git repository; move the file away, or run this in the "
+    "project's folder"
+)
+
+
+def refused(line: str, path: Path = PARAMS) -> None:
     before = path.read_bytes()
     with pytest.raises(FacegenderError) as raised:
         replace_committed(path, "b: 2\n")
-    assert str(raised.value) == (
-        f"{path}: has changes that are not committed and would be lost; commit them, or discard them: git restore "
-        f"{path}"
-    )
+    assert str(raised.value) == line.format(path)
     assert path.read_bytes() == before
 
 
@@ -49,16 +57,54 @@ def test_a_committed_file_is_replaced_once() -> None:
 
 def test_changes_that_git_does_not_have_are_not_replaced() -> None:
     PARAMS.write_text("a: 3\n", encoding="utf-8")
-    refused()
+    refused(CHANGED)
     git("add", "params.yaml")
-    refused()
+    refused(CHANGED)
     git("commit", "--quiet", "-m", "changed")
     assert replace_committed(PARAMS, "b: 2\n")
 
-    Path("other.yaml").write_text("a: 3\n", encoding="utf-8")
-    refused(Path("other.yaml"))
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_changes_can_be_discarded_as_the_line_says(staged: bool) -> None:
+    path = Path("my params.yaml")
+    path.write_text("a: 1\n", encoding="utf-8")
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "another")
+    path.write_text("a: 3\n", encoding="utf-8")
+    if staged:
+        git("add", "--all")
+    with pytest.raises(FacegenderError) as raised:
+        check_committed(path)
+
+    subprocess.run(raised.value.remedy.partition(": ")[2], shell=True, check=True)
+
+    check_committed(path)
+    assert path.read_text(encoding="utf-8") == "a: 1\n"
+
+
+def test_a_file_that_no_commit_has_is_not_replaced(tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = Path("other.yaml")
+    other.write_text("a: 3\n", encoding="utf-8")
+    refused(NOT_COMMITTED, other)
+    git("add", "other.yaml")
+    refused(NOT_COMMITTED, other)
+    git("rm", "--quiet", "--cached", "other.yaml")
     Path(".gitignore").write_text("other.yaml\n", encoding="utf-8")
-    refused(Path("other.yaml"))
+    refused(NOT_COMMITTED, other)
+
+    outside = tmp_path_factory.mktemp("outside") / "params.yaml"
+    outside.write_text("a: 3\n", encoding="utf-8")
+    refused(NOT_COMMITTED, outside)
+
+
+def test_nothing_is_replaced_before_the_first_commit(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("new"))
+    git("init", "--quiet")
+    PARAMS.write_text("a: 3\n", encoding="utf-8")
+    git("add", "--all")
+    refused(NOT_COMMITTED)
 
 
 def test_a_file_that_does_not_exist_is_written_even_outside_git(
@@ -69,7 +115,7 @@ def test_a_file_that_does_not_exist_is_written_even_outside_git(
     check_committed(PARAMS)
     assert replace_committed(PARAMS, "b: 2\n")
     PARAMS.write_text("a: 3\n", encoding="utf-8")
-    refused()
+    refused(OUTSIDE)
 
 
 PATHS = ["plots/a.png", "data/my [1] faces", "data/ignored.csv", "later.png"]
@@ -131,6 +177,48 @@ def test_outside_git_is_one_line(tmp_path_factory: pytest.TempPathFactory, monke
         keep_out_of_git(["a.png"])
     assert str(raised.value) == f"{folder}: not a Git repository; run this in the project's folder"
     assert not Path(".gitignore").exists()
+
+
+def undo_of_use_celeba(when: str) -> str:
+    """Return the commands of docs/resume-and-undo.md that undo `facegender use celeba`, without DVC's."""
+    page = (ROOT / "docs" / "resume-and-undo.md").read_text(encoding="utf-8")
+    [commands] = re.findall(rf"^\| `facegender use celeba`, {when} \| `(.+?)`", page, flags=re.M)
+    return str(commands).removesuffix(" && dvc checkout --allow-missing")
+
+
+@pytest.mark.parametrize("when", ["not committed", "committed"])
+@pytest.mark.parametrize("results", ["none", "in the folder", "in a commit"])
+def test_use_celeba_is_undone_as_the_documentation_says(
+    when: str, results: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@localhost")
+    kept = [*PICTURES_OF_FACES, "metrics/evaluate.json", "dvc.lock", ".gitignore", "other.txt"]
+    for path in kept:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text("before\n", encoding="utf-8")
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "before")
+    before = git("rev-parse", "HEAD^{tree}")
+
+    replace_committed(PARAMS, "a: 2\n")
+    keep_out_of_git(PICTURES_OF_FACES)
+    if when == "committed":
+        git("commit", "--quiet", "--all", "-m", "Use CelebA")
+    commit = git("rev-parse", "HEAD").strip()
+    if results != "none":
+        for path in (*PICTURES_OF_FACES, "metrics/evaluate.json", "dvc.lock"):
+            Path(path).write_text("of CelebA\n", encoding="utf-8")
+    if results == "in a commit" and when == "committed":
+        git("commit", "--quiet", "--all", "-m", "results")
+
+    subprocess.run(undo_of_use_celeba(when).replace("COMMIT", commit), shell=True, check=True, capture_output=True)
+
+    assert git("status", "--short") == ""
+    assert git("rev-parse", "HEAD^{tree}") == before
+    assert {Path(path).read_text(encoding="utf-8") for path in kept} == {"before\n"}
+    assert PARAMS.read_text(encoding="utf-8") == "a: 1\n"
 
 
 def test_every_picture_of_the_pipeline_shows_faces_or_is_a_chart() -> None:

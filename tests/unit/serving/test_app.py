@@ -353,7 +353,7 @@ def test_pictures_are_processed_one_at_a_time_and_the_page_answers_meanwhile() -
     assert max(most) == 1
 
 
-def test_a_port_that_is_taken_a_missing_model_and_a_missing_card_are_one_line(
+def test_a_port_that_is_taken_a_missing_model_and_a_missing_or_damaged_card_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -367,6 +367,11 @@ def test_a_port_that_is_taken_a_missing_model_and_a_missing_card_are_one_line(
 
     assert run().startswith("error: docs/model-card.md: No such file")
     (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "model-card.md").write_bytes(b"# Model card \xff")
+    assert run() == (
+        "error: docs/model-card.md: not UTF-8 text; run this in the project's folder, or: git restore "
+        "docs/model-card.md"
+    )
     (tmp_path / "docs" / "model-card.md").write_text(CARD, encoding="utf-8")
     assert run("--port", "0").startswith("error: models/gender.onnx: no such file; run: dvc repro")
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -234,12 +234,17 @@ function closeCamera() {
   stream.getTracks().forEach((track) => track.stop());
   stream = null;
   find("video").srcObject = null;
+  find("take").disabled = true;
   find("camera").hidden = true;
   find("open-camera").setAttribute("aria-expanded", "false");
   find("open-camera").focus();
 }
 
 find("close-camera").addEventListener("click", closeCamera);
+// Until then, the video has no size, and a picture of it would be empty.
+find("video").addEventListener("loadedmetadata", () => {
+  find("take").disabled = false;
+});
 find("take").addEventListener("click", () => {
   const video = find("video");
   const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
