@@ -325,10 +325,11 @@ def check_command() -> None:
 def summary_command() -> None:
     """Show each metric with its interval, beside the baseline's."""
     from facegender.params import load_params
-    from facegender.repository.summary import comparison_with_baseline, read_json, read_results, summary_text
+    from facegender.repository.summary import comparison_with_baseline, read_metrics, read_results, summary_text
 
     images, table = read_results("metrics/evaluate")
-    print(summary_text("test", images, table, read_json("metrics/baseline.json"), comparison_with_baseline()), end="")
+    baseline = read_metrics("metrics/baseline.json")
+    print(summary_text("test", images, table, baseline, comparison_with_baseline()), end="")
     for name in load_params().evaluate.datasets:
         print("\n" + summary_text(name, *read_results(f"metrics/datasets/{name}"), None), end="")
 

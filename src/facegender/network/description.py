@@ -1,10 +1,10 @@
 """What a model is and how good it is: a file beside the model, such as models/gender.json."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from facegender.data.text_files import read_json
 from facegender.errors import FacegenderError
 from facegender.evaluation.verdict import Standing, Verdict
 from facegender.files import md5_of
@@ -45,15 +45,8 @@ def read_description(model: str | Path) -> Description | None:
     path = Path(model).with_suffix(".json")
     if not path.exists():
         return None
-    try:
-        description: Description = json.loads(path.read_text(encoding="utf-8"))
-        described = description["model_md5"]
-        verdict_of(description)
-    except OSError as error:
-        raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise FacegenderError(path, "damaged, or not what the stage evaluate writes", restore(path)) from error
-    if described != md5_of(model):
+    description = cast(Description, read_json(path, restore(path), ["model_md5", "standing", "sentence"]))
+    if description["model_md5"] != md5_of(model):
         what = f"does not describe {model}: one of the two is damaged or from another run"
         raise FacegenderError(path, what, f"run: dvc checkout --force {model} {path}, or: dvc repro")
     return description

@@ -94,8 +94,8 @@ def read_metrics(name: str, stem: str | Path) -> MetricsWithInterval:
     metrics = read_json(f"{stem}.json", restore(f"{stem}.json"), [*METRIC_NAMES, "images"])
     path = f"{stem}.csv"
     try:
-        intervals = pd.read_csv(path).set_index("metric")
-        low, high = (intervals.loc[list(METRIC_NAMES), end].astype(float).to_dict() for end in ("low", "high"))
+        intervals = pd.read_csv(path).set_index("metric").loc[list(METRIC_NAMES)]
+        low, high = ({str(key): float(end) for key, end in intervals[column].items()} for column in ("low", "high"))
     except OSError as error:
         raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
     except (ValueError, KeyError) as error:

@@ -1,12 +1,12 @@
 """How good the model of this folder is, in a table for people."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from facegender.data.text_files import read_json
 from facegender.errors import FacegenderError
 from facegender.evaluation.comparison import (
     BETTER,
@@ -35,28 +35,22 @@ def read_results(stem: str) -> tuple[int, pd.DataFrame]:
     Raises:
         FacegenderError: a file is missing or not valid.
     """
-    content = read_json(f"{stem}.json")
-    if not isinstance(content.get("images"), int):
-        raise _not_readable(f"{stem}.json", ValueError("it has no number of images"))
+    images = read_metrics(f"{stem}.json", ["images"])["images"]
     try:
         table = pd.read_csv(f"{stem}.csv", index_col="metric")[["value", "low", "high"]]
         table.loc[list(FIRST)].astype(float)
     except (OSError, ValueError, KeyError) as error:
         raise _not_readable(f"{stem}.csv", error) from error
-    return content["images"], table
+    return images, table
 
 
-def read_json(path: str) -> dict[str, Any]:
-    """Read a file of metrics.
+def read_metrics(path: str, names: Collection[str] = ()) -> dict[str, Any]:
+    """Read a file of metrics, which must have these.
 
     Raises:
         FacegenderError: it is missing or not valid.
     """
-    try:
-        content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _not_readable(path, error) from error
-    return content
+    return read_json(path, _remedy(path), names)
 
 
 def comparison_with_baseline() -> dict[str, Any] | None:
@@ -123,4 +117,8 @@ def unpaired_judgement(metric: str, low: float, high: float, baseline: float) ->
 
 
 def _not_readable(path: str, error: Exception) -> FacegenderError:
-    return FacegenderError(path, f"cannot be read ({error})", f"run: git restore {path}, or: dvc repro")
+    return FacegenderError(path, f"cannot be read ({error})", _remedy(path))
+
+
+def _remedy(path: str) -> str:
+    return f"run: git restore {path}, or: dvc repro"

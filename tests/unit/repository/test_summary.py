@@ -13,7 +13,7 @@ from facegender.files import md5_of
 from facegender.repository.revisions import BASELINE, PREDICTIONS
 from facegender.repository.summary import (
     comparison_with_baseline,
-    read_json,
+    read_metrics,
     read_results,
     summary_text,
     unpaired_judgement,
@@ -134,8 +134,10 @@ def test_it_reads_what_the_stage_evaluate_writes(tmp_path: Path) -> None:
 
 def test_missing_and_broken_files_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FacegenderError, match=r"^a\.json: cannot be read .*; run: git restore a\.json, or: dvc repro$"):
-        read_json("a.json")
+    with pytest.raises(
+        FacegenderError, match=r"^a\.json: No such file or directory; run: git restore a\.json, or: dvc repro$"
+    ):
+        read_metrics("a.json")
     Path("a.json").write_text('{"images": 3}')
     Path("a.csv").write_text("metric,value\naccuracy,0.5\n")
     with pytest.raises(FacegenderError, match=r"^a\.csv: cannot be read "):
