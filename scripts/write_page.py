@@ -9,7 +9,7 @@ a picture on GitHub or GitLab, but they draw charts in Mermaid, and show picture
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from facegender.evaluation.comparison import (
 from facegender.evaluation.curves import curve_tables
 from facegender.evaluation.rounding import decimals, number
 from facegender.repository.commands import dvc, git, output_of
+from facegender.repository.experiments import flat
 from facegender.repository.gate import Finding, findings_markdown, shared_images
 from facegender.repository.lock import DEPENDENCIES, OUTS, locked_files, read_lock
 from facegender.repository.revisions import (
@@ -221,15 +222,6 @@ def pipeline_part(base: str) -> str:
     return joined(
         [f"**Not compared:** {reason}", "\n".join(["| Path | Metric | this |", "| --- | --- | ---: |", *rows])]
     )
-
-
-def flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested mappings with dotted names."""
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def parameter_changes(base: str) -> list[tuple[str, str, str]]:
