@@ -15,6 +15,17 @@ from facegender.errors import FacegenderError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
+# A page that asks to log in, or says that a download is over its quota, is often saved under the file's name.
+_OFTEN_FOUND = (
+    (re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body|!--)", re.IGNORECASE), "a web page"),
+    (re.compile(rb"version https://git-lfs"), "a pointer of Git LFS"),
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7z archive"),
+    (re.compile(rb"Rar!\x1a\x07"), "a RAR archive"),
+    (re.compile(rb"\x1f\x8b"), "a gzip file"),
+    (re.compile(rb"%PDF-"), "a PDF file"),
+    (re.compile(rb".{4}ftyp(heic|heix|heim|heis|hevc|hevx|mif1|msf1)", re.DOTALL), "a HEIC picture"),
+)
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -61,22 +72,52 @@ def md5_of(path: str | Path) -> str:
     return hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()
 
 
-def read_regular_file(path: str | Path) -> bytes:
+def read_regular_file(path: str | Path, max_bytes: int | None = None) -> bytes:
     """Read a file, but not a pipe or device, which may have no end.
 
+    Args:
+        path: of the file.
+        max_bytes: a larger file is not read; None for no limit.
+
     Raises:
-        FacegenderError: it cannot be read, is not a file, or is a URL.
+        FacegenderError: it cannot be read, is not a file, is too large, or is a URL.
     """
     try:
-        mode = os.stat(path).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise FacegenderError(path, "a pipe or a device, not a file", "write it to a file first")
+        check_has_an_end(path)
+        size = os.stat(path).st_size
+        if max_bytes is not None and size > max_bytes:
+            raise too_large(path, size, max_bytes)
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: the path contains a zero byte.
         if is_url(path):
             raise FacegenderError(path, "a URL, and nothing is downloaded", "download it first") from error
         reason = error.strerror if isinstance(error, OSError) else None
+        if not str(path):
+            raise FacegenderError("''", "an empty path", "name a file or a folder") from error
         raise FacegenderError(path, reason or str(error), "check the path") from error
+
+
+def check_has_an_end(path: str | Path) -> None:
+    """Check that a path is not a pipe or device, at which reading could wait or go on for ever.
+
+    Raises:
+        FacegenderError: it is one.
+        OSError: it does not exist or cannot be looked up.
+    """
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise FacegenderError(path, "a pipe or a device, not a file", "write it to a file first")
+
+
+def too_large(where: str | Path, size: int, max_bytes: int) -> FacegenderError:
+    """Return the error for a file, or a member of a zip file, of too many bytes."""
+    what = f"{size / 1e6:,.0f} MB are more than {max_bytes / 1e6:,.0f} MB, the most for one image"
+    return FacegenderError(where, what, "scale it down, or remove it")
+
+
+def what_it_is(start: bytes) -> str | None:
+    """Name what is often found in place of an image, list, zip file or model, by its first bytes; None for the rest."""
+    return next((kind for pattern, kind in _OFTEN_FOUND if pattern.match(start)), None)
 
 
 def is_url(path: str | Path) -> bool:

@@ -13,7 +13,7 @@ import pandas as pd
 from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.folders import list_files
 from facegender.data.image_sources import DAMAGED_ZIP, open_images
-from facegender.data.images import decode_image
+from facegender.data.images import decode_verified
 from facegender.data.lists import read_annotations
 from facegender.errors import FacegenderError
 from facegender.importing.kinds import KINDS
@@ -100,7 +100,7 @@ def find_celeba(folder: Path) -> Celeba:
             remedy = f"get them; if you have only a part, run: facegender import {folder} data/NAME --skip-bad"
             raise _missing_images(images, missing, len(annotations), remedy)
         first = annotations.index[0]
-        height, width, _ = decode_image(opened.read(first), first).shape
+        height, width, _ = decode_verified(opened.read(first), first).shape
     if (height, width) != (HEIGHT, WIDTH):
         what = f"{first} has {width}x{height} pixels, not {WIDTH}x{HEIGHT}"
         raise FacegenderError(images, what, "use the aligned and cropped images, img_align_celeba.zip")

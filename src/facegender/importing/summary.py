@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from facegender.data.celeba import CLASSES, LABEL, PARTITIONS
+from facegender.errors import visible
 from facegender.importing.layout import Imported
 from facegender.importing.outputs import OUTPUTS
 from facegender.importing.params_file import CELEBA, PORTRAITS, ParamsFile
@@ -43,7 +44,11 @@ def describe(imported: Imported) -> str:
             "inside"
         )
     if imported.problems:
-        lines += ["", f"left out: {len(imported.problems)}", *(f"  {problem}" for problem in imported.problems)]
+        lines += [
+            "",
+            f"left out: {len(imported.problems)}",
+            *(f"  {visible(problem)}" for problem in imported.problems),
+        ]
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from facegender.data.folders import list_files
-from facegender.data.images import IMAGE_SUFFIXES, Pixels, decode_image
+from facegender.data.images import IMAGE_SUFFIXES, MAX_FILE_BYTES, Pixels, decode_verified
 from facegender.data.streams import batched, read_ahead
 from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
@@ -170,8 +170,8 @@ def read_faces(path: str, height: int, width: int, align: Align) -> Sequence[tup
     Raises:
         FacegenderError: the file cannot be read, is not a picture or shows no face; `where` is the path.
     """
-    data = read_regular_file(path)
-    faces = aligned_faces(decode_image(data, path), align, height, width)
+    data = read_regular_file(path, MAX_FILE_BYTES)
+    faces = aligned_faces(decode_verified(data, path), align, height, width)
     if not faces:
         remedy = "use a larger or clearer picture, or use all of it with --align never"
         raise FacegenderError(path, "no face found", remedy)

@@ -18,11 +18,11 @@ import pytest
 
 from facegender import cli
 from facegender.data.images import Pixels, encode_jpeg
-from facegender.errors import FacegenderError
+from facegender.errors import FacegenderError, visible
 from facegender.evaluation.calibration import UNSURE_WITHIN
 from facegender.serving.classifier import Classifier, load_classifier
 from facegender.serving.labels import predicted_class
-from facegender.serving.listing import passed_over_line, print_csv, print_json, print_table, visible
+from facegender.serving.listing import passed_over_line, print_csv, print_json, print_table
 from facegender.serving.photographs import (
     Found,
     Prediction,
