@@ -22,6 +22,11 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def shortened(text: str, most: int = 60) -> str:
+    """Cut a text that is quoted in a message."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 class FacegenderError(Exception):
     """A mistake in the user's input.
 

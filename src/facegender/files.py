@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ _OFTEN_FOUND = (
     (re.compile(rb"%PDF-"), "a PDF file"),
     (re.compile(rb".{4}ftyp(heic|heix|heim|heis|hevc|hevx|mif1|msf1)", re.DOTALL), "a HEIC picture"),
 )
+ARCHIVES = ("a 7z archive", "a RAR archive")
 
 
 @contextmanager
@@ -109,15 +111,36 @@ def check_has_an_end(path: str | Path) -> None:
         raise FacegenderError(path, "a pipe or a device, not a file", "write it to a file first")
 
 
-def too_large(where: str | Path, size: int, max_bytes: int) -> FacegenderError:
-    """Return the error for a file, or a member of a zip file, of too many bytes."""
-    what = f"{size / 1e6:,.0f} MB are more than {max_bytes / 1e6:,.0f} MB, the most for one image"
+def as_stored(path: str) -> str:
+    """Return a path in the form of its accented letters (Unicode's NFC or NFD) in which it exists, or else as it is.
+
+    macOS and some programs write "é" as two characters, "e" and an accent.
+    """
+    if path.isascii() or os.path.lexists(path):
+        return path
+    forms = (unicodedata.normalize(form, path) for form in ("NFC", "NFD"))
+    return next(filter(os.path.lexists, forms), path)
+
+
+def too_large(where: str | Path, size: int, max_bytes: int, kind: str = "an image") -> FacegenderError:
+    """Return the error for a file, or a member of a zip file, that has too many bytes for its kind."""
+    what = f"{size / 1e6:,.0f} MB are more than {max_bytes / 1e6:,.0f} MB, the most for {kind}"
     return FacegenderError(where, what, "scale it down, or remove it")
 
 
 def what_it_is(start: bytes) -> str | None:
     """Name what is often found in place of an image, list, zip file or model, by its first bytes; None for the rest."""
     return next((kind for pattern, kind in _OFTEN_FOUND if pattern.match(start)), None)
+
+
+def kind_of_file(path: str | Path) -> str | None:
+    """Return what `what_it_is` says of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return what_it_is(file.read(500))
 
 
 def is_url(path: str | Path) -> bool:

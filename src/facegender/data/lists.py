@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,12 +12,16 @@ import numpy as np
 import pandas as pd
 
 from facegender.data.celeba import ATTRIBUTES, IMAGE_ID, LABEL
-from facegender.errors import FacegenderError
+from facegender.errors import FacegenderError, shortened
+from facegender.files import check_has_an_end, what_it_is
 
 _RESERVED = (IMAGE_ID, "partition", "identity", "label")
 
 _SEPARATOR = "\x1f"
 """ASCII's unit separator. It is put between the fields of every row first, as a comma or space can be part of an id."""
+
+# Of up to 30 digits: Python refuses to convert thousands.
+_NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.0*)?")
 
 # A field in quotes, or as it is; by the separator before and behind it. A quote inside quotes is doubled (RFC 4180).
 _FIELD = {mark: re.compile(rf'(?:^|{mark} *)(?:"((?:[^"]|"")*)"|([^{mark}]*?)) *(?={mark}|$)') for mark in ", "}
@@ -46,7 +51,7 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
     table = _parse(path, names, rows, first_row, range(-1, 2), "1 or -1 (or 1 or 0)", np.int8)
     values = table.to_numpy()
     if (values == -1).any():
-        _check_one_coding(path, values, first_row)
+        _check_one_coding(path, names, values, first_row)
         table[:] = (values == 1).astype(np.int8)
     return table
 
@@ -174,6 +179,7 @@ def _read_rows(path: str | Path) -> tuple[list[str], int]:
 def _read_text(path: str | Path) -> str:
     """Read a text file; its lines end in a line feed, and it does not end in white space."""
     try:
+        check_has_an_end(path)
         content = Path(path).read_bytes()
     except OSError as error:
         if os.path.isdir(path):
@@ -182,6 +188,8 @@ def _read_text(path: str | Path) -> str:
         remedy = "make it readable" if is_forbidden else "put the list there or change params.yaml"
         raise FacegenderError(path, error.strerror or str(error), remedy) from error
     remedy = "use the unpacked list, saved as UTF-8"
+    if kind := what_it_is(content):
+        raise FacegenderError(path, f"{kind}, not a list", "download the list again, and unpack it")
     if b"\0" in content or _SEPARATOR.encode() in content:
         raise FacegenderError(path, "not a text file", remedy)
     try:
@@ -192,7 +200,8 @@ def _read_text(path: str | Path) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip()
     if not text:
         raise FacegenderError(path, "the file is empty", "get the file again")
-    return text
+    # Another list of the same images may write accented letters in the other form.
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _separate(text: str, mark: str) -> str:
@@ -262,7 +271,9 @@ def _check_attribute_names(path: str | Path, names: list[str], line: int) -> Non
     where = f"{path}: line {line}"
     if LABEL not in names:
         shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        raise FacegenderError(where, f"no column {LABEL} among {shown}", "use the list whose header names attributes")
+        near = [name for name in names if name.casefold() == LABEL.casefold()]
+        remedy = f"rename {near[0]} to {LABEL}" if near else "use the list whose header names attributes"
+        raise FacegenderError(where, f"no column {LABEL} among {shown}", remedy)
     for name in names:
         if not name:
             raise FacegenderError(where, f"column {names.index(name) + 2} has no name", "name or remove it")
@@ -272,11 +283,11 @@ def _check_attribute_names(path: str | Path, names: list[str], line: int) -> Non
             raise FacegenderError(where, f"column {name} appears twice", "remove one")
 
 
-def _check_one_coding(path: str | Path, values: np.ndarray, first_row: int) -> None:
-    zero_rows = (values == 0).any(axis=1)
-    if zero_rows.any():
-        zero, minus = (int(np.argmax(rows)) + first_row for rows in (zero_rows, (values == -1).any(axis=1)))
-        what = f"both 0 (line {zero}) and -1 (line {minus}) mean no"
+def _check_one_coding(path: str | Path, names: list[str], values: np.ndarray, first_row: int) -> None:
+    places = [np.argwhere(values == no) for no in (0, -1)]
+    if all(map(len, places)):
+        zero, minus = (f"{names[column]} in line {row + first_row}" for row, column in (found[0] for found in places))
+        what = f"both 0 ({zero}) and -1 ({minus}) mean no"
         raise FacegenderError(path, what, "use only one of them")
 
 
@@ -289,7 +300,7 @@ def _check_ids(path: str | Path, ids: pd.Index, first_row: int) -> None:
         raise FacegenderError(f"{path}: line {first_row + second}", what, "remove one")
     for line, image_id in enumerate(ids, first_row):
         if not image_id or "/" in image_id or "\\" in image_id:
-            what = f"image id {image_id!r} must be a file name without folders"
+            what = f"image id {shortened(image_id)!r} must be a file name without folders"
             raise FacegenderError(f"{path}: line {line}", what, "fix the row")
 
 
@@ -312,8 +323,8 @@ def _raise_bad_value(
 ) -> NoReturn:
     for line, row in enumerate(rows, first_row):
         for name, value in zip(names, row.split(_SEPARATOR)[1:], strict=True):
-            if not re.fullmatch(r"[+-]?[0-9]+(\.0*)?", value.strip()) or int(value.split(".")[0]) not in allowed:
-                shown = repr(value) if value.strip() else "blank"
+            if not _NUMBER.fullmatch(value.strip()) or int(value.split(".")[0]) not in allowed:
+                shown = repr(shortened(value)) if value.strip() else "blank"
                 what = f"{name} is {shown}, must be {expected}"
                 raise FacegenderError(f"{path}: line {line}", what, "fix or remove the row")
     raise FacegenderError(path, f"one value is not {expected}", "fix it")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from facegender.data.folders import describe_counts
 from facegender.errors import visible
 from facegender.serving.labels import UNSURE
 from facegender.serving.photographs import Prediction
@@ -87,6 +88,5 @@ def print_json(predictions: Iterable[Prediction], file: TextIO) -> int:
 
 def passed_over_line(passed_over: Counter[str]) -> str:
     """Say how many files were passed over, by their suffix, the most frequent first."""
-    kinds = sorted(passed_over.items(), key=lambda kind: (-kind[1], kind[0]))
-    shown = ", ".join(f"{count} {visible(suffix)}" for suffix, count in kinds)
+    shown = visible(describe_counts(passed_over, most=len(passed_over)))
     return f"passed over {passed_over.total()} files of other kinds: {shown}; convert pictures among them to JPEG"
