@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import unicodedata
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +30,19 @@ _OFTEN_FOUND = (
     (re.compile(rb"%PDF-"), "a PDF file"),
     (re.compile(rb".{4}ftyp(heic|heix|heim|heis|hevc|hevx|mif1|msf1)", re.DOTALL), "a HEIC picture"),
 )
+# RuntimeError: encrypted. NotImplementedError: unsupported compression. UnicodeDecodeError: garbled names.
+DAMAGED_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    UnicodeDecodeError,
+)
+"""What Python raises for a zip file that it cannot read."""
+
 ARCHIVES = ("a 7z archive", "a RAR archive")
 
 

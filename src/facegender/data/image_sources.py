@@ -1,11 +1,8 @@
 """The raw images by their id, from a folder or a zip."""
 
-import lzma
 import os
-import struct
 import unicodedata
 import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -17,20 +14,9 @@ from typing import Protocol
 from facegender.data.folders import describe_counts, is_hidden, list_files, suffix_counts
 from facegender.data.images import IMAGE_SUFFIXES, MAX_FILE_BYTES
 from facegender.errors import FacegenderError
-from facegender.files import ARCHIVES, check_has_an_end, kind_of_file, read_regular_file, too_large
+from facegender.files import ARCHIVES, DAMAGED_ZIP, check_has_an_end, kind_of_file, read_regular_file, too_large
 
 _FOLDER_DEPTH = 4
-# RuntimeError: encrypted. NotImplementedError: unsupported compression. UnicodeDecodeError: garbled names.
-DAMAGED_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-    UnicodeDecodeError,
-)
 
 
 class ImageSource(Protocol):

@@ -12,11 +12,11 @@ import pandas as pd
 
 from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.folders import list_files
-from facegender.data.image_sources import DAMAGED_ZIP, open_images
+from facegender.data.image_sources import open_images
 from facegender.data.images import decode_verified
 from facegender.data.lists import read_annotations
 from facegender.errors import FacegenderError
-from facegender.files import ARCHIVES, kind_of_file, too_large
+from facegender.files import ARCHIVES, DAMAGED_ZIP, kind_of_file, too_large
 from facegender.importing.kinds import KINDS
 from facegender.importing.outputs import IMAGES, write_images
 from facegender.importing.params_file import UNKNOWN_IDENTITIES, project_path

@@ -50,7 +50,7 @@ def read_description(model: str | Path) -> Description | None:
         described = description["model_md5"]
     except OSError as error:
         raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FacegenderError(path, "damaged, or not what the stage evaluate writes", restore(path)) from error
     if described != md5_of(model):
         what = f"does not describe {model}: one of the two is damaged or from another run"

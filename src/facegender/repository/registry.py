@@ -1,5 +1,6 @@
 """The model of a release or of any revision, fetched through DVC from its cache or remote."""
 
+import errno
 import logging.config
 import os
 import tempfile
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 ARTIFACT = "gender"
 """The model's name under `artifacts:` in dvc.yaml."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 KEPT = 8
 """The most models in the user's cache; the least recently used one is deleted first."""
 
@@ -87,6 +89,11 @@ def _fetch(files: "DVCFileSystem", path: str, target: Path, md5: str, revision: 
             files.get_file(path, str(fetched))
         # A remote's library raises errors of its own.
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                what = f"a model cannot be written there ({os.strerror(error.errno)})"
+                raise FacegenderError(
+                    target.parent, what, "free space, or set XDG_CACHE_HOME to another folder"
+                ) from error
             raise FacegenderError(
                 revision,
                 f"its {path} is neither in DVC's cache here nor in a remote ({_line(error)})",
