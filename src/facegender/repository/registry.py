@@ -14,6 +14,7 @@ from platformdirs import user_cache_path
 
 from facegender.errors import FacegenderError
 from facegender.files import md5_of
+from facegender.repository.commands import git
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
@@ -42,6 +43,8 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
     """
     if not revision:
         raise FacegenderError("revision", "must not be empty", "use one such as gender@v1.0.0 or a Git revision")
+    if os.path.isdir(repo):
+        git("-C", repo, "rev-parse", "--git-dir")  # It says if Git refuses the repository; DVC ends in a traceback.
     # These take a second to load.
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException

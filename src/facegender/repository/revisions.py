@@ -54,7 +54,7 @@ def gate_of(revision: str) -> Gate | None:
     text = file_at(revision, "params.yaml")
     try:
         return Gate.model_validate(YAML(typ="safe").load(text or "")["gate"])
-    except (YAMLError, ValidationError, KeyError, TypeError):
+    except (YAMLError, ValidationError, KeyError, TypeError, ValueError, RecursionError):
         return None
 
 
@@ -131,6 +131,8 @@ def _check_commit(revision: str) -> None:
     asked = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if asked.returncode:
         found = "not a git repository" if "not a git repository" in asked.stderr else "unknown Git revision"
-        raise FacegenderError(
-            revision or "no revision", found, "look it up with git log or git tag, or run: git fetch --tags"
-        )
+        remedy = "look it up with git log or git tag, or run: git fetch --tags"
+        if git("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
+            found = "not in this shallow clone"
+            remedy = "get all revisions: git fetch --unshallow --tags"
+        raise FacegenderError(revision or "no revision", found, remedy)

@@ -57,6 +57,8 @@ def load_classifier(path: str | Path) -> Classifier:
         raise FacegenderError(path, "a URL, and nothing is downloaded", "download it first, and name the file")
     if not path.is_file():
         remedy = "run: dvc repro, or: dvc pull, or name another model with --model"
+        if not path.is_absolute() and not Path("dvc.yaml").exists():
+            remedy = "run this in the project's folder, or name a model with --model"
         raise FacegenderError(path, "no such file", remedy)
     if path.suffix == ".onnx":
         return _onnx_classifier(path)

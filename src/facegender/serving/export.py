@@ -72,6 +72,10 @@ def export_model(source: str | Path, target: str | Path, form: Format, faces: st
 
 
 def _check_target(source: Path, target: Path, form: Format) -> None:
+    if not source.is_file():
+        raise FacegenderError(
+            source, "no such file", "run: dvc repro, in the project's folder, or name a model with --model"
+        )
     if target.resolve() == source.resolve():
         raise FacegenderError(target, "this is the model itself", "name another file with --output")
     if form == "saved_model":

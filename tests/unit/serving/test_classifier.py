@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from facegender.cli import main
 from facegender.errors import FacegenderError
 from facegender.serving.classifier import load_classifier
 from tests.onnx_model import save_mean_network
@@ -172,3 +174,24 @@ def test_a_damaged_weight_is_seen_by_the_description_beside_the_model(model: Pat
     changed(model, lambda network: network.graph.initializer[0].float_data.__setitem__(0, 250.0))
     with pytest.raises(FacegenderError, match=r"gender\.json: does not describe .*gender\.onnx: one of the two is dam"):
         load_classifier(model)
+
+
+def test_outside_the_project_s_folder_a_missing_model_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FacegenderError, match="no such file; run this in the project's folder, or name a model with"):
+        load_classifier("models/gender.onnx")
+
+    Path("dvc.yaml").touch()
+    with pytest.raises(FacegenderError, match="no such file; run: dvc repro, or: dvc pull, or name another model with"):
+        load_classifier("models/gender.onnx")
+
+
+@pytest.mark.parametrize("arguments", [["predict", ""], ["import", "", "out"], ["use", "celeba", ""], ["compare", ""]])
+def test_an_empty_argument_is_one_line(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["facegender", *arguments])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == (
+        "error: facegender: an empty argument; leave it out; is a variable of the shell not set?"
+    )
