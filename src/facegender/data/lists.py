@@ -23,6 +23,9 @@ _SEPARATOR = "\x1f"
 # Of up to 30 digits: Python refuses to convert thousands.
 _NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.0*)?")
 
+_OF_INTEGERS = f"0123456789+-. {_SEPARATOR}".encode()
+_ZERO_DECIMALS = re.compile(rf"(?<=[0-9])\.0*(?= *(?:{_SEPARATOR}|$))")
+
 # A field in quotes, or as it is; by the separator before and behind it. A quote inside quotes is doubled (RFC 4180).
 _FIELD = {mark: re.compile(rf'(?:^|{mark} *)(?:"((?:[^"]|"")*)"|([^{mark}]*?)) *(?={mark}|$)') for mark in ", "}
 
@@ -244,6 +247,13 @@ def _parse(
         raise FacegenderError(path, "it has a header but no rows", "get the complete file")
     if any(row.count(_SEPARATOR) != len(names) for row in rows):
         _raise_ragged(path, rows, first_row, len(names) + 1)
+    written = "".join([row.partition(_SEPARATOR)[2] for row in rows])
+    # pandas 2.3 takes 1e-5 for 0, and crashes at 1e2147483648.
+    if written.encode().translate(None, _OF_INTEGERS):
+        _raise_bad_value(path, names, rows, first_row, allowed, expected)
+    if "." in written:
+        # As floats, integers from 2^53 on would be rounded.
+        rows = [_without_decimals(row) for row in rows]
     try:
         table = pd.read_csv(
             io.StringIO("\n".join(rows)),
@@ -265,6 +275,11 @@ def _parse(
         _raise_bad_value(path, names, rows, first_row, allowed, expected)
     _check_ids(path, table.index, first_row)
     return table.astype(dtype)
+
+
+def _without_decimals(row: str) -> str:
+    image_id, separator, values = row.partition(_SEPARATOR)
+    return image_id + separator + _ZERO_DECIMALS.sub("", values)
 
 
 def _check_attribute_names(path: str | Path, names: list[str], line: int) -> None:

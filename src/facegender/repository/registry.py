@@ -14,7 +14,7 @@ from platformdirs import user_cache_path
 
 from facegender.errors import FacegenderError
 from facegender.files import md5_of
-from facegender.repository.commands import git
+from facegender.repository.commands import check_not_shallow, git
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
@@ -58,6 +58,8 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         description = str(Path(path).with_suffix(".json"))
         description_md5 = files.info(description)["md5"] if files.exists(description) else None
     except SCMError as error:
+        if os.path.isdir(repo):
+            check_not_shallow(revision)
         raise FacegenderError(
             revision, _line(error), "look it up with git log or git tag, or run: git fetch --tags"
         ) from error

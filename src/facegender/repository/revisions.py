@@ -9,7 +9,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from facegender.errors import FacegenderError
 from facegender.params import Gate
-from facegender.repository.commands import git
+from facegender.repository.commands import check_not_shallow, git
 from facegender.repository.lock import locked_files
 from facegender.repository.status import changed_places
 
@@ -132,7 +132,5 @@ def _check_commit(revision: str) -> None:
     if asked.returncode:
         found = "not a git repository" if "not a git repository" in asked.stderr else "unknown Git revision"
         remedy = "look it up with git log or git tag, or run: git fetch --tags"
-        if git("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
-            found = "not in this shallow clone"
-            remedy = "get all revisions: git fetch --unshallow --tags"
+        check_not_shallow(revision)
         raise FacegenderError(revision or "no revision", found, remedy)

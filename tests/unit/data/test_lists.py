@@ -89,8 +89,14 @@ def test_every_form_of_the_partition_and_identity_lists(
     pd.testing.assert_series_equal(series, expected.rename_axis("image_id"))
 
 
-def test_identities_reach_beyond_int8(write: Callable[..., Path]) -> None:
-    assert list(read_identities(write(b"a.jpg 2880\nb.jpg 10177\n"))) == [2880, 10177]
+@pytest.mark.parametrize("ending", ["", ".0", ".", ".000"])
+def test_identities_reach_beyond_int8_and_are_exact(ending: str, write: Callable[..., Path]) -> None:
+    # 2^53 + 1 is the smallest integer that a float cannot hold.
+    numbers = [2880, 10177, 2**53 + 1, 2**63 - 2]
+
+    rows = "".join(f"{number}.0.jpg,{number}{ending}\n" for number in numbers)
+
+    assert list(read_identities(write(rows.encode()))) == numbers
 
 
 CSV = "image_id,Smiling,Male\n000001.jpg,1,-1\n"
@@ -113,6 +119,9 @@ BAD_ATTRIBUTES = {
         "image_id,Smiling,Male\n1.jpg,0,-1\n2.jpg,0,-1\n",
         "both 0 (Smiling in line 2) and -1 (Male in line 2) mean no; use only one of them",
     ),
+    "an exponent that crashes pandas": (CSV + "000002.jpg,1,1e2147483648", "line 3: Male is '1e2147483648', must be"),
+    "an exponent": (CSV + "000002.jpg,1e0,1", "line 3: Smiling is '1e0', must be 1"),
+    "an exponent that pandas takes for 0": (CSV + "000002.jpg,1e-99,1", "line 3: Smiling is '1e-99', must be 1"),
     "a number of 5,000 digits": (CSV + "000002.jpg,1," + "9" * 5000, f"line 3: Male is '{'9' * 60}…', must be 1"),
     "a name in both forms of its accent": (
         "image_id,Male\njos\u00e9.jpg,1\njose\u0301.jpg,1\n",

@@ -110,9 +110,10 @@ def test_a_revision_that_a_shallow_clone_lacks_is_told(
     monkeypatch.chdir(clone)
 
     assert file_at("HEAD", "a.txt") == "new"
-    with pytest.raises(FacegenderError) as caught:
-        file_at("HEAD~1", "a.txt")
-    assert str(caught.value) == "HEAD~1: not in this shallow clone; get all revisions: git fetch --unshallow --tags"
+    for read in (lambda: file_at("HEAD~1", "a.txt"), lambda: fetch_model("HEAD~1")):
+        with pytest.raises(FacegenderError) as caught:
+            read()
+        assert str(caught.value) == "HEAD~1: not in this shallow clone; get all revisions: git fetch --unshallow --tags"
 
 
 @pytest.mark.parametrize("language", ["C", "de_DE.UTF-8"])
