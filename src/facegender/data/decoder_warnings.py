@@ -5,10 +5,10 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 _STANDARD_ERROR = 2
-_MOST = 65_536
-"""Bytes that are read of what was written, the most that a pipe holds on Linux."""
+_PART = 65_536
 
 # libjpeg (jerror.h: every JWRN_ message of a decoder) prints only the first warning of an image. libpng warns of
 # anything; what it says of the chunk IDAT is about pixels.
@@ -35,24 +35,29 @@ def damage_reported() -> Iterator[list[str]]:
     found: list[str] = []
     with _redirected:
         kept = _keep_standard_error()
-        reader, writer = os.pipe()
-        # A decoder that writes more than the pipe holds must not wait, and neither must we if it wrote nothing.
-        os.set_blocking(reader, False)
-        os.set_blocking(writer, False)
+        reader, writer = _pipe(os.getpid())
         os.dup2(writer, _STANDARD_ERROR)
-        os.close(writer)
         try:
             yield found
         finally:
             os.dup2(kept, _STANDARD_ERROR)
             os.close(kept)
             written = _read(reader)
-            os.close(reader)
             if written:
                 found += _DAMAGE.findall(written)
                 rest = _OTHER.sub("", _DAMAGE.sub("", written))
                 if rest.strip():
                     os.write(_STANDARD_ERROR, rest.encode(errors="surrogateescape"))
+
+
+@cache
+def _pipe(_: int) -> tuple[int, int]:
+    """Make the pipe of a process, by its id: one that is shared with a child would mix up what they write."""
+    reader, writer = os.pipe()
+    # A decoder that writes more than the pipe holds must not wait, and neither must we if it wrote nothing.
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    return reader, writer
 
 
 def _keep_standard_error() -> int:
@@ -65,7 +70,10 @@ def _keep_standard_error() -> int:
 
 
 def _read(reader: int) -> str:
+    written = b""
     try:
-        return os.read(reader, _MOST).decode(errors="surrogateescape")
-    except BlockingIOError:  # Nothing was written, but a process that was started meanwhile still could.
-        return ""
+        while part := os.read(reader, _PART):
+            written += part
+    except BlockingIOError:  # There is no more.
+        pass
+    return written.decode(errors="surrogateescape")
