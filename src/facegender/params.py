@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML, YAMLError
 
 from facegender.errors import FacegenderError, FacegenderErrors, shortened
+from facegender.files import check_has_an_end
 
 
 def _mistake(what: str, remedy: str, key: str = "") -> PydanticCustomError:
@@ -293,6 +294,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
             out of range. Each mistake is a separate error that names the file and the key.
     """
     try:
+        check_has_an_end(path)
         content = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise FacegenderError(path, error.strerror or str(error), "run this in the folder of params.yaml") from error

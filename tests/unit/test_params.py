@@ -1,5 +1,6 @@
 """params.yaml is checked as a whole, and every mistake is one line that names the key."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -358,6 +359,15 @@ def test_yaml_that_is_made_to_do_harm_is_one_line(
     assert str(raised.value).startswith(f"{path}: {words}")
     assert "\n" not in str(raised.value)
     assert not Path("ran").exists()
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "params.yaml")
+
+    with pytest.raises(
+        FacegenderError, match=r"params\.yaml: a pipe or a device, not a file; write it to a file first"
+    ):
+        load_params(tmp_path / "params.yaml")
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "a: " + "{a: " * 5_000], ids=["lists", "maps"])

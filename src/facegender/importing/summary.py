@@ -32,7 +32,7 @@ def describe(imported: Imported) -> str:
     annotations, folder = imported.annotations, imported.folder
     place, here = folder.resolve(), Path.cwd().resolve()
     inside = place.is_relative_to(here)
-    lines = [*imported.notes, *_count_lines(annotations, balanced_counts(annotations)), ""]
+    lines = [*map(visible, imported.notes), *_count_lines(annotations, balanced_counts(annotations)), ""]
     if inside:
         shown = place.relative_to(here)
         files = [(shown / name).as_posix() for name in OUTPUTS if (folder / name).exists()]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from facegender.data.celeba import CLASSES
 from facegender.data.images import Pixels
 from facegender.errors import FacegenderError, shortened
-from facegender.files import is_url, what_it_is
+from facegender.files import check_has_an_end, is_url, what_it_is
 from facegender.network.description import notices, read_description
 from facegender.network.quiet import load_tensorflow
 from facegender.network.sidecar import EVIDENCE, sidecar_of_onnx
@@ -53,6 +53,8 @@ def load_classifier(path: str | Path) -> Classifier:
     path = Path(path)
     if path.is_dir():
         raise _folder(path)
+    if path.exists():
+        check_has_an_end(path)
     if not path.is_file() and is_url(path):
         raise FacegenderError(path, "a URL, and nothing is downloaded", "download it first, and name the file")
     if not path.is_file():

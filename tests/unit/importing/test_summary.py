@@ -51,3 +51,14 @@ def test_the_parameters_are_explained_with_weights_time_and_space(project: Path)
         "weights that training starts from: those in own.h5",
         "make repro takes about 66 to 90 minutes on two cores, and about 2 GB of disk",
     ]
+
+
+def test_control_characters_in_names_are_escaped(classes: Path, tmp_path: Path) -> None:
+    (classes / "male" / "a\x1b[31m.jpg").write_bytes(b"bad")
+    (classes / "read me.\x1b[2Jtxt").touch()
+
+    printed = describe(import_data(classes, tmp_path / "out", skip_bad=True))
+
+    assert "  male/a\\x1b[31m.jpg: not a readable image" in printed
+    assert "(.\\x1b[2jtxt)" in printed
+    assert "\x1b" not in printed

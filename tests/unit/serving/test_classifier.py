@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -184,6 +185,14 @@ def test_outside_the_project_s_folder_a_missing_model_says_so(tmp_path: Path, mo
     Path("dvc.yaml").touch()
     with pytest.raises(FacegenderError, match="no such file; run: dvc repro, or: dvc pull, or name another model with"):
         load_classifier("models/gender.onnx")
+
+
+def test_a_pipe_or_device_is_no_model(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.onnx")
+    (tmp_path / "zero.onnx").symlink_to("/dev/zero")
+
+    for name in ("model.onnx", "zero.onnx"):
+        assert refusal(tmp_path / name) == "a pipe or a device, not a file; write it to a file first"
 
 
 @pytest.mark.parametrize("arguments", [["predict", ""], ["import", "", "out"], ["use", "celeba", ""], ["compare", ""]])
