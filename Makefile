@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help repro celeba test test-fast lint lock-fresh app sweep experiments seeds check-params validate-model lock
+.PHONY: help repro celeba test test-fast faults lint lock-fresh app sweep experiments seeds check-params validate-model lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ seeds: check-params ## Run an experiment for each of N seeds, and show how much 
 # DVC ignores unknown keys while nothing is stale, and runs the stage check only if the paths have changed.
 check-params: $(VENV)/installed ## Check params.yaml and the paths in it
 	@facegender check
+
+faults: $(VENV)/installed ## Read thousands of wrong files, and count what happens (minutes)
+	python -m tests.faults
 
 lint: $(VENV)/installed ## Run ruff and mypy, as the pre-commit hooks do
 	ruff check

@@ -25,7 +25,7 @@ def first_records(celeba: Path, count: int) -> list[Record]:
     image_ids = read_partitions(celeba / DATASET["partitions"]).index[:count]
     rows = pd.DataFrame({"image_id": image_ids, "label": 0})
     with open_images(celeba / DATASET["images"]) as source:
-        return list(good_records(preprocess(rows, source, HEIGHT, WIDTH), "fail", "train", {}))
+        return list(good_records(preprocess(rows, source, HEIGHT, WIDTH), "fail", "train", {}, []))
 
 
 def save_backbone(pretrained: keras.Model, path: Path) -> None:

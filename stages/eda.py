@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from facegender.data.image_sources import open_images
-from facegender.data.images import decode_image
+from facegender.data.images import decode_verified
 from facegender.data.lists import read_annotations
 from facegender.data.tables import write_csv
 from facegender.errors import one_line_errors
@@ -25,7 +25,7 @@ def main() -> None:
     with open_images(dataset.images) as images:
         sizes = eda.image_sizes(list(training.index), images.read)
         faces, captions = eda.examples(
-            training, lambda name: decode_image(images.read(name), name), params.eda.examples
+            training, lambda name: decode_verified(images.read(name), name), params.eda.examples
         )
     balance, rates, correlation = eda.balance(training), eda.rates(training), eda.correlation(training)
     pairs = eda.ranked_pairs(correlation)

@@ -48,7 +48,7 @@ def main(test_set: str | None = None) -> None:
 
 
 def check_images(path: str, annotations: pd.DataFrame, tables: Sequence[pd.DataFrame], on_bad_image: str) -> None:
-    """Check that the images are there, and say if their files have other suffixes than in the lists."""
+    """Check that the images are there, and say if their files have other names than in the lists."""
     with open_images(path) as images:
         files = find_images(annotations.index, images, path)
     if on_bad_image == "fail":
@@ -57,7 +57,9 @@ def check_images(path: str, annotations: pd.DataFrame, tables: Sequence[pd.DataF
     if renamed:
         image_id, file = renamed[0]
         count = f"{len(renamed):,}"
-        print(f"partition: images with another suffix than in the lists: {count}, such as {file} for {image_id}")
+        print(
+            f"partition: images whose files have other names than in the lists: {count}, such as {file} for {image_id}"
+        )
 
 
 def describe(splits: Mapping[str, pd.DataFrame]) -> str:

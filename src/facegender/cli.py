@@ -327,10 +327,11 @@ def summary_command() -> None:
     from facegender.params import load_params
     from facegender.repository.summary import comparison_with_baseline, read_metrics, read_results, summary_text
 
+    params = load_params()
     images, table = read_results("metrics/evaluate")
     baseline = read_metrics("metrics/baseline.json")
     print(summary_text("test", images, table, baseline, comparison_with_baseline()), end="")
-    for name in load_params().evaluate.datasets:
+    for name in params.evaluate.datasets:
         print("\n" + summary_text(name, *read_results(f"metrics/datasets/{name}"), None), end="")
 
 
@@ -589,7 +590,13 @@ def missing_packages_named() -> Iterator[None]:
 @one_line_errors()
 @missing_packages_named()
 def main() -> None:
-    """Run the command named by the arguments."""
+    """Run the command named by the arguments.
+
+    Raises:
+        FacegenderError: an argument is empty. For a path it would mean this folder.
+    """
+    if "" in sys.argv[1:]:
+        raise FacegenderError("facegender", "an empty argument", "leave it out; is a variable of the shell not set?")
     for command in app.registered_commands:
         command.cls = _Command
     app()

@@ -1,11 +1,32 @@
 """The one exception that a user's mistake raises, and how it reaches the terminal."""
 
 import argparse
+import io
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
+
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of control and format characters, lone surrogates, and separators of lines and paragraphs."""
+
+
+def visible(text: str) -> str:
+    """Escape what a terminal would obey or hide, such as control characters, and bytes that are not text."""
+    return "".join(_escape(one) if unicodedata.category(one) in _INVISIBLE else one for one in text)
+
+
+def _escape(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # How Python keeps a byte that is not text.
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Cut a text that is quoted in a message."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 class FacegenderError(Exception):
@@ -29,9 +50,9 @@ class FacegenderError(Exception):
         return "; ".join(part for part in (self.what, self.remedy) if part)
 
     def __str__(self) -> str:
-        """Return one line, and below it the details, indented."""
-        line = ": ".join(part for part in (self.where, self.reason) if part)
-        return ":\n  ".join([line, "\n  ".join(self.details)]) if self.details else line
+        """Return one line, and below it the details, indented; names in them may contain anything."""
+        line = visible(": ".join(part for part in (self.where, self.reason) if part))
+        return ":\n  ".join([line, "\n  ".join(map(visible, self.details))]) if self.details else line
 
     def within(self, place: str) -> "FacegenderError":
         """Return the same error with a larger place named first."""
@@ -57,7 +78,13 @@ class FacegenderErrors(FacegenderError):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the process with status 1 and one line on stderr for a user's mistake or an OSError, such as a full disk."""
+    """End the process with status 1 and one line on stderr for a user's mistake or an OSError, such as a full disk.
+
+    What the terminal's encoding lacks is printed as an escape, not refused.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
     except FacegenderError as error:

@@ -2,10 +2,15 @@
 
 import hashlib
 import json
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +19,31 @@ from typing import Any
 from facegender.errors import FacegenderError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+# A page that asks to log in, or says that a download is over its quota, is often saved under the file's name.
+_OFTEN_FOUND = (
+    (re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body|!--)", re.IGNORECASE), "a web page"),
+    (re.compile(rb"version https://git-lfs"), "a pointer of Git LFS"),
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7z archive"),
+    (re.compile(rb"Rar!\x1a\x07"), "a RAR archive"),
+    (re.compile(rb"\x1f\x8b"), "a gzip file"),
+    (re.compile(rb"%PDF-"), "a PDF file"),
+    (re.compile(rb".{4}ftyp(heic|heix|heim|heis|hevc|hevx|mif1|msf1)", re.DOTALL), "a HEIC picture"),
+)
+# RuntimeError: encrypted. NotImplementedError: unsupported compression. UnicodeDecodeError: garbled names.
+DAMAGED_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    UnicodeDecodeError,
+)
+"""What Python raises for a zip file that it cannot read."""
+
+ARCHIVES = ("a 7z archive", "a RAR archive")
 
 
 @contextmanager
@@ -61,22 +91,73 @@ def md5_of(path: str | Path) -> str:
     return hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()
 
 
-def read_regular_file(path: str | Path) -> bytes:
+def read_regular_file(path: str | Path, max_bytes: int | None = None) -> bytes:
     """Read a file, but not a pipe or device, which may have no end.
 
+    Args:
+        path: of the file.
+        max_bytes: a larger file is not read; None for no limit.
+
     Raises:
-        FacegenderError: it cannot be read, is not a file, or is a URL.
+        FacegenderError: it cannot be read, is not a file, is too large, or is a URL.
     """
     try:
-        mode = os.stat(path).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise FacegenderError(path, "a pipe or a device, not a file", "write it to a file first")
+        check_has_an_end(path)
+        size = os.stat(path).st_size
+        if max_bytes is not None and size > max_bytes:
+            raise too_large(path, size, max_bytes)
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: the path contains a zero byte.
         if is_url(path):
             raise FacegenderError(path, "a URL, and nothing is downloaded", "download it first") from error
         reason = error.strerror if isinstance(error, OSError) else None
+        if not str(path):
+            raise FacegenderError("''", "an empty path", "name a file or a folder") from error
         raise FacegenderError(path, reason or str(error), "check the path") from error
+
+
+def check_has_an_end(path: str | Path) -> None:
+    """Check that a path is not a pipe or device, at which reading could wait or go on for ever.
+
+    Raises:
+        FacegenderError: it is one.
+        OSError: it does not exist or cannot be looked up.
+    """
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise FacegenderError(path, "a pipe or a device, not a file", "write it to a file first")
+
+
+def as_stored(path: str) -> str:
+    """Return a path in the form of its accented letters (Unicode's NFC or NFD) in which it exists, or else as it is.
+
+    macOS and some programs write "é" as two characters, "e" and an accent.
+    """
+    if path.isascii() or os.path.lexists(path):
+        return path
+    forms = (unicodedata.normalize(form, path) for form in ("NFC", "NFD"))
+    return next(filter(os.path.lexists, forms), path)
+
+
+def too_large(where: str | Path, size: int, max_bytes: int, kind: str = "an image") -> FacegenderError:
+    """Return the error for a file, or a member of a zip file, that has too many bytes for its kind."""
+    what = f"{size / 1e6:,.0f} MB are more than {max_bytes / 1e6:,.0f} MB, the most for {kind}"
+    return FacegenderError(where, what, "scale it down, or remove it")
+
+
+def what_it_is(start: bytes) -> str | None:
+    """Name what is often found in place of an image, list, zip file or model, by its first bytes; None for the rest."""
+    return next((kind for pattern, kind in _OFTEN_FOUND if pattern.match(start)), None)
+
+
+def kind_of_file(path: str | Path) -> str | None:
+    """Return what `what_it_is` says of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return what_it_is(file.read(500))
 
 
 def is_url(path: str | Path) -> bool:

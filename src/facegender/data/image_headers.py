@@ -20,8 +20,9 @@ _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
 _TIFF_HEIGHTS, _TIFF_WIDTHS = (257, 323), (256, 322)
 _TIFF_BITS, _TIFF_SAMPLES = 258, 277
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
-# Floats, and more than three colours and alpha, are not read, but would take up to 64 bytes a pixel.
-_MOST_BITS, _MOST_SAMPLES = 16, 4
+# Floats, and more than three colours and alpha, are not read, but would take up to 64 bytes a pixel. Of two samples,
+# grey and alpha, OpenCV reads only the first.
+_MOST_BITS, _READ_SAMPLES = 16, (1, 3, 4)
 # A portable anymap's numbers may have comments between them, which end with either sign for OpenCV.
 _ANYMAP = re.compile(rb"P[1-6](?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})\s")
 
@@ -126,13 +127,13 @@ def _tiff_size(data: bytes) -> Size:
         tag, kind, count = struct.unpack_from(f"{order}HHI", data, place)
         if tag == _TIFF_BITS:
             # One number for each sample; if they take more than four bytes, they are elsewhere in the file.
-            bits = f"{order}{count}{_TIFF_TYPES[kind]}" if count <= _MOST_SAMPLES else ""
+            bits = f"{order}{count}{_TIFF_TYPES[kind]}" if count <= max(_READ_SAMPLES) else ""
             where = place + 8 if struct.calcsize(bits) <= 4 else struct.unpack_from(f"{order}I", data, place + 8)[0]
             if max(struct.unpack_from(bits, data, where)) > _MOST_BITS:
                 return _NO_SIZE
         elif tag in sizes or tag == _TIFF_SAMPLES:
             [value] = struct.unpack_from(order + _TIFF_TYPES[kind], data, place + 8)
-            if tag == _TIFF_SAMPLES and value > _MOST_SAMPLES:
+            if tag == _TIFF_SAMPLES and value not in _READ_SAMPLES:
                 return _NO_SIZE
             sizes[tag] = max(sizes.get(tag, 0), value)
     return Size(max(sizes[tag] for tag in _TIFF_HEIGHTS), max(sizes[tag] for tag in _TIFF_WIDTHS))

@@ -1,34 +1,22 @@
 """The raw images by their id, from a folder or a zip."""
 
-import lzma
 import os
-import struct
+import unicodedata
 import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from facegender.data.folders import is_hidden
-from facegender.data.images import IMAGE_SUFFIXES
+from facegender.data.folders import describe_counts, is_hidden, list_files, suffix_counts
+from facegender.data.images import IMAGE_SUFFIXES, MAX_FILE_BYTES
 from facegender.errors import FacegenderError
+from facegender.files import ARCHIVES, DAMAGED_ZIP, check_has_an_end, kind_of_file, read_regular_file, too_large
 
 _FOLDER_DEPTH = 4
-# RuntimeError: encrypted. NotImplementedError: unsupported compression. UnicodeDecodeError: garbled names.
-DAMAGED_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-    UnicodeDecodeError,
-)
 
 
 class ImageSource(Protocol):
@@ -38,7 +26,8 @@ class ImageSource(Protocol):
         """Return where the image is in the folder or zip; None if it is not there.
 
         It is the file whose name is the id. If there is none, the lists may belong to another edition of the images:
-        then it is the only file that has another suffix, such as `1.png` or `1.JPG` for `1.jpg`.
+        then it is the only file that has another suffix, such as `1.png` or `1.JPG` for `1.jpg`. Accented letters may
+        be composed or not (Unicode's NFC and NFD).
 
         Raises:
             FacegenderError: there are several such files.
@@ -57,10 +46,12 @@ def open_images(path: str | Path) -> Iterator[ImageSource]:
     """Open a folder or a .zip of images, which may be in subfolders of any name.
 
     Args:
-        path: the folder or the zip; hidden files and `__MACOSX` in it are ignored.
+        path: the folder or the zip; hidden files and `__MACOSX` in it are ignored, and so are the folders of a zip's
+            members, which are never unpacked to a disk.
 
     Raises:
-        FacegenderError: `path` is missing, is a damaged zip or has no images, or a zip has two images with the same id.
+        FacegenderError: `path` is missing, is a pipe, a device or a damaged zip, or has no images, or a zip has two
+            images with the same id.
     """
     if os.path.isdir(path):
         yield _Folder(path)
@@ -106,9 +97,9 @@ class _Source(ABC):
 class _Folder(_Source):
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
-        self._folders = _image_folders(str(path), _FOLDER_DEPTH)
+        self._folders = _image_folders(str(path), _FOLDER_DEPTH, set())
         if not self._folders:
-            raise _no_images(path)
+            raise _no_images(path, list_files(Path(path)))
 
     def _named(self, image_id: str) -> list[str]:
         places = [os.path.join(folder, image_id) for folder in self._folders]
@@ -117,33 +108,38 @@ class _Folder(_Source):
     def _files(self) -> Iterator[str]:
         for folder in self._folders:
             with os.scandir(folder) as entries:
-                yield from sorted(entry.path for entry in entries if _is_image(entry.name) and entry.is_file())
+                yield from sorted(
+                    entry.path for entry in entries if _is_image(entry.name) and os.path.isfile(entry.path)
+                )
 
     def read(self, image_id: str) -> bytes:
-        file = self._found(image_id)
-        try:
-            return Path(file).read_bytes()
-        except OSError as error:
-            raise FacegenderError(file, error.strerror or str(error), "make the file readable") from error
+        return read_regular_file(self._found(image_id), MAX_FILE_BYTES)
 
 
-def _image_folders(folder: str, depth: int) -> list[str]:
-    """List the folders that directly hold images, sorted."""
+def _image_folders(folder: str, depth: int, seen: set[tuple[int, int]]) -> list[str]:
+    """List the folders that directly hold images, sorted; each once, as links may form a cycle."""
     subfolders = []
     holds_images = False
     try:
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            return []
+        seen.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as entries:
             for entry in entries:
                 if is_hidden(entry.name):
                     continue
-                if entry.is_dir():
+                # Unlike the entry's own method, it takes a link to itself for no folder.
+                if os.path.isdir(entry.path):
                     subfolders.append(entry.path)
                 elif _is_image(entry.name):
                     holds_images = True
     except OSError as error:
         raise FacegenderError(folder, error.strerror or str(error), "make the folder readable") from error
-    deeper = sorted(subfolders) if depth > 1 else []
-    return [folder] * holds_images + [found for subfolder in deeper for found in _image_folders(subfolder, depth - 1)]
+    found = [folder] * holds_images
+    for subfolder in sorted(subfolders) if depth > 1 else []:
+        found += _image_folders(subfolder, depth - 1, seen)
+    return found
 
 
 class _Zip(_Source):
@@ -151,17 +147,22 @@ class _Zip(_Source):
         super().__init__(path)
         self._archive = archive
         self._members = _index_members(path, archive)
+        self._infos = {_member_name(info): info for info in archive.infolist()}
 
     def _named(self, image_id: str) -> list[str]:
-        return [self._members[image_id]] if image_id in self._members else []
+        member = self._members.get(_composed(image_id))
+        return [] if member is None else [member]
 
     def _files(self) -> Iterator[str]:
         yield from self._members.values()
 
     def read(self, image_id: str) -> bytes:
-        member = self._found(image_id)
+        info = self._infos[self._found(image_id)]
+        # What is unpacked is never more than the size that the zip file says.
+        if info.file_size > MAX_FILE_BYTES:
+            raise too_large(f"{self._path}: image {image_id}", info.file_size, MAX_FILE_BYTES)
         try:
-            return self._archive.read(member)
+            return self._archive.read(info)
         except (OSError, *DAMAGED_ZIP) as error:
             what = f"image {image_id} cannot be unpacked ({error})"
             raise FacegenderError(self._path, what, "download it again, or zip the images again") from error
@@ -169,32 +170,47 @@ class _Zip(_Source):
 
 def _open_zip(path: str | Path) -> zipfile.ZipFile:
     try:
+        check_has_an_end(path)
         return zipfile.ZipFile(path)
     except OSError as error:
         remedy = "put the images there or change dataset.images"
         raise FacegenderError(path, error.strerror or str(error), remedy) from error
     except DAMAGED_ZIP as error:
-        what = f"not a zip file, or a damaged one ({error})"
-        raise FacegenderError(path, what, "download it again, or zip the images again") from error
+        kind = kind_of_file(path)
+        what = f"{kind}, not a zip file" if kind else f"not a zip file, or a damaged one ({error})"
+        remedy = "unpack it, and use the folder" if kind in ARCHIVES else "download it again, or zip the images again"
+        raise FacegenderError(path, what, remedy) from error
 
 
 def _index_members(path: str | Path, archive: zipfile.ZipFile) -> dict[str, str]:
     """Return the member of each image by its name without folders."""
     members: dict[str, str] = {}
     hidden_folders: dict[str, bool] = {}
-    for member in archive.infolist():
-        name = _name(member.filename)
-        folder = member.filename.replace("\\", "/").rpartition("/")[0]
+    for info in archive.infolist():
+        member = _member_name(info)
+        name = _composed(_name(member))
+        folder = member.replace("\\", "/").rpartition("/")[0]
         if folder not in hidden_folders:
             hidden_folders[folder] = any(map(is_hidden, folder.split("/")))
         if hidden_folders[folder] or not _is_image(name):
             continue
         if name in members:
-            raise _duplicate(path, name, members[name], member.filename)
-        members[name] = member.filename
+            raise _duplicate(path, name, members[name], member)
+        members[name] = member
     if not members:
-        raise _no_images(path)
+        raise _no_images(path, [info.filename for info in archive.infolist() if not info.is_dir()])
     return members
+
+
+def _member_name(info: zipfile.ZipInfo) -> str:
+    """Return a member's name: programs on macOS and Linux write UTF-8 without the flag that says so."""
+    is_utf8 = bool(info.flag_bits & 0x800)  # APPNOTE.TXT, 4.4.4, bit 11.
+    if is_utf8 or info.filename.isascii():
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
 
 
 def _name(path: str) -> str:
@@ -202,16 +218,21 @@ def _name(path: str) -> str:
     return path.replace("\\", "/").rpartition("/")[2]
 
 
+def _composed(name: str) -> str:
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
 def _stem(name: str) -> str:
-    return name.rpartition(".")[0]
+    return _composed(name).rpartition(".")[0]
 
 
 def _is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
 
 
-def _no_images(path: str | Path) -> FacegenderError:
-    return FacegenderError(path, f"has no images ({', '.join(IMAGE_SUFFIXES)})", "check dataset.images")
+def _no_images(path: str | Path, files: Iterable[str]) -> FacegenderError:
+    what = f"has no images ({', '.join(IMAGE_SUFFIXES)}), but {describe_counts(suffix_counts(files))}"
+    return FacegenderError(path, what, "unpack archives, convert pictures to JPEG, or check dataset.images")
 
 
 def _duplicate(path: str | Path, image_id: str, first: str, second: str) -> FacegenderError:

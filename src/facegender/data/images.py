@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from facegender.data.decoder_warnings import damage_reported
 from facegender.data.image_headers import (
     END_OF_IMAGE,
     FRAME_HEADERS,
@@ -19,6 +20,7 @@ from facegender.data.image_headers import (
     stored_size,
 )
 from facegender.errors import FacegenderError
+from facegender.files import what_it_is
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -31,6 +33,9 @@ IMAGE_SUFFIXES = (
 MAX_PIXELS = 70_000_000
 """The largest image that is decoded unless a caller says otherwise: cameras of 64 megapixels are below it, and decoding
 takes up to 16 bytes a pixel (16 bit with transparency). A file of a few kilobytes may claim any size."""
+
+MAX_FILE_BYTES = 8 * MAX_PIXELS
+"""The largest file that is read as an image: 16 bit with transparency, not compressed."""
 
 JPEG_QUALITY = 95
 _APP1 = 0xE1
@@ -59,14 +64,7 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixels
     Raises:
         FacegenderError: the bytes are empty, cut short or not such an image, or it is too large.
     """
-    if not data:
-        raise FacegenderError(name, "the file is empty", "get the file again")
-    size = stored_size(data)
-    if size is None:
-        raise _unreadable(data, name)
-    if size.height * size.width > max_pixels:
-        what = f"{size.width} x {size.height} pixels are more than {max_pixels / 1e6:g} megapixels"
-        raise FacegenderError(name, what, "scale it down")
+    check_size(data, name, max_pixels)
     image = None
     if data.startswith(_STARTS_WITH_ALPHA) or is_avif(data):
         image = _decode_over_white(data)
@@ -79,9 +77,61 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixels
     return _turned_as_avif_says(data, image) if is_avif(data) else image
 
 
+def decode_verified(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode an image from outside as `decode_image` does, and take a warning of the decoder for damage.
+
+    Where bytes in the middle of a JPEG are damaged, the decoder often goes on with wrong pixels, and only warns. What
+    the pipeline has stored is free of this, and is decoded in many threads, for which this function is not made: see
+    `facegender.data.decoder_warnings.damage_reported`.
+
+    Raises:
+        FacegenderError: as `decode_image`, or the decoder found damage.
+    """
+    with damage_reported() as warnings:
+        image = decode_image(data, name, max_pixels)
+    if warnings:
+        raise FacegenderError(name, f"damaged: {warnings[0]}", "get the file again, or save it anew in an image editor")
+    return image
+
+
+def check_size(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> None:
+    """Check the size of an image by its header, without decoding it.
+
+    Raises:
+        FacegenderError: the bytes are empty or not an image, or it has more than `max_pixels`.
+    """
+    if not data:
+        raise FacegenderError(name, "the file is empty", "get the file again")
+    size = stored_size(data)
+    if size is None:
+        raise _unreadable(data, name)
+    if size.height * size.width > max_pixels:
+        what = f"{size.width} x {size.height} pixels are more than {max_pixels / 1e6:g} megapixels"
+        raise FacegenderError(name, what, "scale it down")
+
+
+def stored_shape(data: bytes, name: str) -> tuple[int, int, int]:
+    """Return height, width and channels of an image as it is stored, before any conversion or rotation.
+
+    Raises:
+        FacegenderError: as `decode_verified`.
+    """
+    check_size(data, name)
+    with damage_reported() as warnings:
+        image = _imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None or warnings:
+        raise _unreadable(data, name)
+    height, width = image.shape[:2]
+    return height, width, image.shape[2] if image.ndim == 3 else 1
+
+
 def _unreadable(data: bytes, name: str) -> FacegenderError:
     if data.startswith(JPEG_START):
         return FacegenderError(name, "a JPEG that is cut short or damaged", "get the file again")
+    if kind := what_it_is(data):
+        return FacegenderError(
+            name, f"{kind}, which cannot be read as an image", "convert it to JPEG, or get the file again"
+        )
     what = "not a readable image: unsupported, damaged or over the size limit"
     return FacegenderError(name, what, "convert it to JPEG, or get the file again")
 
@@ -183,9 +233,9 @@ def standard_jpeg(data: bytes, name: str, height: int, width: int) -> tuple[byte
         The JPEG's bytes, and whether it had to be encoded again.
 
     Raises:
-        FacegenderError: as `decode_image`.
+        FacegenderError: as `decode_verified`.
     """
-    image = decode_image(data, name)
+    image = decode_verified(data, name)
     if image.shape == (height, width, 3) and _is_rgb_jpeg(data, image):
         return data, False
     return encode_jpeg(fit_image(image, height, width)), True

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,12 +12,19 @@ import numpy as np
 import pandas as pd
 
 from facegender.data.celeba import ATTRIBUTES, IMAGE_ID, LABEL
-from facegender.errors import FacegenderError
+from facegender.errors import FacegenderError, shortened
+from facegender.files import check_has_an_end, what_it_is
 
 _RESERVED = (IMAGE_ID, "partition", "identity", "label")
 
 _SEPARATOR = "\x1f"
 """ASCII's unit separator. It is put between the fields of every row first, as a comma or space can be part of an id."""
+
+# Of up to 30 digits: Python refuses to convert thousands.
+_NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.0*)?")
+
+_OF_INTEGERS = f"0123456789+-. {_SEPARATOR}".encode()
+_ZERO_DECIMALS = re.compile(rf"(?<=[0-9])\.0*(?= *(?:{_SEPARATOR}|$))")
 
 # A field in quotes, or as it is; by the separator before and behind it. A quote inside quotes is doubled (RFC 4180).
 _FIELD = {mark: re.compile(rf'(?:^|{mark} *)(?:"((?:[^"]|"")*)"|([^{mark}]*?)) *(?={mark}|$)') for mark in ", "}
@@ -46,7 +54,7 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
     table = _parse(path, names, rows, first_row, range(-1, 2), "1 or -1 (or 1 or 0)", np.int8)
     values = table.to_numpy()
     if (values == -1).any():
-        _check_one_coding(path, values, first_row)
+        _check_one_coding(path, names, values, first_row)
         table[:] = (values == 1).astype(np.int8)
     return table
 
@@ -174,6 +182,7 @@ def _read_rows(path: str | Path) -> tuple[list[str], int]:
 def _read_text(path: str | Path) -> str:
     """Read a text file; its lines end in a line feed, and it does not end in white space."""
     try:
+        check_has_an_end(path)
         content = Path(path).read_bytes()
     except OSError as error:
         if os.path.isdir(path):
@@ -182,6 +191,8 @@ def _read_text(path: str | Path) -> str:
         remedy = "make it readable" if is_forbidden else "put the list there or change params.yaml"
         raise FacegenderError(path, error.strerror or str(error), remedy) from error
     remedy = "use the unpacked list, saved as UTF-8"
+    if kind := what_it_is(content):
+        raise FacegenderError(path, f"{kind}, not a list", "download the list again, and unpack it")
     if b"\0" in content or _SEPARATOR.encode() in content:
         raise FacegenderError(path, "not a text file", remedy)
     try:
@@ -192,7 +203,8 @@ def _read_text(path: str | Path) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip()
     if not text:
         raise FacegenderError(path, "the file is empty", "get the file again")
-    return text
+    # Another list of the same images may write accented letters in the other form.
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _separate(text: str, mark: str) -> str:
@@ -235,6 +247,13 @@ def _parse(
         raise FacegenderError(path, "it has a header but no rows", "get the complete file")
     if any(row.count(_SEPARATOR) != len(names) for row in rows):
         _raise_ragged(path, rows, first_row, len(names) + 1)
+    written = "".join([row.partition(_SEPARATOR)[2] for row in rows])
+    # pandas 2.3 takes 1e-5 for 0, and crashes at 1e2147483648.
+    if written.encode().translate(None, _OF_INTEGERS):
+        _raise_bad_value(path, names, rows, first_row, allowed, expected)
+    if "." in written:
+        # As floats, integers from 2^53 on would be rounded.
+        rows = [_without_decimals(row) for row in rows]
     try:
         table = pd.read_csv(
             io.StringIO("\n".join(rows)),
@@ -258,11 +277,18 @@ def _parse(
     return table.astype(dtype)
 
 
+def _without_decimals(row: str) -> str:
+    image_id, separator, values = row.partition(_SEPARATOR)
+    return image_id + separator + _ZERO_DECIMALS.sub("", values)
+
+
 def _check_attribute_names(path: str | Path, names: list[str], line: int) -> None:
     where = f"{path}: line {line}"
     if LABEL not in names:
         shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        raise FacegenderError(where, f"no column {LABEL} among {shown}", "use the list whose header names attributes")
+        near = [name for name in names if name.casefold() == LABEL.casefold()]
+        remedy = f"rename {near[0]} to {LABEL}" if near else "use the list whose header names attributes"
+        raise FacegenderError(where, f"no column {LABEL} among {shown}", remedy)
     for name in names:
         if not name:
             raise FacegenderError(where, f"column {names.index(name) + 2} has no name", "name or remove it")
@@ -272,11 +298,11 @@ def _check_attribute_names(path: str | Path, names: list[str], line: int) -> Non
             raise FacegenderError(where, f"column {name} appears twice", "remove one")
 
 
-def _check_one_coding(path: str | Path, values: np.ndarray, first_row: int) -> None:
-    zero_rows = (values == 0).any(axis=1)
-    if zero_rows.any():
-        zero, minus = (int(np.argmax(rows)) + first_row for rows in (zero_rows, (values == -1).any(axis=1)))
-        what = f"both 0 (line {zero}) and -1 (line {minus}) mean no"
+def _check_one_coding(path: str | Path, names: list[str], values: np.ndarray, first_row: int) -> None:
+    places = [np.argwhere(values == no) for no in (0, -1)]
+    if all(map(len, places)):
+        zero, minus = (f"{names[column]} in line {row + first_row}" for row, column in (found[0] for found in places))
+        what = f"both 0 ({zero}) and -1 ({minus}) mean no"
         raise FacegenderError(path, what, "use only one of them")
 
 
@@ -289,7 +315,7 @@ def _check_ids(path: str | Path, ids: pd.Index, first_row: int) -> None:
         raise FacegenderError(f"{path}: line {first_row + second}", what, "remove one")
     for line, image_id in enumerate(ids, first_row):
         if not image_id or "/" in image_id or "\\" in image_id:
-            what = f"image id {image_id!r} must be a file name without folders"
+            what = f"image id {shortened(image_id)!r} must be a file name without folders"
             raise FacegenderError(f"{path}: line {line}", what, "fix the row")
 
 
@@ -312,8 +338,8 @@ def _raise_bad_value(
 ) -> NoReturn:
     for line, row in enumerate(rows, first_row):
         for name, value in zip(names, row.split(_SEPARATOR)[1:], strict=True):
-            if not re.fullmatch(r"[+-]?[0-9]+(\.0*)?", value.strip()) or int(value.split(".")[0]) not in allowed:
-                shown = repr(value) if value.strip() else "blank"
+            if not _NUMBER.fullmatch(value.strip()) or int(value.split(".")[0]) not in allowed:
+                shown = repr(shortened(value)) if value.strip() else "blank"
                 what = f"{name} is {shown}, must be {expected}"
                 raise FacegenderError(f"{path}: line {line}", what, "fix or remove the row")
     raise FacegenderError(path, f"one value is not {expected}", "fix it")

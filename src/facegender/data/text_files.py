@@ -40,7 +40,7 @@ def read_json(path: str | Path, remedy: str, keys: Collection[str] = ()) -> dict
     text = read_text(path, remedy)
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FacegenderError(path, f"damaged: not JSON ({error})", remedy) from error
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing or not isinstance(content, dict):

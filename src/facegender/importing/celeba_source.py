@@ -12,10 +12,11 @@ import pandas as pd
 
 from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.folders import list_files
-from facegender.data.image_sources import DAMAGED_ZIP, open_images
-from facegender.data.images import decode_image
+from facegender.data.image_sources import open_images
+from facegender.data.images import decode_verified
 from facegender.data.lists import read_annotations
 from facegender.errors import FacegenderError
+from facegender.files import ARCHIVES, DAMAGED_ZIP, kind_of_file, too_large
 from facegender.importing.kinds import KINDS
 from facegender.importing.outputs import IMAGES, write_images
 from facegender.importing.params_file import UNKNOWN_IDENTITIES, project_path
@@ -23,6 +24,10 @@ from facegender.preparation.partition import find_images
 
 _LISTS = {"list_attr_celeba": "attribute list", "list_eval_partition": "partition list"}
 """What a folder of CelebA must hold beside the images."""
+
+_SOURCES = "name a folder, a CSV file or CelebA's zip file"
+_MAX_LIST_BYTES = 500_000_000
+"""The most that is unpacked of a list. CelebA's largest has 27 MB."""
 
 
 class Celeba(NamedTuple):
@@ -89,7 +94,11 @@ def find_celeba(folder: Path) -> Celeba:
     lists = celeba_lists(files)
     for stem, name in _LISTS.items():
         if stem not in lists:
-            raise FacegenderError(folder, f"no {name}, {stem}.csv or .txt", "put it there")
+            near = [file for file in files if Path(file).name.casefold().startswith(stem.casefold())]
+            what = f"no {name}, {stem}.csv or .txt"
+            if near:
+                what = f"no {name}, {stem}.csv or .txt, but {near[0]}"
+            raise FacegenderError(folder, what, "unpack or rename it" if near else "put it there")
     attributes, partitions = (folder / lists[stem] for stem in _LISTS)
     identities = folder / lists["identity_CelebA"] if "identity_CelebA" in lists else None
     annotations = read_annotations(attributes, partitions, identities)
@@ -100,9 +109,9 @@ def find_celeba(folder: Path) -> Celeba:
             remedy = f"get them; if you have only a part, run: facegender import {folder} data/NAME --skip-bad"
             raise _missing_images(images, missing, len(annotations), remedy)
         first = annotations.index[0]
-        height, width, _ = decode_image(opened.read(first), first).shape
+        height, width, _ = decode_verified(opened.read(first), first).shape
     if (height, width) != (HEIGHT, WIDTH):
-        what = f"{first} has {width}x{height} pixels, not {WIDTH}x{HEIGHT}"
+        what = f"{first} has {width}x{height} pixels, not {WIDTH}x{HEIGHT}: perhaps CelebA's images in the wild"
         raise FacegenderError(images, what, "use the aligned and cropped images, img_align_celeba.zip")
     paths = {"images": images, "attributes": attributes, "partitions": partitions}
     dataset = {name: project_path(path) for name, path in paths.items()}
@@ -132,15 +141,22 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip file.
 
     Raises:
-        FacegenderError: it is not a zip file, or a damaged one.
+        FacegenderError: it is not a zip file, or a damaged one, or the block cannot unpack a member.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
+        archive = zipfile.ZipFile(path)
     except DAMAGED_ZIP as error:
+        kind = kind_of_file(path)
+        seen = kind if kind else f"not a folder, a CSV file or a complete zip file ({error})"
         raise FacegenderError(
-            path, f"not a folder, a CSV file or a complete zip file ({error})", "use one of these"
+            path, seen, "unpack it, and import the folder" if kind in ARCHIVES else _SOURCES
         ) from error
+    with archive:
+        try:
+            yield archive
+        except DAMAGED_ZIP as error:
+            what = f"a list cannot be unpacked ({error})"
+            raise FacegenderError(path, what, "download it again, or unpack it and import the folder") from error
 
 
 def _read_celeba(source: Path) -> tuple[pd.DataFrame, Path]:
@@ -150,6 +166,10 @@ def _read_celeba(source: Path) -> tuple[pd.DataFrame, Path]:
         if is_zip:
             with open_zip(source) as archive:
                 lists = celeba_lists(archive.namelist())
+                for member in lists.values():
+                    size = archive.getinfo(member).file_size
+                    if size > _MAX_LIST_BYTES:
+                        raise too_large(f"{source}: {member}", size, _MAX_LIST_BYTES, "a list")
                 # `extract` returns where it put a member, which is inside `place` for any name.
                 lists = {stem: archive.extract(member, place) for stem, member in lists.items()}
             images = source

@@ -11,6 +11,7 @@ import pandas as pd
 
 from facegender.data.celeba import ATTRIBUTES, LABEL
 from facegender.errors import FacegenderError
+from facegender.files import as_stored, check_has_an_end, kind_of_file
 from facegender.importing.kinds import KINDS, LABEL_NAMES, PARTITION_NAMES, Found, plain_name
 
 COLUMNS = {
@@ -20,6 +21,9 @@ COLUMNS = {
     "split": ("partition", "split"),
 }
 """The names by which each column is recognised, as `plain_name` writes them."""
+
+_BLANK = ("", "nan", "none", "null", "na", "n/a")
+"""How programs write a value that is not known, as `plain_name` writes it."""
 
 # In these columns 1 always means Male; in gender and sex it can mean either.
 _COLUMNS_WHERE_1_IS_MALE = ("male", "label")
@@ -46,7 +50,7 @@ def read_csv(
     folder = path.parent if image_folder is None else image_folder
     # Some CSV files are written on Windows.
     table["source"] = table["path"].str.replace("\\", "/")
-    table["path"] = [os.path.join(folder, name) for name in table["source"]]
+    table["path"] = [as_stored(os.path.join(folder, name)) for name in table["source"]]
     reasons = pd.Series("", table.index)
     if "split" in places:
         table["partition"] = table["split"].map(lambda name: PARTITION_NAMES.get(plain_name(name), -1)).astype(np.int8)
@@ -72,6 +76,9 @@ def _read_rows(path: Path, columns: Mapping[str, str]) -> tuple[list[str], dict[
     each further attribute of CelebA (0, 1).
     """
     try:
+        check_has_an_end(path)
+        if kind := kind_of_file(path):
+            raise FacegenderError(path, f"{kind}, not a CSV file", "download it again, or unpack it")
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
@@ -85,7 +92,7 @@ def _read_rows(path: Path, columns: Mapping[str, str]) -> tuple[list[str], dict[
                 where = f"{path}: line {reader.line_num}"
                 if len(row) != len(header):
                     raise FacegenderError(where, f"{len(row)} columns instead of {len(header)}", "correct it")
-                rows.append((reader.line_num, *(row[place].strip() for place in places.values())))
+                rows.append((reader.line_num, *(_known(row[place]) for place in places.values())))
                 values.append(_attribute_values(where, row, attributes))
     except UnicodeDecodeError as error:
         raise FacegenderError(path, "not UTF-8 text", "save it as UTF-8") from error
@@ -122,6 +129,10 @@ def _column_places(path: Path, header: list[str], columns: Mapping[str, str]) ->
         elif role in ("path", "label"):
             raise FacegenderError(path, f"no column of the {role} among {', '.join(header)}", f"name it with {option}")
     return places
+
+
+def _known(value: str) -> str:
+    return "" if plain_name(value) in _BLANK else value.strip()
 
 
 def _attribute_values(where: str, row: list[str], attributes: Mapping[str, int]) -> bytes:

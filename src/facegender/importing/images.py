@@ -8,7 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from facegender.data.celeba import CLASSES, HEIGHT, LABEL, WIDTH
-from facegender.data.images import decode_image, encode_jpeg
+from facegender.data.images import MAX_FILE_BYTES, decode_verified, encode_jpeg
 from facegender.errors import FacegenderError
 from facegender.files import read_regular_file
 from facegender.serving.alignment import Align, aligned_faces
@@ -37,7 +37,7 @@ def identify(images: pd.DataFrame, align: Align = "never") -> tuple[pd.DataFrame
     image_ids, problems = [], []
     for path, source in tqdm(zip(images["path"], images["source"], strict=True), "identify", len(images), disable=None):
         try:
-            data = read_regular_file(path)
+            data = read_regular_file(path, MAX_FILE_BYTES)
         except FacegenderError as error:
             image_ids.append("")
             problems.append(f"{source}: {error.what}")
@@ -105,7 +105,7 @@ def image_bytes(data: bytes, name: str, align: Align = "never") -> bytes:
     Raises:
         FacegenderError: the bytes are not an image, or there is not exactly one face to align.
     """
-    image = decode_image(data, name)
+    image = decode_verified(data, name)
     if align != "never":
         faces = aligned_faces(image, align, HEIGHT, WIDTH)
         if len(faces) != 1:

@@ -9,6 +9,7 @@ import pandas as pd
 from facegender.data.celeba import CLASSES, LABEL
 from facegender.data.tables import write_csv
 from facegender.errors import FacegenderError
+from facegender.files import check_has_an_end
 from facegender.importing.celeba_source import lay_out_celeba
 from facegender.importing.images import check_copies, identify, image_bytes
 from facegender.importing.kinds import KINDS, Found
@@ -105,6 +106,7 @@ def import_data(
 def _check_folder(source: Path, folder: Path, force: bool) -> None:
     if not source.exists():
         raise FacegenderError(source, "no such file or folder", "name the data to import")
+    check_has_an_end(source)
     if folder.exists() and not folder.is_dir():
         raise FacegenderError(folder, "not a folder", "name a folder to import to")
     if source.resolve() in (folder.resolve(), *folder.resolve().parents):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from facegender.data.celeba import CLASSES, LABEL
-from facegender.data.folders import list_files
+from facegender.data.folders import describe_counts, list_files, suffix_counts
 from facegender.data.images import IMAGE_SUFFIXES
 from facegender.errors import FacegenderError
 from facegender.importing.celeba_source import celeba_lists, open_zip
@@ -34,9 +34,11 @@ def find_kind(source: Path, male: str | None = None) -> str:
         if source.suffix.lower() == ".csv":
             return "csv"
         with open_zip(source) as archive:
-            if celeba_lists(archive.namelist()):
-                return "celeba"
-        raise FacegenderError(source, "a zip file without CelebA's attribute list", "unpack it and import the folder")
+            members = [info.filename for info in archive.infolist() if not info.is_dir()]
+        if celeba_lists(members):
+            return "celeba"
+        what = f"a zip file without CelebA's attribute list, but {describe_counts(suffix_counts(members))}"
+        raise FacegenderError(source, what, "unpack it, and import the folder")
     files = list_files(source)
     if celeba_lists(files):
         return "celeba"
@@ -52,8 +54,8 @@ def find_kind(source: Path, male: str | None = None) -> str:
     if not kinds:
         raise FacegenderError(
             source,
-            f"{len(images)} images, but no CelebA lists, no folders of both classes (male, female, …), no UTKFace file "
-            "names and not exactly one CSV file",
+            f"{describe_counts(suffix_counts(files))}, but no CelebA lists, no folders of both classes (male, female, "
+            "…), no UTKFace file names and not exactly one CSV file",
             "name the folder that is Male with --male",
         )
     return kinds[0]
@@ -125,7 +127,7 @@ def read_utkface(source: Path) -> Found:
 
 
 def _csv_files(source: Path) -> list[Path]:
-    return list(source.glob("*.csv"))
+    return [path for path in source.iterdir() if path.suffix.lower() == ".csv" and path.is_file()]
 
 
 def _only_images(files: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from facegender.data.celeba import CLASSES, LABEL, PARTITIONS
+from facegender.errors import visible
 from facegender.importing.layout import Imported
 from facegender.importing.outputs import OUTPUTS
 from facegender.importing.params_file import CELEBA, PORTRAITS, ParamsFile
@@ -31,7 +32,7 @@ def describe(imported: Imported) -> str:
     annotations, folder = imported.annotations, imported.folder
     place, here = folder.resolve(), Path.cwd().resolve()
     inside = place.is_relative_to(here)
-    lines = [*imported.notes, *_count_lines(annotations, balanced_counts(annotations)), ""]
+    lines = [*map(visible, imported.notes), *_count_lines(annotations, balanced_counts(annotations)), ""]
     if inside:
         shown = place.relative_to(here)
         files = [(shown / name).as_posix() for name in OUTPUTS if (folder / name).exists()]
@@ -43,7 +44,11 @@ def describe(imported: Imported) -> str:
             "inside"
         )
     if imported.problems:
-        lines += ["", f"left out: {len(imported.problems)}", *(f"  {problem}" for problem in imported.problems)]
+        lines += [
+            "",
+            f"left out: {len(imported.problems)}",
+            *(f"  {visible(problem)}" for problem in imported.problems),
+        ]
     return "\n".join(lines)
 
 

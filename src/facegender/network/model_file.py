@@ -8,7 +8,6 @@ import json
 import re
 import tempfile
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,15 +17,28 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from facegender.errors import FacegenderError
-from facegender.files import whole_file
-from facegender.network.sidecar import LOGITS, SIDECAR, Sidecar, TrunkSpec, restore
+from facegender.errors import FacegenderError, shortened
+from facegender.files import DAMAGED_ZIP, kind_of_file, whole_file
+from facegender.network.sidecar import LOGITS, SIDECAR, Sidecar, TrunkSpec, has_threshold, restore
 
 if TYPE_CHECKING:
     import keras
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 """Members of a `.keras` zip."""
+
+_DAMAGED = (*DAMAGED_ZIP, KeyError, ValueError, TypeError, IndexError, AttributeError)
+"""What Python and Keras raise for a damaged file or one of another version; RecursionError is a RuntimeError."""
+
+_KINDS = frozenset(
+    ("Functional", "InputLayer", "Rescaling", "Conv2D", "BatchNormalization", "Activation", "MaxPooling2D")
+    + ("AveragePooling2D", "Concatenate", "GlobalAveragePooling2D", "Dense", "Dropout", "Softmax")
+    + ("Flip", "Reshape", "Mean", "DTypePolicy", "__keras_tensor__")
+)
+"""All that a model of this pipeline consists of, apart from initializers. None of it runs code from the file."""
+
+_MOST_BYTES = 2_000_000_000
+"""The most that is unpacked; InceptionV3 has 88 MB."""
 
 
 def save_model(model: "keras.Model", path: str | Path, sidecar: Mapping[str, Any]) -> None:
@@ -95,15 +107,48 @@ def load_model(path: str | Path) -> "tuple[keras.Model, Sidecar]":
     """Load the whole network and its sidecar.
 
     Raises:
-        FacegenderError: as `read_sidecar`, or the file is damaged.
+        FacegenderError: as `read_sidecar`, or the file is damaged, or has layers that no model of this pipeline has,
+            such as Keras's Lambda, which would run code from the file.
     """
     import keras
 
     sidecar = read_sidecar(path)
     try:
-        return keras.saving.load_model(path, compile=False), sidecar
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        _check_kinds(path)
+        return keras.saving.load_model(path, compile=False, safe_mode=True), sidecar
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except _DAMAGED as error:
         raise FacegenderError(path, "damaged, or from another version of Keras", restore(path)) from error
+
+
+def _check_kinds(path: str | Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
+            raise FacegenderError(path, "too large for a model of this pipeline", restore(path))
+        config = json.loads(archive.read(_CONFIG))
+    for module, kind in _kinds_in(config):
+        is_known = kind in _KINDS and (module is None or module == "keras" or module.startswith("keras."))
+        if not (is_known or module == "keras.initializers"):
+            what = f"has a {shortened(str(kind))}, which no model of this pipeline has"
+            raise FacegenderError(path, what, "use models/gender.onnx or models/gender.keras")
+
+
+def _kinds_in(content: Any) -> Iterator[tuple[Any, Any]]:
+    """Find the module and the class of everything that Keras would build from a configuration."""
+    if isinstance(content, dict):
+        if "class_name" in content:
+            yield content.get("module"), content["class_name"]
+        content = list(content.values())
+    if isinstance(content, list):
+        for item in content:
+            yield from _kinds_in(item)
+
+
+def _unreadable(path: str | Path, error: OSError) -> FacegenderError:
+    # HDF5's errors are OSErrors without a number.
+    what = error.strerror if error.errno else "not a .keras file, or a damaged one"
+    return FacegenderError(path, what or str(error), restore(path))
 
 
 def load_calibrated(path: str | Path) -> "tuple[keras.Model, Sidecar]":
@@ -113,7 +158,7 @@ def load_calibrated(path: str | Path) -> "tuple[keras.Model, Sidecar]":
         FacegenderError: as `load_model`, or the model is not calibrated.
     """
     model, sidecar = load_model(path)
-    if "threshold" not in sidecar:
+    if not has_threshold(sidecar):
         raise FacegenderError(path, "has no threshold, so the stage calibrate did not write it", restore(path))
     return model, sidecar
 
@@ -126,16 +171,26 @@ def read_sidecar(path: str | Path) -> Sidecar:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            sidecar: Sidecar = json.loads(archive.read(SIDECAR))
+            content = archive.read(SIDECAR)
     except OSError as error:
-        raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
-    except zipfile.BadZipFile as error:
-        raise FacegenderError(path, "not a .keras file, or a damaged one", restore(path)) from error
-    except (KeyError, ValueError) as error:
-        raise FacegenderError(
-            path, f"contains no {SIDECAR}, so this pipeline did not write it", restore(path)
-        ) from error
+        raise _unreadable(path, error) from error
+    except KeyError as error:
+        raise _not_ours(path) from error
+    except DAMAGED_ZIP as error:
+        kind = kind_of_file(path)
+        what = f"{kind}, not a .keras file" if kind else "not a .keras file, or a damaged one"
+        raise FacegenderError(path, what, restore(path)) from error
+    try:
+        sidecar: Sidecar = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _not_ours(path) from error
+    if not isinstance(sidecar, dict):
+        raise _not_ours(path)
     return sidecar
+
+
+def _not_ours(path: str | Path) -> FacegenderError:
+    return FacegenderError(path, f"contains no {SIDECAR}, so this pipeline did not write it", restore(path))
 
 
 class Layer(NamedTuple):
@@ -183,8 +238,8 @@ def read_layers(path: str | Path) -> list[Layer]:
             inputs = tuple(names[taken] for taken in _taken(entry["inbound_nodes"]))
             layers.append(Layer(kind, names[name], entry["config"], inputs, weights.get(name, ())))
     except OSError as error:
-        raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError) as error:
+        raise _unreadable(path, error) from error
+    except _DAMAGED as error:
         raise FacegenderError(path, "not a .keras file, or a damaged one", restore(path)) from error
     return layers
 

@@ -108,12 +108,19 @@ def sidecar_of_onnx(metadata: Mapping[str, str], path: str | Path) -> Sidecar:
         FacegenderError: there is none with a threshold.
     """
     try:
-        sidecar: Sidecar = json.loads(metadata[PROPERTY])
-        sidecar["threshold"]
-    except (KeyError, ValueError, TypeError) as error:
+        sidecar: Sidecar = json.loads(metadata.get(PROPERTY, "{}"))
+    except (ValueError, RecursionError):
+        sidecar = {}  # type: ignore[typeddict-item]
+    if not has_threshold(sidecar):
         what = "has no threshold in its metadata, so the stage calibrate did not write it"
-        raise FacegenderError(path, what, "use a model that it wrote, such as models/gender.onnx") from error
+        raise FacegenderError(path, what, "use a model that it wrote, such as models/gender.onnx")
     return sidecar
+
+
+def has_threshold(sidecar: object) -> bool:
+    """Return whether what a file holds as its sidecar is one with a threshold, from 0 to 1."""
+    threshold = sidecar.get("threshold") if isinstance(sidecar, dict) else None
+    return isinstance(threshold, int | float) and 0 <= threshold <= 1
 
 
 def restore(path: str | Path) -> str:

@@ -54,7 +54,7 @@ def pretrained_backbone(weights: str | Path) -> keras.Model:
         raise FacegenderError(where, "no such file", "use a path relative to the folder of params.yaml")
     try:
         return keras.applications.InceptionV3(include_top=False, weights=str(weights))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError) as error:
         raise FacegenderError(
             where, f"not weights of InceptionV3 without its top ({_first_line(error)})", "use another file"
         ) from error

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from facegender.data.celeba import CLASSES, LABEL, PARTITIONS
+from facegender.data.images import stored_shape
 from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
 
@@ -172,15 +172,9 @@ def image_sizes(
 
 def _stored_shape(image_id: str, read: Callable[[str], bytes]) -> tuple[int, int, int] | None:
     try:
-        data = read(image_id)
-        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    except (FacegenderError, cv2.error):
-        # OpenCV raises an error for an image that claims more pixels than it allows.
+        return stored_shape(read(image_id), image_id)
+    except FacegenderError:
         return None
-    if image is None:
-        return None
-    height, width = image.shape[:2]
-    return height, width, image.shape[2] if image.ndim == 3 else 1
 
 
 def examples(

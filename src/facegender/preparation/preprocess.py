@@ -41,7 +41,7 @@ def preprocess(table: pd.DataFrame, images: ImageSource, height: int, width: int
 
 
 def good_records(
-    outcomes: Iterable[Outcome], on_bad_image: str, split: str, counts: dict[str, int]
+    outcomes: Iterable[Outcome], on_bad_image: str, split: str, counts: dict[str, int], problems: list[str]
 ) -> Iterator[Record]:
     """Yield the good records and count all outcomes.
 
@@ -50,13 +50,13 @@ def good_records(
         on_bad_image: `fail` or `skip`.
         split: names the table in an error.
         counts: is filled with `images`, `converted` and `skipped`.
+        problems: is filled with a line for each bad image.
 
     Raises:
         FacegenderError: after the last outcome, if there were bad images and `on_bad_image` is `fail`, or if no good
             image is left. It lists all bad images.
     """
     counts.update(images=0, converted=0, skipped=0)
-    problems = []
     for outcome in outcomes:
         if outcome.record is None:
             problems.append(str(outcome.problem))

@@ -1,14 +1,47 @@
 """Git and DVC run as commands in this folder."""
 
+import os
+import re
 import subprocess
 import sys
 
 from facegender.errors import FacegenderError
 
+# Git, and libgit2 in DVC, about a repository that another user owns.
+_NOT_OWNED = (re.compile(r"dubious ownership in repository at '(.+?)'"), re.compile(r"path '(.+?)' is not owned"))
+
 
 def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a Git command; the caller checks its exit status. Bytes that are not UTF-8 are replaced."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, encoding="utf-8", errors="replace")
+    """Run a Git command; the caller checks its exit status. Bytes that are not UTF-8 are replaced.
+
+    Raises:
+        FacegenderError: Git refuses the repository because another user owns it, as in a container.
+    """
+    done = subprocess.run(
+        ["git", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=os.environ | {"LC_ALL": "C"},  # Its messages are read here.
+    )
+    check_owner(done.stderr if done.returncode else "")
+    return done
+
+
+def check_owner(messages: str) -> None:
+    """Raise a FacegenderError if messages of Git or DVC say that another user owns the repository."""
+    for pattern in _NOT_OWNED:
+        if found := pattern.search(messages):
+            remedy = f"if you trust it, run: git config --global --add safe.directory {found[1]}"
+            raise FacegenderError(found[1], "another user owns this repository, so Git does not read it", remedy)
+
+
+def check_not_shallow(revision: str) -> None:
+    """Raise a FacegenderError about an unknown revision if this is a clone without older commits, as CI makes."""
+    if git("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
+        remedy = "get all revisions: git fetch --unshallow --tags"
+        raise FacegenderError(revision, "not in this shallow clone", remedy)
 
 
 def dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,6 +57,7 @@ def output_of(done: subprocess.CompletedProcess[str]) -> str:
     """
     if done.returncode:
         lines = (done.stdout + done.stderr).splitlines()
+        check_owner(done.stderr)
         messages = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
         command = " ".join(["dvc", *done.args[3:]])
         raise FacegenderError(command, " ".join(messages) or "it failed", "run it on its own to see more")

@@ -1,5 +1,6 @@
 """The model of a release or of any revision, fetched through DVC from its cache or remote."""
 
+import errno
 import logging.config
 import os
 import tempfile
@@ -13,12 +14,14 @@ from platformdirs import user_cache_path
 
 from facegender.errors import FacegenderError
 from facegender.files import md5_of
+from facegender.repository.commands import check_not_shallow, git
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
 
 ARTIFACT = "gender"
 """The model's name under `artifacts:` in dvc.yaml."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 KEPT = 8
 """The most models in the user's cache; the least recently used one is deleted first."""
 
@@ -40,6 +43,8 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
     """
     if not revision:
         raise FacegenderError("revision", "must not be empty", "use one such as gender@v1.0.0 or a Git revision")
+    if os.path.isdir(repo):
+        git("-C", repo, "rev-parse", "--git-dir")  # It says if Git refuses the repository; DVC ends in a traceback.
     # These take a second to load.
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
@@ -53,6 +58,8 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         description = str(Path(path).with_suffix(".json"))
         description_md5 = files.info(description)["md5"] if files.exists(description) else None
     except SCMError as error:
+        if os.path.isdir(repo):
+            check_not_shallow(revision)
         raise FacegenderError(
             revision, _line(error), "look it up with git log or git tag, or run: git fetch --tags"
         ) from error
@@ -87,6 +94,11 @@ def _fetch(files: "DVCFileSystem", path: str, target: Path, md5: str, revision: 
             files.get_file(path, str(fetched))
         # A remote's library raises errors of its own.
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                what = f"a model cannot be written there ({os.strerror(error.errno)})"
+                raise FacegenderError(
+                    target.parent, what, "free space, or set XDG_CACHE_HOME to another folder"
+                ) from error
             raise FacegenderError(
                 revision,
                 f"its {path} is neither in DVC's cache here nor in a remote ({_line(error)})",

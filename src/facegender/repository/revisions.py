@@ -9,7 +9,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from facegender.errors import FacegenderError
 from facegender.params import Gate
-from facegender.repository.commands import git
+from facegender.repository.commands import check_not_shallow, git
 from facegender.repository.lock import locked_files
 from facegender.repository.status import changed_places
 
@@ -54,7 +54,7 @@ def gate_of(revision: str) -> Gate | None:
     text = file_at(revision, "params.yaml")
     try:
         return Gate.model_validate(YAML(typ="safe").load(text or "")["gate"])
-    except (YAMLError, ValidationError, KeyError, TypeError):
+    except (YAMLError, ValidationError, KeyError, TypeError, ValueError, RecursionError):
         return None
 
 
@@ -131,6 +131,6 @@ def _check_commit(revision: str) -> None:
     asked = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if asked.returncode:
         found = "not a git repository" if "not a git repository" in asked.stderr else "unknown Git revision"
-        raise FacegenderError(
-            revision or "no revision", found, "look it up with git log or git tag, or run: git fetch --tags"
-        )
+        remedy = "look it up with git log or git tag, or run: git fetch --tags"
+        check_not_shallow(revision)
+        raise FacegenderError(revision or "no revision", found, remedy)

@@ -20,7 +20,7 @@ from aiohttp import web
 from markdown_it import MarkdownIt
 
 from facegender.data.celeba import CLASSES
-from facegender.data.images import MAX_PIXELS, Pixels, decode_image, encode_jpeg
+from facegender.data.images import MAX_PIXELS, Pixels, decode_verified, encode_jpeg
 from facegender.data.tables import DECIMALS
 from facegender.data.text_files import read_text
 from facegender.errors import FacegenderError
@@ -80,9 +80,9 @@ def predict_picture(data: bytes, classifier: Classifier, with_pictures: bool = F
         each face `image`, the aligned face, and `evidence`, an overlay for each class or None.
 
     Raises:
-        FacegenderError: as `decode_image`, or the picture shows no face.
+        FacegenderError: as `decode_verified`, or the picture shows no face.
     """
-    image = decode_image(data, _PICTURE)
+    image = decode_verified(data, _PICTURE)
     height, width = image.shape[:2]
     faces = aligned_faces(image, "auto", classifier.height, classifier.width)
     if not faces:

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from facegender.data.images import Pixels, decode_image, fit_image
+from facegender.data.images import MAX_FILE_BYTES, Pixels, decode_image, decode_verified, fit_image
 from facegender.data.shards import read_records, shard_paths
 from facegender.errors import FacegenderError
-from facegender.files import whole_file, whole_folder
+from facegender.files import read_regular_file, whole_file, whole_folder
 from facegender.network.model_file import load_calibrated
 from facegender.network.quiet import discarded
 from facegender.network.sidecar import SIDECAR
@@ -72,6 +72,10 @@ def export_model(source: str | Path, target: str | Path, form: Format, faces: st
 
 
 def _check_target(source: Path, target: Path, form: Format) -> None:
+    if not source.is_file():
+        raise FacegenderError(
+            source, "no such file", "run: dvc repro, in the project's folder, or name a model with --model"
+        )
     if target.resolve() == source.resolve():
         raise FacegenderError(target, "this is the model itself", "name another file with --output")
     if form == "saved_model":
@@ -93,7 +97,7 @@ def _read_faces(folder: str | Path) -> Iterator[Pixels]:
         if not isinstance(path, str) or not Path(path).is_file():
             remedy = "run: dvc repro, or name a folder of faces with --check"
             raise FacegenderError(folder, "no faces to compare on", remedy)
-        yield decode_image(Path(path).read_bytes(), path)
+        yield decode_verified(read_regular_file(path, MAX_FILE_BYTES), path)
 
 
 Predict = Callable[[Pixels], npt.NDArray[np.float32]]

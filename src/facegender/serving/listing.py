@@ -2,7 +2,6 @@
 
 import csv
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from types import SimpleNamespace
@@ -12,14 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from facegender.data.folders import describe_counts
+from facegender.errors import visible
 from facegender.serving.labels import UNSURE
 from facegender.serving.photographs import Prediction
 
 _BOX = ("left", "top", "right", "bottom")
 _HEADINGS = ("P(Male)", "predicted", "face", "photograph")
 _ERROR = "error"
-_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode's categories of control and format characters, lone surrogates, and separators of lines and paragraphs."""
 _STARTS_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """https://owasp.org/www-community/attacks/CSV_Injection; the last four are the wide forms of the first."""
 
@@ -57,17 +56,6 @@ def _print_row(cells: tuple[str, str, str, str], style: str, file: TextIO, conso
     console.print(table)
 
 
-def visible(text: str) -> str:
-    """Escape what a terminal would obey or hide, such as control characters, and bytes that are not text."""
-    return "".join(_escape(one) if unicodedata.category(one) in _INVISIBLE else one for one in text)
-
-
-def _escape(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # How Python keeps a byte that is not text.
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode("ascii")
-
-
 def print_csv(predictions: Iterable[Prediction], file: TextIO) -> int:
     """Print a row for each prediction as it comes.
 
@@ -100,6 +88,5 @@ def print_json(predictions: Iterable[Prediction], file: TextIO) -> int:
 
 def passed_over_line(passed_over: Counter[str]) -> str:
     """Say how many files were skipped, by their suffix, the most frequent first."""
-    kinds = sorted(passed_over.items(), key=lambda kind: (-kind[1], kind[0]))
-    shown = ", ".join(f"{count} {visible(suffix)}" for suffix, count in kinds)
+    shown = visible(describe_counts(passed_over, most=len(passed_over)))
     return f"files skipped: {passed_over.total()} ({shown}); convert photographs among them to JPEG"

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from facegender.data.folders import list_files
-from facegender.data.images import IMAGE_SUFFIXES, Pixels, decode_image
+from facegender.data.folders import list_files, suffix_counts
+from facegender.data.images import IMAGE_SUFFIXES, MAX_FILE_BYTES, Pixels, decode_verified
 from facegender.data.streams import batched, read_ahead
 from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
-from facegender.files import is_url, read_regular_file
+from facegender.files import as_stored, is_url, read_regular_file
 from facegender.serving.alignment import Align, Face, aligned_faces
 from facegender.serving.classifier import Classifier
 from facegender.serving.labels import predicted_class
@@ -86,6 +86,7 @@ def find_photographs(arguments: Iterable[str], listed: Sequence[str] = ()) -> Fo
 
 
 def _matching(argument: str) -> list[str | Prediction]:
+    argument = as_stored(argument)
     if os.path.exists(argument) or is_url(argument) or not glob.has_magic(argument):
         return [argument]
     files = filter(os.path.isfile, glob.iglob(argument, recursive=True))
@@ -98,7 +99,7 @@ def _below(folder: str) -> Found:
     except FacegenderError as error:
         return Found([Prediction(error.where, error=error.reason)], Counter())
     images = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
-    others = Counter(Path(name).suffix.lower() or "without suffix" for name in set(names) - set(images))
+    others = suffix_counts(set(names) - set(images))
     if not images:
         reason = f"no image in this folder ({', '.join(IMAGE_SUFFIXES)})"
         return Found([Prediction(folder, error=reason)], others)
@@ -170,8 +171,8 @@ def read_faces(path: str, height: int, width: int, align: Align) -> Sequence[tup
     Raises:
         FacegenderError: the file cannot be read, is not a picture or shows no face; `where` is the path.
     """
-    data = read_regular_file(path)
-    faces = aligned_faces(decode_image(data, path), align, height, width)
+    data = read_regular_file(path, MAX_FILE_BYTES)
+    faces = aligned_faces(decode_verified(data, path), align, height, width)
     if not faces:
         remedy = "use a larger or clearer picture, or use all of it with --align never"
         raise FacegenderError(path, "no face found", remedy)

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from facegender.data.folders import is_hidden, list_files
+from facegender.data.folders import describe_counts, is_hidden, list_files, suffix_counts
 from facegender.errors import FacegenderError
 
 
-@pytest.mark.parametrize("name", ["__MACOSX", ".DS_Store", "._000001.jpg", ".hidden", ".."])
+@pytest.mark.parametrize("name", ["__MACOSX", ".DS_Store", "._000001.jpg", ".hidden", "..."])
 def test_hidden_names(name: str) -> None:
     assert is_hidden(name)
 
 
-@pytest.mark.parametrize("name", ["000001.jpg", "img_align_celeba", "_a.jpg", "__MACOSX.jpg", "a.b.jpg", ".", ""])
+@pytest.mark.parametrize("name", ["000001.jpg", "img_align_celeba", "_a.jpg", "__MACOSX.jpg", "a.b.jpg", ".", "..", ""])
 def test_names_that_are_not_hidden(name: str) -> None:
     assert not is_hidden(name)
 
@@ -40,3 +40,10 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(FacegenderError, match=r"none: No such file or directory; use a folder that can be read$"):
         list_files(tmp_path / "none")
+
+
+def test_files_are_counted_by_suffix_the_most_frequent_first() -> None:
+    counts = suffix_counts(["a.HEIC", "b/c.heic", "d.zip", "e.7z", "README", "f.txt", "g.txt", "h.txt", "i.csv"])
+
+    assert describe_counts(counts) == "3 .txt, 2 .heic, 1 .7z, 1 .csv, 1 .zip, …"
+    assert describe_counts(suffix_counts([])) == "no files"

@@ -1,12 +1,14 @@
 """The raw images, found by their id in a folder or a zip."""
 
 import os
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from facegender.data import image_sources
 from facegender.data.image_sources import open_images
 from facegender.data.lists import read_attributes
 from facegender.errors import FacegenderError
@@ -130,8 +132,8 @@ def test_a_zip_with_backslashes_in_its_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pack", [folder_of, zip_of])
 def test_no_images_at_all_is_an_error(pack: Callable[..., Path], tmp_path: Path) -> None:
     with (
-        pytest.raises(FacegenderError, match=r"has no images \(.jpg, .*; check dataset.images"),
-        open_images(pack(tmp_path, {"readme.txt": b"hello"})),
+        pytest.raises(FacegenderError, match=r"has no images \(.jpg, .*\), but 1 .heic, 1 .txt; .* check dataset"),
+        open_images(pack(tmp_path, {"readme.txt": b"hello", "below/1.HEIC": b"?"})),
     ):
         pass
 
@@ -229,3 +231,135 @@ def test_real_faces_in_celebas_format(name: str) -> None:
     with open_images(folder / "img_align_celeba") as source:
         assert all(source.find(image_id) for image_id in image_ids)
         assert source.read(image_ids[0])[:2] == b"\xff\xd8"
+
+
+@pytest.mark.parametrize("name", ["/etc/1.jpg", "../../1.jpg", "./1.jpg", "a/../1.jpg", "C:\\x\\1.jpg", "//host/1.jpg"])
+def test_the_folders_of_a_member_are_ignored_and_never_written_to(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = zip_of(tmp_path, {name: b"one"})
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+
+    with open_images(path) as source:
+        assert source.read("1.jpg") == b"one"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def changed(path: Path, offset_local: int, offset_central: int, value: int) -> Path:
+    """Change a byte of a zip file with one member in both of its headers (APPNOTE.TXT, 4.3.7 and 4.3.12)."""
+    data = bytearray(path.read_bytes())
+    data[offset_local] = data[data.index(b"PK\x01\x02") + offset_central] = value
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("offsets", "value", "reason"),
+    [
+        ((6, 8), 1, "is encrypted, password required"),
+        ((8, 10), 9, "compression method is not supported"),  # Deflate64, which Explorer writes for large files.
+        ((8, 10), 99, "compression method is not supported"),
+    ],
+)
+def test_a_member_that_cannot_be_unpacked_is_one_line(
+    offsets: tuple[int, int], value: int, reason: str, tmp_path: Path
+) -> None:
+    path = changed(zip_of(tmp_path, {"1.jpg": b"one"}), *offsets, value)
+
+    with open_images(path) as source, pytest.raises(FacegenderError) as raised:
+        source.read("1.jpg")
+    assert str(raised.value).startswith(f"{path}: image 1.jpg cannot be unpacked (")
+    assert reason in str(raised.value)
+
+
+def test_a_zip_in_a_zip_is_named(tmp_path: Path) -> None:
+    path = zip_of(tmp_path, {"archive/img_align_celeba.zip": b"PK"})
+
+    with pytest.raises(FacegenderError, match=r"but 1 \.zip; unpack archives"), open_images(path):
+        pass
+
+
+@pytest.mark.parametrize("pack", [folder_of, zip_of])
+def test_an_image_of_too_many_bytes_is_refused_before_it_is_unpacked(
+    pack: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_sources, "MAX_FILE_BYTES", 2_000_000)
+    path = pack(tmp_path, {"1.jpg": bytes(2_000_000), "2.jpg": bytes(3_000_000)})
+
+    with open_images(path) as source:
+        assert len(source.read("1.jpg")) == 2_000_000
+        with pytest.raises(FacegenderError, match=r"2\.jpg: 3 MB are more than 2 MB, the most for an image; scale it"):
+            source.read("2.jpg")
+
+
+@pytest.mark.parametrize("content", ["7z\xbc\xaf\x27\x1c", "Rar!\x1a\x07\x01"])
+def test_another_archive_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "images.zip").write_bytes(content.encode("latin-1"))
+
+    with (
+        pytest.raises(FacegenderError, match=r"a (7z|RAR) archive, not a zip file; unpack it, and use the folder$"),
+        open_images(tmp_path / "images.zip"),
+    ):
+        pass
+
+
+def test_a_web_page_in_place_of_a_zip_is_named(tmp_path: Path) -> None:
+    (tmp_path / "images.zip").write_bytes(b"<html>quota exceeded</html>")
+
+    with (
+        pytest.raises(FacegenderError, match="a web page, not a zip file; download it again"),
+        open_images(tmp_path / "images.zip"),
+    ):
+        pass
+
+
+def test_a_pipe_or_device_in_place_of_the_images_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "images.zip")
+
+    for place in (tmp_path / "images.zip", "/dev/zero"):
+        with pytest.raises(FacegenderError, match="a pipe or a device, not a file"), open_images(place):
+            pass
+
+
+def test_in_a_folder_pipes_devices_and_links_that_lead_nowhere_are_no_images(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"1.jpg": b"one", "below/2.jpg": b"two"})
+    os.mkfifo(folder / "pipe.jpg")
+    for name, target in (("device.jpg", "/dev/zero"), ("loop.jpg", "loop.jpg"), ("broken.jpg", "nowhere"), ("up", ".")):
+        (folder / name).symlink_to(target)
+
+    with open_images(folder) as source:
+        assert (source.read("1.jpg"), source.read("2.jpg")) == (b"one", b"two")
+        assert source.read("2.png") == b"two"
+        for name in ("pipe.jpg", "device.jpg", "loop.jpg", "broken.jpg", "pipe.png"):
+            assert source.find(name) is None
+
+
+NAME = "Jos\u00e9 \u00fc.jpg"
+
+
+@pytest.mark.parametrize("pack", [folder_of, zip_of])
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("listed", ["NFC", "NFD"])
+def test_accents_may_be_composed_or_not(pack: Callable[..., Path], stored: str, listed: str, tmp_path: Path) -> None:
+    path = pack(tmp_path, {unicodedata.normalize(stored, NAME): b"one"})  # type: ignore[arg-type]
+
+    with open_images(path) as source:
+        assert source.read(unicodedata.normalize(listed, NAME)) == b"one"  # type: ignore[arg-type]
+
+
+def test_utf_8_names_without_the_flag_that_says_so(tmp_path: Path) -> None:
+    # Bit 11 of the flags, in the second of their bytes. macOS writes such zip files.
+    path = changed(zip_of(tmp_path, {NAME: b"one"}), 7, 9, 0)
+
+    with open_images(path) as source:
+        assert source.read(NAME) == b"one"
+
+
+def test_names_of_an_old_code_page_stay_as_they_are(tmp_path: Path) -> None:
+    path = changed(zip_of(tmp_path, {NAME: b"one"}), 7, 9, 0)
+    # In code page 437 both letters take one byte: the name is two bytes shorter, so a space fills it up.
+    path.write_bytes(path.read_bytes().replace(NAME.encode(), f"{NAME[:-4]}  .jpg".encode("cp437")))
+
+    with open_images(path) as source:
+        assert source.read(f"{NAME[:-4]}  .jpg") == b"one"

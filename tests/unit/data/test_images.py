@@ -232,7 +232,36 @@ def test_damage_is_one_line_that_names_the_image(damage: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
     assert str(caught.value).endswith("get the file again")
     if not DAMAGED[damage].startswith(b"\xff\xd8") and DAMAGED[damage]:
-        assert caught.value.what == "not a readable image: unsupported, damaged or over the size limit"
+        unknown = "not a readable image: unsupported, damaged or over the size limit"
+        assert caught.value.what == ("a web page, which cannot be read as an image" if damage == "html" else unknown)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"\n <!DOCTYPE HTML><title>Quota exceeded</title>", "a web page"),
+        (b"\xef\xbb\xbf<html lang=en>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "a pointer of Git LFS"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "a 7z archive"),
+        (b"Rar!\x1a\x07\x01\0", "a RAR archive"),
+        (b"\x1f\x8b\x08", "a gzip file"),
+        (b"%PDF-1.7", "a PDF file"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture"),
+    ],
+)
+def test_what_is_in_place_of_an_image_is_named(start: bytes, kind: str) -> None:
+    with pytest.raises(FacegenderError) as caught:
+        decode_image(start + bytes(50), "a.jpg")
+
+    assert str(caught.value) == (
+        f"a.jpg: {kind}, which cannot be read as an image; convert it to JPEG, or get the file again"
+    )
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_tiff_of_grey_and_alpha_is_refused_because_opencv_drops_its_alpha(compression: str | None) -> None:
+    with pytest.raises(FacegenderError, match=r"^a\.tif: not a readable image: unsupported"):
+        decode_image(saved(translucent_picture().convert("LA"), "TIFF", compression=compression), "a.tif")
 
 
 def test_damage_leaves_no_lines_of_opencv_on_the_terminal(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The readers of the attribute, partition and identity lists."""
 
 import csv
+import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,8 +89,14 @@ def test_every_form_of_the_partition_and_identity_lists(
     pd.testing.assert_series_equal(series, expected.rename_axis("image_id"))
 
 
-def test_identities_reach_beyond_int8(write: Callable[..., Path]) -> None:
-    assert list(read_identities(write(b"a.jpg 2880\nb.jpg 10177\n"))) == [2880, 10177]
+@pytest.mark.parametrize("ending", ["", ".0", ".", ".000"])
+def test_identities_reach_beyond_int8_and_are_exact(ending: str, write: Callable[..., Path]) -> None:
+    # 2^53 + 1 is the smallest integer that a float cannot hold.
+    numbers = [2880, 10177, 2**53 + 1, 2**63 - 2]
+
+    rows = "".join(f"{number}.0.jpg,{number}{ending}\n" for number in numbers)
+
+    assert list(read_identities(write(rows.encode()))) == numbers
 
 
 CSV = "image_id,Smiling,Male\n000001.jpg,1,-1\n"
@@ -105,15 +113,30 @@ BAD_ATTRIBUTES = {
     "bad label after a count line": ("2\nSmiling Male \na.jpg  1 -1\nb.jpg  1  7\n", "line 4: Male is '7', must be 1"),
     "0 and -1": (
         CSV + "000002.jpg,1,1\n000003.jpg,0,1",
-        "both 0 (line 4) and -1 (line 2) mean no; use only one of them",
+        "both 0 (Smiling in line 4) and -1 (Male in line 2) mean no; use only one of them",
     ),
+    "0 and -1 in one row": (
+        "image_id,Smiling,Male\n1.jpg,0,-1\n2.jpg,0,-1\n",
+        "both 0 (Smiling in line 2) and -1 (Male in line 2) mean no; use only one of them",
+    ),
+    "an exponent that crashes pandas": (CSV + "000002.jpg,1,1e2147483648", "line 3: Male is '1e2147483648', must be"),
+    "an exponent": (CSV + "000002.jpg,1e0,1", "line 3: Smiling is '1e0', must be 1"),
+    "an exponent that pandas takes for 0": (CSV + "000002.jpg,1e-99,1", "line 3: Smiling is '1e-99', must be 1"),
+    "a number of 5,000 digits": (CSV + "000002.jpg,1," + "9" * 5000, f"line 3: Male is '{'9' * 60}…', must be 1"),
+    "a name in both forms of its accent": (
+        "image_id,Male\njos\u00e9.jpg,1\njose\u0301.jpg,1\n",
+        "line 3: 'jos\u00e9.jpg' is already in line 2; remove one",
+    ),
+    "a web page": ("<!doctype html>\n<title>Sign in</title>\n", "a web page, not a list; download the list again"),
     "duplicate id": (CSV + "000002.jpg,1,1\n000001.jpg,1,1", "line 4: '000001.jpg' is already in line 2; remove one"),
     "blank id": (CSV + ",1,1", "line 3: image id '' must be a file name"),
     "folder in the id": (CSV + "img/000002.jpg,1,1", "line 3: image id 'img/000002.jpg' must be a file name without"),
     "backslash in the id": (CSV + "img\\2.jpg,1,1", r"line 3: image id 'img\\2.jpg' must be a file name without"),
     "no Male": ("image_id,Smiling\n000001.jpg,1\n", "line 1: no column Male among Smiling; use the list whose"),
     "no header": ("000001.jpg,1,-1\n", "line 1: no column Male among 000001.jpg, 1, -1; use the list whose header"),
-    "male": ("image_id,male\n000001.jpg,1\n", "line 1: no column Male among male;"),
+    "male": ("image_id,male\n000001.jpg,1\n", "line 1: no column Male among male; rename male to Male"),
+    "MALE": ("image_id,Smiling,MALE\n1.jpg,1,1\n", "line 1: no column Male among Smiling, MALE; rename MALE to Male"),
+    "gender": ("image_id,gender\n1.jpg,1\n", "line 1: no column Male among gender; use the list whose header"),
     "semicolons": (
         "image_id;Smiling;Male\n1.jpg;1;1\n",
         "line 1: columns are separated by semicolons; save the list with commas",
@@ -230,7 +253,33 @@ def test_what_is_not_a_list_at_all(read: Callable[[Path], object], tmp_path: Pat
         read(write("image_id,Male\nJosé.jpg,1".encode("latin-1")))
 
 
-IMAGE_IDS = st.text(st.characters(categories=["L", "N"], include_characters="._-()"), min_size=1, max_size=12)
+CHARACTERS = st.characters(categories=["L", "N"], include_characters="._-()")
+
+
+def test_lists_that_write_accents_differently_list_the_same_images(write: Callable[..., Path]) -> None:
+    composed, separate = "image_id,{}\njos\u00e9.jpg,1\n", "image_id,{}\njose\u0301.jpg,1\n"
+
+    table = read_annotations(
+        write(separate.format("Male").encode(), "attributes"),
+        write(composed.format("partition").encode(), "partitions"),
+    )
+
+    assert list(table.index) == ["jos\u00e9.jpg"]
+
+
+@pytest.mark.parametrize("read", [read_attributes, read_partitions, known_identities])
+@pytest.mark.parametrize("place", ["pipe", "/dev/zero"])
+def test_a_pipe_or_device_is_refused_and_not_waited_for(
+    read: Callable[[str], object], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+
+    with pytest.raises(FacegenderError, match=f"^{place}: a pipe or a device, not a file; write it to a file first$"):
+        read(place)
+
+
+IMAGE_IDS = st.text(CHARACTERS, min_size=1, max_size=12).map(lambda text: unicodedata.normalize("NFC", text))
 
 
 @st.composite

@@ -1,13 +1,17 @@
 """CelebA itself as a source, in the forms in which it is downloaded."""
 
+import os
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from facegender.errors import FacegenderError
-from facegender.importing.celeba_source import find_celeba
+from facegender.importing import celeba_source
+from facegender.importing.celeba_source import find_celeba, lay_out_celeba
 from facegender.importing.layout import import_data
+from facegender.importing.outputs import IMAGES
 from facegender.importing.summary import describe
 from tests.unit.importing.helpers import jpeg, pack, read, stored, write
 
@@ -195,7 +199,8 @@ def test_celeba_s_images_must_be_whole_and_aligned(tmp_path: Path) -> None:
     folder = celeba(tmp_path / "wild")
     (folder / "img_align_celeba" / "000001.jpg").write_bytes(jpeg(1, 300, 178))
     with pytest.raises(
-        FacegenderError, match=r"000001.jpg has 178x300 pixels, not 178x218; use the aligned and cropped"
+        FacegenderError,
+        match=r"000001.jpg has 178x300 pixels, not 178x218: perhaps CelebA's images in the wild; use",
     ):
         find_celeba(folder)
 
@@ -203,6 +208,76 @@ def test_celeba_s_images_must_be_whole_and_aligned(tmp_path: Path) -> None:
     (folder / "img_align_celeba.zip").write_bytes(b"PK")
     with pytest.raises(FacegenderError, match=r"img_align_celeba.zip: not a zip file, or a damaged one"):
         find_celeba(folder)
+
+
+@pytest.mark.parametrize(
+    ("near", "shown"),
+    [
+        ("list_eval_partition (1).csv", "list_eval_partition (1).csv"),
+        ("Eval/List_Eval_Partition.CSV", "Eval/List_Eval_Partition.CSV"),
+        ("list_eval_partition.csv.gz", "list_eval_partition.csv.gz"),
+    ],
+)
+def test_a_list_with_nearly_the_right_name_is_named(near: str, shown: str, tmp_path: Path) -> None:
+    folder = celeba(tmp_path / "celeba")
+    (folder / near).parent.mkdir(exist_ok=True)
+    (folder / "list_eval_partition.csv").rename(folder / near)
+
+    with pytest.raises(FacegenderError) as raised:
+        find_celeba(folder)
+    assert str(raised.value) == (
+        f"{folder}: no partition list, list_eval_partition.csv or .txt, but {shown}; unpack or rename it"
+    )
+
+
+@pytest.mark.parametrize("name", ["img_align_celeba.zip", "list_attr_celeba.csv", "list_eval_partition.csv"])
+def test_pipes_among_celeba_s_files_are_not_waited_for(name: str, tmp_path: Path) -> None:
+    folder = celeba(tmp_path / "celeba")
+    shutil.rmtree(folder / "img_align_celeba") if name == IMAGES else (folder / name).unlink()
+    os.mkfifo(folder / name)
+
+    with pytest.raises(FacegenderError, match=f"{name}: a pipe or a device, not a file; write it to a file first$"):
+        find_celeba(folder)
+
+
+def test_images_in_another_archive_are_told(tmp_path: Path) -> None:
+    folder = celeba(tmp_path / "celeba")
+    shutil.rmtree(folder / "img_align_celeba")
+    (folder / "img_align_celeba.7z").write_bytes(b"7z")
+
+    with pytest.raises(FacegenderError, match=r"has no images \(.*\), but 2 \.csv, 1 \.7z; unpack archives"):
+        find_celeba(folder)
+
+
+def test_a_list_that_cannot_be_unpacked_or_is_too_large_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("list_attr_celeba.csv", "image_id,Male\n" + "1.jpg,1\n" * 10_000)
+    monkeypatch.setattr(celeba_source, "_MAX_LIST_BYTES", 10_000)
+    with pytest.raises(FacegenderError, match=r"archive\.zip: list_attr_celeba\.csv: 0 MB are more than .* for a list"):
+        lay_out_celeba(tmp_path / "archive.zip", tmp_path, skip_bad=False)
+
+    data = bytearray((tmp_path / "archive.zip").read_bytes())
+    data[6] = data[data.index(b"PK\x01\x02") + 8] = 1  # Encrypted: APPNOTE.TXT, 4.4.4.
+    (tmp_path / "archive.zip").write_bytes(data)
+    monkeypatch.undo()
+    with pytest.raises(FacegenderError, match=r"archive\.zip: a list cannot be unpacked \(.* is encrypted.*\); down"):
+        lay_out_celeba(tmp_path / "archive.zip", tmp_path, skip_bad=False)
+
+
+def test_a_hostile_name_in_a_zip_is_not_written_outside(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("../../escaped/list_attr_celeba.csv", "image_id,Male\n1.jpg,1\n")
+        archive.writestr("/escaped/list_eval_partition.csv", "image_id,partition\n1.jpg,0\n")
+        archive.writestr("../1.jpg", jpeg(1))
+
+    table, _, _ = lay_out_celeba(tmp_path / "archive.zip", tmp_path / "out", skip_bad=False)
+
+    assert list(table.index) == ["1.jpg"]
+    assert not Path("/escaped").exists()
+    assert not list(tmp_path.rglob("escaped"))
 
 
 @pytest.mark.parametrize(("name", "words"), [("archive.zip", "not a folder"), ("none", "no such folder")])

@@ -132,3 +132,44 @@ def test_labels_are_recognised_in_any_case_and_spacing(words: list[str], data: s
 @given(st.integers())
 def test_numbers_keep_their_sign(number: int) -> None:
     assert plain_name(f" {number}.0 ") == str(number)
+
+
+@pytest.mark.parametrize("blank", ["", "nan", "NaN", "none", "None", "NULL", "n/a", "NA", " nan "])
+def test_every_way_to_write_that_a_value_is_not_known_is_blank(blank: str, tmp_path: Path) -> None:
+    # UTKFace's and IMDB-WIKI's tables have nan for an unknown gender, beside 1.0 and 0.0.
+    rows = [("a", "1.0", "Ann", "train"), ("b", "0.0", blank, "train"), ("c", blank, "Bob", "train")]
+    rows += [("d", "1.0", "Bob", blank), (blank, "1.0", "Bob", "train")]
+    text = "path,gender,person,split\n" + "".join(",".join(row) + "\n" for row in rows)
+
+    found = read_csv(write_csv(tmp_path, text), male="1")
+
+    assert labels(found) == {"a": 1, "b": 0}
+    assert found.images["identity_name"].tolist() == ["Ann", ""]
+    assert found.problems == [
+        "faces.csv: line 4: c: no label of either class",
+        "faces.csv: line 5: d: no partition such as train, val, test, 0, 1 or 2",
+        "faces.csv: line 6: no path",
+    ]
+
+
+def test_a_blank_is_no_third_label(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, "path,class\na,herr\nb,dame\nc,nan\n")
+
+    assert labels(read_csv(path, male="herr")) == {"a": 1, "b": 0}
+
+
+def test_what_is_not_a_csv_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        FacegenderError, match=r"faces\.csv: a web page, not a CSV file; download it again, or unpack it"
+    ):
+        read_csv(write_csv(tmp_path, "<!doctype html>\n<html>"))
+
+
+@pytest.mark.parametrize(("stored", "listed"), [("jos\u00e9", "jose\u0301"), ("jose\u0301", "jos\u00e9")])
+def test_a_path_may_write_accents_in_the_other_form(stored: str, listed: str, tmp_path: Path) -> None:
+    (tmp_path / f"{stored}.jpg").touch()
+
+    found = read_csv(write_csv(tmp_path, f"path,Male\n{listed}.jpg,1\nb.jpg,0\n"))
+
+    assert Path(found.images["path"][0]).is_file()
+    assert found.images["source"][0] == f"{listed}.jpg"

@@ -1,12 +1,14 @@
 """Which kind a source is, and the readers of folders per class and of UTKFace."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from facegender.errors import FacegenderError
+from facegender.importing.layout import import_data
 from facegender.importing.sources import find_kind, read_classes, read_utkface
-from tests.unit.importing.helpers import labels, touch
+from tests.unit.importing.helpers import labels, pack, touch
 
 
 @pytest.mark.parametrize(
@@ -113,3 +115,51 @@ def test_a_file_that_is_neither_csv_nor_zip(name: str, tmp_path: Path) -> None:
 
     with pytest.raises(FacegenderError, match=f"{name}: not a folder, a CSV file or a complete zip file"):
         find_kind(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it, and import the folder"),
+        (b"Rar!\x1a\x07\x01", "a RAR archive; unpack it, and import the folder"),
+        (b"<!DOCTYPE html>", "a web page; name a folder, a CSV file or CelebA's zip file"),
+        (b"\x1f\x8b", "a gzip file; name a folder, a CSV file or CelebA's zip file"),
+    ],
+)
+def test_what_a_file_is_instead_is_told(content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "faces.bin").write_bytes(content)
+
+    with pytest.raises(FacegenderError) as raised:
+        find_kind(tmp_path / "faces.bin")
+    assert str(raised.value) == f"{tmp_path}/faces.bin: {words}"
+
+
+def test_a_zip_of_folders_of_classes_is_told(tmp_path: Path) -> None:
+    pack(tmp_path / "own.zip", {"male/1.jpg": b"1", "male/2.jpg": b"2", "female/3.png": b"3"})
+
+    with pytest.raises(
+        FacegenderError, match=r"attribute list, but 2 \.jpg, 1 \.png; unpack it, and import the folder"
+    ):
+        find_kind(tmp_path / "own.zip")
+
+
+def test_what_a_folder_of_no_known_kind_holds_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, ["1.jfif", "2.jfif", "x/3.heic"])
+
+    with pytest.raises(FacegenderError, match=r"2 \.jfif, 1 \.heic, but no CelebA lists, no folders of both classes"):
+        find_kind(tmp_path)
+
+
+def test_a_csv_file_in_capitals_counts_and_a_pipe_does_not(tmp_path: Path) -> None:
+    touch(tmp_path, ["FACES.CSV"])
+    os.mkfifo(tmp_path / "pipe.csv")
+
+    assert find_kind(tmp_path) == "csv"
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.csv"])
+def test_a_pipe_cannot_be_imported_and_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+
+    with pytest.raises(FacegenderError, match=f"{name}: a pipe or a device, not a file"):
+        import_data(tmp_path / name, tmp_path / "out")

@@ -82,3 +82,14 @@ def test_the_next_commands_for_celeba_can_be_run_twice(project: Path, monkeypatc
     assert log.stdout == "Use CelebA\nstart\n"
     files = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True)
     assert "face.png" not in files.stdout
+
+
+def test_control_characters_in_names_are_escaped(classes: Path, tmp_path: Path) -> None:
+    (classes / "male" / "a\x1b[31m.jpg").write_bytes(b"bad")
+    (classes / "read me.\x1b[2Jtxt").touch()
+
+    printed = describe(import_data(classes, tmp_path / "out", skip_bad=True))
+
+    assert "  male/a\\x1b[31m.jpg: not a readable image" in printed
+    assert "(.\\x1b[2jtxt)" in printed
+    assert "\x1b" not in printed

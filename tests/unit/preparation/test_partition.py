@@ -350,7 +350,8 @@ def test_the_stage_says_that_files_have_other_suffixes_than_the_lists(
 
     first, _ = capsys.readouterr().out.splitlines()
     assert first == (
-        "partition: images with another suffix than in the lists: 58, such as raw/images/000003.png for 000003.jpg"
+        "partition: images whose files have other names than in the lists: 58, such as raw/images/000003.png for "
+        "000003.jpg"
     )
 
 

@@ -43,6 +43,8 @@ BAD = {
     "html.jpg": (b"<html></html>", 1),
     "cut.jpg": (jpeg(70)[:-2], 0),
     "half.jpg": (jpeg(80)[: len(jpeg(80)) // 2], 1),
+    # The decoder decodes it and warns of the extra bytes.
+    "warned.jpg": (jpeg(90)[:-2] + b"\x12" * 50 + jpeg(90)[-2:], 0),
 }
 MISSING = "missing.jpg"
 
@@ -132,15 +134,16 @@ def test_odd_images_are_converted_and_counted(run: Run, tmp_path: Path) -> None:
 
 def test_all_bad_images_are_listed_at_once_with_their_rows(run: Run, tmp_path: Path) -> None:
     images = {
-        key: (GOOD | BAD)[key] for key in ("empty.jpg", "000001.jpg", "html.jpg", "cut.jpg", "ü 2.jpg", "half.jpg")
+        key: (GOOD | BAD)[key]
+        for key in ("empty.jpg", "000001.jpg", "html.jpg", "cut.jpg", "ü 2.jpg", "half.jpg", "warned.jpg")
     }
 
     first, *listed = failure(run, images, missing=True).splitlines()
 
     assert first.startswith(
-        "error: data/partition/train.csv: 5 bad images; fix them, or set preprocess.on_bad_image to skip:"
+        "error: data/partition/train.csv: 6 bad images; fix them, or set preprocess.on_bad_image to skip:"
     )
-    expected = ["empty.jpg", "html.jpg", "cut.jpg", "half.jpg", MISSING]
+    expected = ["empty.jpg", "html.jpg", "cut.jpg", "half.jpg", "warned.jpg", MISSING]
     editor = (tmp_path / "data" / "partition" / "train.csv").read_text(encoding="utf-8").splitlines()
     assert len(listed) == len(expected)
     for line, image_id in zip(listed, expected, strict=True):
@@ -184,12 +187,30 @@ def test_a_failure_leaves_the_old_files(run: Run, tmp_path: Path) -> None:
     assert metrics(tmp_path)["images"] == 3
 
 
-def test_bad_images_can_be_skipped_and_are_counted(run: Run, tmp_path: Path) -> None:
+def test_bad_images_can_be_skipped_and_are_counted_and_named(
+    run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     run(BAD | GOOD | ODD, on_bad_image="skip", missing=True)
 
     records = list(read_records(tmp_path / "data" / "preprocessed" / "train"))
     assert [record.image_id for record in records] == list(GOOD | ODD)
-    assert metrics(tmp_path) == {"images": 6, "converted": 3, "skipped": 5}
+    assert metrics(tmp_path) == {"images": 6, "converted": 3, "skipped": 6}
+    shown = capfd.readouterr()
+    named = [line.split(": ")[1] for line in shown.out.splitlines() if line.startswith("  row ")]
+    assert named[:-1] == list(BAD)
+    [line] = [line for line in shown.out.splitlines() if "warned.jpg" in line]
+    assert re.fullmatch(r"  row 6: warned\.jpg: damaged: Corrupt JPEG data: \d+ extraneous bytes before .*", line)
+    assert "Corrupt" not in shown.err
+
+
+def test_only_the_first_of_many_images_that_were_left_out_are_named(
+    run: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(GOOD | {f"{number}.jpg": (b"", 0) for number in range(23)}, on_bad_image="skip")
+
+    shown = capfd.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in shown if line.startswith("  row ")] == [f"  row {n}" for n in range(5, 25)]
+    assert shown[-1] == "  … and 3 more"
 
 
 def test_a_split_without_a_good_image_fails_even_when_skipping(run: Run, tmp_path: Path) -> None:
@@ -213,7 +234,7 @@ def test_the_same_input_gives_the_same_bytes(run: Run, tmp_path: Path) -> None:
 
 def test_images_are_read_one_at_a_time() -> None:
     source = Source(GOOD | ODD)
-    records = good_records(preprocess(table_of(source.images), source, HEIGHT, WIDTH), "fail", "train", {})
+    records = good_records(preprocess(table_of(source.images), source, HEIGHT, WIDTH), "fail", "train", {}, [])
 
     for reads in (1, 2, 3):
         next(records)
@@ -223,7 +244,7 @@ def test_images_are_read_one_at_a_time() -> None:
 def test_the_listing_comes_after_the_last_image() -> None:
     source = Source({"empty.jpg": BAD["empty.jpg"]} | GOOD)
     counts: dict[str, int] = {}
-    records = good_records(preprocess(table_of(source.images), source, HEIGHT, WIDTH), "fail", "val", counts)
+    records = good_records(preprocess(table_of(source.images), source, HEIGHT, WIDTH), "fail", "val", counts, [])
 
     passed = [next(records) for _ in GOOD]
     with pytest.raises(FacegenderError, match=r"^data/partition/val\.csv: "):

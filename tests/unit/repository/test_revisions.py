@@ -1,5 +1,6 @@
 import os
 import subprocess
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import pytest
 
 from facegender.errors import FacegenderError
 from facegender.params import Gate
-from facegender.repository.revisions import file_at, gate_of, has_file, lock_date
+from facegender.repository.commands import output_of
+from facegender.repository.registry import fetch_model
+from facegender.repository.revisions import current_revision, file_at, gate_of, has_file, lock_date
+from facegender.repository.worktree import check_committed, keep_out_of_git
 
 GATE = "gate: {floors: {accuracy: 6e-1}, ceilings: {}, margins: {}, baseline: waived, tolerance: 0.02}\n"
 
@@ -94,3 +98,54 @@ def test_the_date_of_a_lock_that_was_not_committed_is_that_of_the_file(repositor
     os.utime(repository / "dvc.lock", (noon, noon))
 
     assert lock_date() == "2025-07-01, not committed"
+
+
+def test_a_revision_that_a_shallow_clone_lacks_is_told(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(repository, {"a.txt": "old"})
+    commit(repository, {"a.txt": "new"})
+    clone = tmp_path_factory.mktemp("clone")
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", repository.as_uri(), str(clone)], check=True)
+    monkeypatch.chdir(clone)
+
+    assert file_at("HEAD", "a.txt") == "new"
+    for read in (lambda: file_at("HEAD~1", "a.txt"), lambda: fetch_model("HEAD~1")):
+        with pytest.raises(FacegenderError) as caught:
+            read()
+        assert str(caught.value) == "HEAD~1: not in this shallow clone; get all revisions: git fetch --unshallow --tags"
+
+
+@pytest.mark.parametrize("language", ["C", "de_DE.UTF-8"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: file_at("HEAD", "a.txt"),
+        lambda: check_committed(Path("a.txt")),
+        lambda: keep_out_of_git(["a.txt"]),
+        lambda: current_revision(),
+        lambda: fetch_model("HEAD"),
+        lambda: fetch_model("gender@latest"),
+    ],
+    ids=["show", "committed", "ignore", "describe", "model", "release"],
+)
+def test_a_repository_that_another_user_owns_is_told(
+    use: Callable[[], object], language: str, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(repository, {"a.txt": ""})
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("LANGUAGE", language)
+
+    with pytest.raises(FacegenderError) as caught:
+        use()
+    assert str(caught.value) == (
+        f"{repository}: another user owns this repository, so Git does not read it; if you trust it, run: "
+        f"git config --global --add safe.directory {repository}"
+    )
+
+
+def test_what_dvc_says_of_such_a_repository_is_understood(tmp_path: Path) -> None:
+    error = f"ERROR: unexpected error - {tmp_path}/.git/: repository path '{tmp_path}' is not owned by current user\n"
+
+    with pytest.raises(FacegenderError, match=f"^{tmp_path}: another user owns this repository"):
+        output_of(subprocess.CompletedProcess(["python", "-m", "dvc", "exp", "show"], 255, "", error))

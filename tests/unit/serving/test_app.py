@@ -114,7 +114,8 @@ def test_faces_are_numbered_and_boxed_in_pixels_and_a_large_picture_is_sent_back
 def test_a_picture_of_too_many_pixels_and_a_file_that_is_not_a_picture_are_one_line() -> None:
     assert refusal(png(10_000, 10_000)) == "10000 x 10000 pixels are more than 70 megapixels; scale it down"
     assert refusal(b"") == "the file is empty; get the file again"
-    for data in (b"not a picture", b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>"):
+    assert refusal(b"%PDF-1.7").startswith("a PDF file, which cannot be read as an image; convert it to JPEG")
+    for data in (b"not a picture", b"<svg xmlns='http://www.w3.org/2000/svg'/>"):
         assert refusal(data).startswith("not a readable image: unsupported, damaged or over the size limit; ")
     assert "cut short" in refusal(picture(90)[:-600])
     assert "no face found" in refusal(png(300, 200))

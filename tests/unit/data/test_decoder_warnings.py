@@ -1,0 +1,180 @@
+"""Damage that a decoder only warns of: the image is named and refused, and nothing reaches the terminal."""
+
+import io
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facegender.data.decoder_warnings import damage_reported
+from facegender.data.images import decode_image, decode_verified, standard_jpeg, stored_shape
+from facegender.errors import FacegenderError
+from tests.unit.data.test_images import FORMS, png_that_claims
+
+SIDE = 64
+
+
+def noisy_jpeg(**options: bool | int) -> bytes:
+    """Return a JPEG whose scan is long: its pixels are noise."""
+    pixels = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=90, **options)
+    return buffer.getvalue()
+
+
+def damaged_copies() -> dict[str, bytes]:
+    """Return whole JPEGs, copies with 16 zero bytes at many places of their scans, and other warned damage."""
+    copies = {}
+    kinds: dict[str, dict[str, bool | int]] = {"baseline": {}, "progressive": {"progressive": True}}
+    for kind, options in {**kinds, "restarts": {"restart_marker_blocks": 2}}.items():
+        jpeg = noisy_jpeg(**options)
+        copies[f"{kind}, whole"] = jpeg
+        scan = jpeg.index(b"\xff\xda")
+        for place in range(scan + 20, len(jpeg) - 20, (len(jpeg) - scan) // 25):
+            copies[f"{kind} {place}"] = jpeg[:place] + bytes(16) + jpeg[place + 16 :]
+    whole = noisy_jpeg()
+    copies["an unknown revision of JFIF"] = whole.replace(b"JFIF\0\x01", b"JFIF\0\x09", 1)
+    copies["extra bytes before the end"] = whole[:-2] + b"\x12" * 50 + whole[-2:]
+    return copies
+
+
+DAMAGED = damaged_copies()
+
+
+def refused(name: str) -> str | None:
+    try:
+        decode_verified(DAMAGED[name], name)
+    except FacegenderError as error:
+        return error.what if error.where == name else str(error)
+    return None
+
+
+def test_exactly_the_images_that_the_decoder_warns_of_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, data in DAMAGED.items():
+        (tmp_path / name).write_bytes(data)
+    # The decoder by itself, in a process of its own.
+    program = (
+        "import os, sys\nimport cv2\n"
+        "for path in sys.argv[1:]:\n"
+        "    os.write(2, f'name: {os.path.basename(path)}\\n'.encode())\n"
+        "    if cv2.imread(path, cv2.IMREAD_COLOR) is None: os.write(2, b'unreadable\\n')\n"
+    )
+    paths = [str(tmp_path / name) for name in DAMAGED]
+    done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True)
+    said = {}
+    for part in done.stderr.split("name: ")[1:]:
+        name, _, lines = part.partition("\n")
+        said[name] = lines.strip()
+    capfd.readouterr()
+
+    reasons = {name: refused(name) for name in DAMAGED}
+
+    assert {name for name, reason in reasons.items() if reason} == {name for name, lines in said.items() if lines}
+    warned = {name: lines for name, lines in said.items() if lines and "unreadable" not in lines}
+    assert len(warned) > 30
+    assert {name: reasons[name] for name in warned} == {name: f"damaged: {lines}" for name, lines in warned.items()}
+    assert capfd.readouterr().err == ""
+    assert not any(reasons[f"{kind}, whole"] for kind in ("baseline", "progressive", "restarts"))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_whole_images_are_decoded_as_without_the_check(form: str) -> None:
+    assert np.array_equal(decode_verified(FORMS[form], form), decode_image(FORMS[form], form))
+
+
+def test_remarks_on_metadata_are_no_damage_and_do_not_reach_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(buffer, "PNG", icc_profile=b"no profile" * 20)
+    capfd.readouterr()
+
+    decode_image(buffer.getvalue(), "a.png")
+    assert "libpng warning: iCCP" in capfd.readouterr().err
+    assert decode_verified(buffer.getvalue(), "a.png").shape == (8, 8, 3)
+    assert capfd.readouterr().err == ""
+
+
+def test_damaged_images_are_neither_kept_nor_measured() -> None:
+    name = "extra bytes before the end"
+
+    for read in (lambda: standard_jpeg(DAMAGED[name], "a.jpg", SIDE, SIDE), lambda: stored_shape(DAMAGED[name], "a")):
+        with pytest.raises(FacegenderError, match=r"^a(\.jpg)?: "):
+            read()
+    assert stored_shape(noisy_jpeg(), "a.jpg") == (SIDE, SIDE, 3)
+    with pytest.raises(FacegenderError, match="are more than 70 megapixels"):
+        stored_shape(png_that_claims(60_000, 60_000), "a.png")
+
+
+def test_what_others_write_meanwhile_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
+    with damage_reported() as warnings:
+        os.write(2, b"50%|ab\xff|Corrupt JPEG data: bad Huffman code\nlibpng error: bad\nand a line\n")
+        assert warnings == []
+
+    assert warnings == ["Corrupt JPEG data: bad Huffman code"]
+    shown = capfd.readouterr().err
+    assert shown.startswith("50%|ab")
+    assert "and a line\n" in shown
+    assert "Corrupt" not in shown
+    assert "libpng" not in shown
+
+
+def test_more_than_a_pipe_holds_is_cut_and_does_not_block() -> None:
+    with damage_reported() as warnings:
+        for _ in range(3000):
+            try:
+                os.write(2, b"Corrupt JPEG data: premature end of data segment\n" * 2)
+            except BlockingIOError:
+                break
+
+    assert len(warnings) > 100
+
+
+def test_an_error_in_the_block_restores_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ZeroDivisionError), damage_reported():
+        raise ZeroDivisionError
+    os.write(2, b"still here\n")
+
+    assert capfd.readouterr().err == "still here\n"
+
+
+def test_threads_do_not_get_each_others_warnings() -> None:
+    names = ["extra bytes before the end", "whole"] * 100
+    whole = noisy_jpeg()
+
+    def verdict(name: str) -> bool:
+        with damage_reported() as warnings:
+            decode_image(DAMAGED.get(name, whole), name)
+        return bool(warnings)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(verdict, names)) == [name != "whole" for name in names]
+
+
+def test_it_works_where_standard_error_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(DAMAGED["extra bytes before the end"])
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom facegender.data.images import decode_verified\n"
+        "for _ in range(2):\n"
+        "    try: decode_verified(Path(sys.argv[1]).read_bytes(), 'a.jpg')\n"
+        "    except Exception as error: print(error)\n"
+    )
+    command = f'exec "{sys.executable}" -c "$0" "$1" 2>&-'
+
+    done = subprocess.run(["sh", "-c", command, program, str(tmp_path / "a.jpg")], stdout=subprocess.PIPE, text=True)
+
+    assert done.stdout.count("a.jpg: damaged: Corrupt JPEG data: ") == 2
+
+
+def test_standard_error_stays_as_it_is_for_ordinary_images(capfd: pytest.CaptureFixture[str]) -> None:
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
+    for _ in range(100):
+        decode_verified(noisy_jpeg(), "a.jpg")
+
+    assert (len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0) == before
+    assert capfd.readouterr().err == ""
