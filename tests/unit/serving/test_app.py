@@ -374,7 +374,7 @@ def test_a_port_that_is_taken_a_missing_model_and_a_missing_or_damaged_card_are_
         "docs/model-card.md"
     )
     (tmp_path / "docs" / "model-card.md").write_text(CARD, encoding="utf-8")
-    assert run("--port", "0").startswith("error: models/gender.onnx: no such file; run: dvc repro")
+    assert run("--port", "0").startswith("error: models/gender.onnx: no such file; run this in the project's folder")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = str(listener.getsockname()[1])
         assert run("--port", taken).startswith(f"error: --port {taken}: Address already in use; ")

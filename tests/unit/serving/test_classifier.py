@@ -168,7 +168,7 @@ def test_a_damaged_onnx_file_is_refused_in_one_line_or_gives_probabilities(
 
 
 def test_a_damaged_weight_is_seen_by_the_description_beside_the_model(model: Path) -> None:
-    description = {"model_md5": hashlib.md5(model.read_bytes()).hexdigest(), "standing": "better"}
+    description = {"model_md5": hashlib.md5(model.read_bytes()).hexdigest(), "standing": "better", "sentence": ""}
     model.with_suffix(".json").write_text(json.dumps(description), encoding="utf-8")
     assert load_classifier(model).predict(np.full((1, HEIGHT, WIDTH, 3), 51, np.uint8)) == pytest.approx([0.2])
 
