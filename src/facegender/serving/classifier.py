@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from facegender.cluster import thread_limit
 from facegender.data.images import Pixels
 from facegender.errors import FacegenderError
 from facegender.files import is_url
@@ -85,8 +86,10 @@ def _onnx_classifier(path: Path) -> Classifier:
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = thread_limit()
     try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except (Fail, InvalidGraph, InvalidProtobuf, RuntimeError) as error:
         remedy = "get the file again, or name another model with --model"
         raise FacegenderError(path, "damaged or not an ONNX file", remedy) from error
