@@ -47,6 +47,11 @@ Item = TypeVar("Item", bound=Named)
 Result = TypeVar("Result")
 
 
+def on_cluster() -> bool:
+    """Return whether RAY_ADDRESS names a cluster for `spread`."""
+    return bool(os.environ.get(ADDRESS))
+
+
 def spread(
     function: Callable[[Iterator[Item]], Iterator[Result]],
     items: Iterable[Item],
