@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help repro celeba test test-fast faults lint lock-fresh app sweep experiments seeds check-params validate-model lock
+.PHONY: help repro celeba test test-fast test-ray faults lint lock-fresh app sweep experiments seeds check-params validate-model lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,10 @@ test: lint lock-fresh ## Run all checks and tests (minutes)
 
 test-fast: $(VENV)/installed ## Run the tests that need neither TensorFlow nor DVC (seconds)
 	pytest -m "not slow"
+
+test-ray: $(VENV)/installed ## Install Ray, and test on a cluster of nodes on this machine (minutes)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements-ray.txt --constraint requirements.lock
+	pytest tests/ray tests/unit/test_cluster.py
 
 # The experiments run one after the other in this folder, because .cache keeps the features: they are computed once for
 # each cut, and for a larger number of copies only for the additional ones. A cut needs mode copies and no mirror image.

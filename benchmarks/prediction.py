@@ -32,7 +32,7 @@ from facegender.data.shards import read_records, write_shards
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.weights import pretrained_backbone
 from facegender.serving.classifier import load_classifier
-from facegender.serving.photographs import find_photographs, predict_photographs
+from facegender.serving.photographs import find_photographs, predict_photographs, read_photographs
 
 STAGE = "features stage, whole trunk"
 
@@ -83,10 +83,12 @@ def predicting(faces: Path, model: Path) -> Callable[[], object]:
     classifier = load_classifier(model)
 
     def predict() -> int:
-        predictions = predict_photographs(find_photographs([str(faces)]).photographs, classifier, "auto", 0.1)
+        predictions = predict_photographs(
+            read_photographs(find_photographs([str(faces)]).photographs), classifier, "auto", 0.1
+        )
         return sum(prediction.error is None for prediction in predictions)
 
-    next(predict_photographs(find_photographs([str(faces)]).photographs, classifier, "auto", 0.1))
+    next(predict_photographs(read_photographs(find_photographs([str(faces)]).photographs), classifier, "auto", 0.1))
     return predict
 
 

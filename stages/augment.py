@@ -1,18 +1,18 @@
 """Stage augment: shards of transformed copies of the training images, or how training transforms them itself."""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from tqdm import tqdm
 
+from facegender.cluster import spread
 from facegender.data.images import Pixels, decode_image
-from facegender.data.shards import Record, read_records, read_shard, shard_paths, write_shard
+from facegender.data.shards import Record, read_files, read_records, shard_paths
 from facegender.errors import one_line_errors
 from facegender.files import whole_folder
 from facegender.params import load_params
-from facegender.preparation.augment import Ranges, augment_record, fresh_image, write_transformations
+from facegender.preparation.augment import Ranges, augment_record, copy_shards, fresh_image, write_transformations
 from facegender.reporting.costs import recorded_cost
 from facegender.reporting.gallery import exhibit, write_gallery
 from facegender.reporting.pictures import image_grid
@@ -72,13 +72,12 @@ def stored_image(record: Record, ranges: Ranges, seed: int, copy: int) -> Pixels
 
 def write_copies(source: Path, folder: Path, ranges: Ranges, seed: int, copies: int) -> None:
     """Write into `folder` the shards of the copies 1 to `copies` of every record in the shards of `source`."""
-    # OpenCV releases the GIL, so threads are enough.
-    with ThreadPoolExecutor() as pool:
-        for path in tqdm(shard_paths(source), "augment train", unit="shard", disable=None):
-            records = read_shard(path)
-            for copy in range(1, copies + 1):
-                transform = partial(augment_record, ranges=ranges, seed=seed, copy=copy)
-                write_shard(folder / f"{path.stem}-copy-{copy}.zip", pool.map(transform, records))
+    paths = shard_paths(source)
+    names = [f"{path.stem}-copy-{copy}.zip" for path in paths for copy in range(1, copies + 1)]
+    shards = spread(partial(copy_shards, ranges=ranges, seed=seed, copies=copies), read_files(paths))
+    progress = tqdm(shards, "augment train", len(names), unit="shard", disable=None)
+    for name, content in zip(names, progress, strict=True):
+        (folder / name).write_bytes(content)
 
 
 if __name__ == "__main__":

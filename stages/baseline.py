@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from facegender.data.images import decode_image
-from facegender.data.shards import read_records
+from facegender.cluster import spread
+from facegender.data.shards import read_files, shard_paths
 from facegender.data.tables import read_table, write_csv
 from facegender.errors import one_line_errors
-from facegender.evaluation.baseline import fit_baseline, grey_pixels
+from facegender.evaluation.baseline import fit_baseline, pixel_shards
 from facegender.evaluation.metrics import metrics_of
 from facegender.evaluation.predictions import predictions_table
 from facegender.files import write_json
@@ -36,11 +36,13 @@ def main() -> None:
 
 def read_split(split: str) -> tuple[list[str], NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the ids, the labels, (n,), and the rows of `grey_pixels`, (n, 1044), of a split's images."""
+    paths = shard_paths(f"data/preprocessed/{split}")
+    shards = spread(pixel_shards, read_files(paths))
     image_ids, labels, rows = [], bytearray(), bytearray()
-    for image_id, label, jpeg in tqdm(read_records(f"data/preprocessed/{split}"), f"baseline {split}", disable=None):
-        image_ids.append(image_id)
-        labels.append(label)
-        rows += grey_pixels(decode_image(jpeg, image_id)).tobytes()
+    for shard in tqdm(shards, f"baseline {split}", len(paths), unit="shard", disable=None):
+        image_ids += shard.image_ids
+        labels += shard.labels.tobytes()
+        rows += shard.pixels.tobytes()
     return image_ids, np.frombuffer(labels, np.uint8), np.frombuffer(rows, np.uint8).reshape(len(labels), -1)
 
 

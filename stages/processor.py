@@ -2,8 +2,9 @@
 
 from facegender.errors import one_line_errors
 from facegender.files import write_json
+from facegender.processor import this_processor
 from facegender.reporting.costs import recorded_cost
-from facegender.repository.processor import KEY, RECORD, this_processor
+from facegender.repository.processor import KEY, RECORD
 
 
 @one_line_errors()

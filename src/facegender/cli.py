@@ -129,6 +129,9 @@ def predict_command(
     ] = UNSURE_WITHIN,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    ray: Annotated[
+        str | None, typer.Option(envvar="RAY_ADDRESS", metavar="ADDRESS", help="Compute on this Ray cluster.")
+    ] = None,
 ) -> None:
     """Predict Male or No male for photographs: one row per face.
 
@@ -139,7 +142,13 @@ def predict_command(
 
     from facegender.serving.classifier import load_classifier
     from facegender.serving.listing import passed_over_line, print_csv, print_json, print_table
-    from facegender.serving.photographs import find_photographs, predict_photographs, split_list
+    from facegender.serving.photographs import (
+        find_photographs,
+        predict_on_cluster,
+        predict_photographs,
+        read_photographs,
+        split_list,
+    )
 
     if as_csv and as_json:
         raise FacegenderError("--csv and --json", "cannot be used together", "use one of them")
@@ -160,8 +169,11 @@ def predict_command(
     _show_notices(classifier.notices)
     # On a terminal the rows themselves show the progress.
     quiet = sys.stdout.isatty() or not sys.stderr.isatty()
-    photographs = tqdm(found.photographs, "predict", disable=quiet)
-    predictions = predict_photographs(photographs, classifier, align, unsure)
+    photographs = read_photographs(tqdm(found.photographs, "predict", disable=quiet))
+    if ray:
+        predictions = predict_on_cluster(photographs, model, align, unsure, ray)
+    else:
+        predictions = predict_photographs(photographs, classifier, align, unsure)
     failed = (print_csv if as_csv else print_json if as_json else print_table)(predictions, sys.stdout)
     if not (as_csv or as_json):
         print(

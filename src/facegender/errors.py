@@ -66,6 +66,7 @@ class FacegenderErrors(FacegenderError):
         """Keep the errors; the fields are those of the first one."""
         super().__init__(errors[0].where, errors[0].what, errors[0].remedy)
         self.errors = tuple(errors)
+        self.args = (self.errors,)  # For pickle, which calls the class with them.
 
     def __str__(self) -> str:
         """Return a line for each."""

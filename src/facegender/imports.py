@@ -10,6 +10,7 @@ PLUMBING = frozenset(
     PACKAGE / name
     for name in (
         "cache.py",
+        "cluster.py",
         "errors.py",
         "imports.py",
         "params.py",
@@ -17,7 +18,7 @@ PLUMBING = frozenset(
     )
 )
 """Modules that cannot change what a stage writes: error messages, the validation of params.yaml (DVC compares the
-values itself), the management of .cache, and the cost meter. Changing them re-runs nothing."""
+values itself), the management of .cache, the choice of machines, and the cost meter. Changing them re-runs nothing."""
 
 
 def imported_files(files: Iterable[Path]) -> set[Path]:

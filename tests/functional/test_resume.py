@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.functional.project import TINY, environment, make_project, run
+from tests.functional.project import TINY, environment, make_project, run, use_small_backbone
 
 pytestmark = pytest.mark.slow
 
@@ -37,28 +37,6 @@ IMAGES = TINY | {
     "cache.checkpoint_minutes": 0.0001,
 }
 """The whole network, with a state after every step."""
-
-SMALL_BACKBONE = """
-
-def small_backbone(include_top: bool, weights: None, input_tensor=None) -> keras.Model:
-    image = keras.Input((None, None, 3)) if input_tensor is None else input_tensor
-    output = keras.layers.Conv2D(8, 5, strides=4, use_bias=False)(image)
-    output = keras.layers.BatchNormalization(scale=False)(output)
-    output = keras.layers.Activation("relu", name="mixed10")(output)
-    return keras.Model(keras.utils.get_source_inputs(image), output)
-"""
-
-
-def use_small_backbone(folder: Path) -> None:
-    """Replace InceptionV3 in a project by a network that TensorFlow prepares in a tenth of the time."""
-    network = folder / "src" / "facegender" / "network"
-    for name in ("backbone.py", "weights.py"):
-        path = network / name
-        path.write_text(path.read_text(encoding="utf-8").replace("keras.applications.InceptionV3", "small_backbone"))
-    with (network / "backbone.py").open("a", encoding="utf-8") as file:
-        file.write(SMALL_BACKBONE)
-    with (network / "weights.py").open("a", encoding="utf-8") as file:
-        file.write("\n\nfrom facegender.network.backbone import small_backbone\n")
 
 
 def stages_of(folder: Path) -> dict[str, Any]:

@@ -19,9 +19,9 @@ MAY_IMPORT = {
     "importing": {"data", "preparation", "serving"},
     "repository": {"data", "evaluation", "network", "params"},
     "params": set(),
-    **{module: set() for module in ("cache", "errors", "files", "imports")},
+    **{module: set() for module in ("cache", "cluster", "errors", "files", "imports", "processor")},
 }
-SHARED_MODULES = {"cache", "errors", "files", "imports"}
+SHARED_MODULES = {"cache", "cluster", "errors", "files", "imports", "processor"}
 
 
 def imported_by(name: str) -> set[str]:

@@ -7,7 +7,7 @@ are cached per shard, so growing a split costs only the new shards. Any zip prog
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from facegender.data.celeba import CLASSES
 
@@ -20,6 +20,13 @@ class Record(NamedTuple):
     image_id: str
     label: int
     jpeg: bytes
+
+
+class ShardFile(NamedTuple):
+    """A shard as it is stored: its path, which names it in errors, and its bytes."""
+
+    name: str
+    content: bytes
 
 
 def write_shards(folder: Path, records: Iterable[Record]) -> None:
@@ -35,9 +42,9 @@ def write_shards(folder: Path, records: Iterable[Record]) -> None:
         write_shard(folder / f"{number:05}.zip", batch)
 
 
-def write_shard(path: Path, records: Iterable[Record]) -> None:
+def write_shard(file: Path | BinaryIO, records: Iterable[Record]) -> None:
     """Write one shard. The same records give the same bytes."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for record in records:
             member = zipfile.ZipInfo(f"{CLASSES[record.label]}/{record.image_id}")
             member.create_system = 3  # Unix, even on Windows, for the same bytes.
@@ -45,10 +52,16 @@ def write_shard(path: Path, records: Iterable[Record]) -> None:
             archive.writestr(member, record.jpeg)
 
 
-def read_shard(path: Path) -> list[Record]:
+def read_shard(file: Path | BinaryIO) -> list[Record]:
     """Read one shard's records in order."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         return [_record(name, archive.read(name)) for name in archive.namelist()]
+
+
+def read_files(paths: Iterable[Path]) -> Iterator[ShardFile]:
+    """Yield shards with their bytes, one in memory at a time."""
+    for path in paths:
+        yield ShardFile(str(path), path.read_bytes())
 
 
 def _record(name: str, jpeg: bytes) -> Record:

@@ -1,6 +1,8 @@
 """The baseline that a network has to beat: logistic regression on small grey images."""
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -8,6 +10,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import SGDClassifier
 from sklearn.preprocessing import StandardScaler
 
+from facegender.data.images import decode_image
+from facegender.data.shards import ShardFile, read_shard
 from facegender.errors import FacegenderError
 
 _WIDTH, _HEIGHT = 29, 36
@@ -35,6 +39,23 @@ def grey_pixels(image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Shrink an RGB image, uint8 (height, width, 3), to uint8 (1044,) grey values: 36 rows of 29 pixels."""
     grey = cv2.resize(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY), (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
     return np.asarray(grey, np.uint8).ravel()
+
+
+class PixelShard(NamedTuple):
+    """A shard's ids, its labels, (n,), and the rows of `grey_pixels` of its images, (n, 1044)."""
+
+    image_ids: list[str]
+    labels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8]
+
+
+def pixel_shards(shards: Iterable[ShardFile]) -> Iterator[PixelShard]:
+    """Yield the rows of each shard's images."""
+    for shard in shards:
+        records = read_shard(io.BytesIO(shard.content))
+        pixels = np.stack([grey_pixels(decode_image(record.jpeg, record.image_id)) for record in records])
+        labels = np.array([record.label for record in records], np.uint8)
+        yield PixelShard([record.image_id for record in records], labels, pixels)
 
 
 class Baseline:

@@ -10,16 +10,18 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from facegender.cluster import spread
 from facegender.data.images import decode_image
-from facegender.data.shards import Record, read_shard, shard_paths
+from facegender.data.shards import Record, ShardFile, read_files, read_shard, shard_paths
 from facegender.data.streams import read_ahead
 from facegender.errors import FacegenderError
 from facegender.files import whole_file
@@ -55,12 +57,23 @@ class Examples(NamedTuple):
     inputs: npt.NDArray[Any]
 
 
-def compute_shard(shard: Path, engine: Engine) -> FeatureShard:
+def compute_shard(shard: Path | BinaryIO, engine: Engine) -> FeatureShard:
     """Compute the features (float32) of an image shard."""
     records = read_shard(shard)
     features = engine(decode_image(record.jpeg, record.image_id) for record in records)
     image_ids = np.array([record.image_id for record in records])
     return FeatureShard(image_ids, labels_of(records), features)
+
+
+def feature_shards(shards: Iterable[ShardFile], engine: Engine) -> Iterator[bytes]:
+    """Yield the feature shards of image shards. The engine does not wait while one is packed.
+
+    Raises:
+        FacegenderError: as `pack_shard`, or an image is damaged.
+    """
+    computed = ((shard.name, compute_shard(io.BytesIO(shard.content), engine)) for shard in shards)
+    for name, features in read_ahead(computed):
+        yield pack_shard(features, name)
 
 
 def pack_shard(computed: FeatureShard, name: str | Path) -> bytes:
@@ -173,22 +186,27 @@ def write_features(images: Path, folder: Path, trunk_digest: str, engine: Engine
         memo: folder of known feature shards, TRUNK/SHARD.npz.zst, named by digests of the trunk and the image shard.
 
     Yields:
-        For each shard, whether it was computed.
+        For each shard, whether it was computed; those that were not come first.
     """
+    entries = {}
+    for shard in shard_paths(images):
+        entry = memo / trunk_digest / f"{hashlib.sha256(shard.read_bytes()).hexdigest()}.npz.zst"
+        if known := _recall(entry):
+            _feature_path(folder, shard).write_bytes(known)
+            yield False
+        else:
+            entries[shard] = entry
 
-    def known_or_computed() -> Iterator[tuple[Path, Path, bytes | FeatureShard]]:
-        for shard in shard_paths(images):
-            entry = memo / trunk_digest / f"{hashlib.sha256(shard.read_bytes()).hexdigest()}.npz.zst"
-            yield shard, entry, _recall(entry) or compute_shard(shard, engine)
+    contents = spread(partial(feature_shards, engine=engine), read_files(entries))
+    for (shard, entry), content in zip(entries.items(), contents, strict=True):
+        with whole_file(entry) as temporary:
+            temporary.write_bytes(content)
+        _feature_path(folder, shard).write_bytes(content)
+        yield True
 
-    # The engine does not wait while a shard is packed.
-    for shard, entry, features in read_ahead(known_or_computed()):
-        content = features if isinstance(features, bytes) else pack_shard(features, shard)
-        if content is not features:
-            with whole_file(entry) as partial:
-                partial.write_bytes(content)
-        (folder / f"{shard.stem}.npz.zst").write_bytes(content)
-        yield content is not features
+
+def _feature_path(folder: Path, shard: Path) -> Path:
+    return folder / f"{shard.stem}.npz.zst"
 
 
 def _recall(entry: Path) -> bytes | None:

@@ -1,8 +1,12 @@
 """Random transformations of training images, each determined by its seed, image id and copy number alone."""
 
 import hashlib
+import io
 import json
 import math
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facegender.data.images import Pixels, decode_image, encode_jpeg
-from facegender.data.shards import Record
+from facegender.data.shards import Record, ShardFile, read_shard, write_shard
 from facegender.errors import FacegenderError
 from facegender.files import write_json
 
@@ -176,6 +180,19 @@ def fresh_image(record: Record, ranges: Ranges, seed: int, epoch: int) -> Pixels
 def augment_record(record: Record, ranges: Ranges, seed: int, copy: int) -> Record:
     """Return copy number `copy` (1, 2 …) of a training record, with the same image id."""
     return record._replace(jpeg=encode_jpeg(fresh_image(record, ranges, seed, copy)))
+
+
+def copy_shards(shards: Iterable[ShardFile], ranges: Ranges, seed: int, copies: int) -> Iterator[bytes]:
+    """Yield, for each shard of training records, the shards of their copies 1 to `copies`."""
+    # OpenCV releases the GIL, so threads are enough.
+    with ThreadPoolExecutor() as pool:
+        for shard in shards:
+            records = read_shard(io.BytesIO(shard.content))
+            for copy in range(1, copies + 1):
+                transform = partial(augment_record, ranges=ranges, seed=seed, copy=copy)
+                buffer = io.BytesIO()
+                write_shard(buffer, pool.map(transform, records))
+                yield buffer.getvalue()
 
 
 def write_transformations(folder: str | Path, ranges: Ranges, seed: int) -> None:

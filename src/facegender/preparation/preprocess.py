@@ -1,14 +1,34 @@
 """Turn a partition table and the raw images into verified records."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
 
+from facegender.cluster import spread
 from facegender.data.image_sources import ImageSource
 from facegender.data.images import standard_jpeg
 from facegender.data.shards import Record
 from facegender.errors import FacegenderError
+
+_IMAGES_PER_TASK = 100
+
+
+class RawImage(NamedTuple):
+    """The raw image of one row.
+
+    Attributes:
+        name: the image's id.
+        row: the row's line in the partition table, from 2.
+        label: 0 or 1.
+        content: the file's bytes, or why they cannot be read.
+    """
+
+    name: str
+    row: int
+    label: int
+    content: bytes | FacegenderError
 
 
 class Outcome(NamedTuple):
@@ -31,13 +51,29 @@ def preprocess(table: pd.DataFrame, images: ImageSource, height: int, width: int
     Yields:
         One outcome per row, in order.
     """
-    for number, (image_id, label) in enumerate(zip(table["image_id"], table["label"], strict=True), start=2):
+    return spread(partial(_verify, height=height, width=width), _read_rows(table, images), _IMAGES_PER_TASK)
+
+
+def _read_rows(table: pd.DataFrame, images: ImageSource) -> Iterator[RawImage]:
+    for row, (image_id, label) in enumerate(zip(table["image_id"], table["label"], strict=True), start=2):
+        content: bytes | FacegenderError
         try:
-            jpeg, converted = standard_jpeg(images.read(image_id), image_id, height, width)
+            content = images.read(image_id)
         except FacegenderError as error:
-            yield Outcome(None, error.within(f"row {number}"), False)
+            content = error
+        yield RawImage(image_id, row, int(label), content)
+
+
+def _verify(images: Iterable[RawImage], height: int, width: int) -> Iterator[Outcome]:
+    for image in images:
+        try:
+            if isinstance(image.content, FacegenderError):
+                raise image.content
+            jpeg, converted = standard_jpeg(image.content, image.name, height, width)
+        except FacegenderError as error:
+            yield Outcome(None, error.within(f"row {image.row}"), False)
         else:
-            yield Outcome(Record(image_id, int(label), jpeg), None, converted)
+            yield Outcome(Record(image.name, image.label, jpeg), None, converted)
 
 
 def good_records(

@@ -13,9 +13,10 @@ from facegender.errors import FacegenderError
 from facegender.evaluation.predictions import read_predictions
 from facegender.files import md5_of
 from facegender.params import Gate, load_params
+from facegender.processor import this_processor
 from facegender.repository import gate, lock, revisions, status
 from facegender.repository.gate import Finding
-from facegender.repository.processor import recorded_processor, this_processor
+from facegender.repository.processor import recorded_processor
 
 if TYPE_CHECKING:
     from facegender.network.sidecar import Sidecar

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from facegender.cluster import thread_limit
 from facegender.data.celeba import CLASSES
 from facegender.data.images import Pixels
 from facegender.errors import FacegenderError, shortened
@@ -134,6 +135,7 @@ def _onnx_classifier(path: Path) -> Classifier:
     found = what_it_is(content)
     del content
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = thread_limit()
     options.log_severity_level = 4  # Only what ends the process: errors are raised.
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=0)

@@ -5,11 +5,14 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 
+from facegender.cluster import spread
 from facegender.data.folders import list_files, suffix_counts
 from facegender.data.images import IMAGE_SUFFIXES, MAX_FILE_BYTES, Pixels, decode_verified
 from facegender.data.streams import batched, read_ahead
@@ -17,7 +20,7 @@ from facegender.data.tables import DECIMALS
 from facegender.errors import FacegenderError
 from facegender.files import as_stored, is_url, read_regular_file
 from facegender.serving.alignment import Align, Face, aligned_faces
-from facegender.serving.classifier import Classifier
+from facegender.serving.classifier import Classifier, load_classifier
 from facegender.serving.labels import predicted_class
 
 _BATCH = 32
@@ -121,21 +124,42 @@ def split_list(data: bytes) -> list[str]:
     return [entry for entry in entries if entry]
 
 
+class Photograph(NamedTuple):
+    """A photograph's path and the bytes of its file, or a Prediction with the reason why there are none."""
+
+    name: str
+    content: bytes | Prediction
+
+
+def read_photographs(paths: Iterable[str | Prediction]) -> Iterator[Photograph]:
+    """Read files, from `find_photographs`, one after the other."""
+    for path in paths:
+        if isinstance(path, Prediction):
+            yield Photograph(path.path, path)
+            continue
+        content: bytes | Prediction
+        try:
+            content = read_regular_file(path, MAX_FILE_BYTES)
+        except FacegenderError as error:
+            content = Prediction(path, error=error.reason)
+        yield Photograph(path, content)
+
+
 def predict_photographs(
-    paths: Iterable[str | Prediction], classifier: Classifier, align: Align, unsure: float
+    photographs: Iterable[Photograph], classifier: Classifier, align: Align, unsure: float
 ) -> Iterator[Prediction]:
     """Classify every face of every photograph, with one batch in memory at a time.
 
     Args:
-        paths: from `find_photographs`.
+        photographs: from `read_photographs`.
         classifier: the model.
         align: `mode` of `facegender.serving.alignment.aligned_faces`.
         unsure: as in `facegender.serving.labels.predicted_class`.
 
     Yields:
-        In the order of the paths: a prediction for each face, or one with the reason for a file that failed.
+        In the order of the photographs: a prediction for each face, or one with the reason for a file that failed.
     """
-    crops = (crop for path in paths for crop in _crops(path, classifier, align))
+    crops = (crop for photograph in photographs for crop in _crops(photograph, classifier, align))
     for batch in read_ahead(batched(crops, _BATCH)):
         images = [crop.image for crop in batch if isinstance(crop, _Crop)]
         probabilities = iter(classifier.predict(np.stack(images)) if images else ())
@@ -148,12 +172,49 @@ def predict_photographs(
             yield Prediction(crop.path, crop.face, crop.box, probability, predicted)
 
 
-def _crops(path: str | Prediction, classifier: Classifier, align: Align) -> Iterator[_Crop | Prediction]:
-    if isinstance(path, Prediction):
-        yield path
+def predict_on_cluster(
+    photographs: Iterable[Photograph], model: Path, align: Align, unsure: float, address: str
+) -> Iterator[Prediction]:
+    """Do the same on a Ray cluster.
+
+    Args:
+        photographs: as in `predict_photographs`.
+        model: the file; its bytes are sent to the nodes.
+        align: as in `predict_photographs`.
+        unsure: as in `predict_photographs`.
+        address: of the cluster.
+
+    Yields:
+        As `predict_photographs`. Batches do not cross tasks, so that a last digit may differ.
+
+    Raises:
+        FacegenderError: as `facegender.cluster.spread`.
+    """
+    predict = partial(_predict_with, name=model.name, content=model.read_bytes(), align=align, unsure=unsure)
+    return spread(predict, photographs, _BATCH, address)
+
+
+def _predict_with(
+    photographs: Iterable[Photograph], name: str, content: bytes, align: Align, unsure: float
+) -> Iterator[Prediction]:
+    return predict_photographs(photographs, _classifier_of(name, content), align, unsure)
+
+
+@lru_cache(maxsize=1)
+def _classifier_of(name: str, content: bytes) -> Classifier:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(content)
+        return load_classifier(path)
+
+
+def _crops(photograph: Photograph, classifier: Classifier, align: Align) -> Iterator[_Crop | Prediction]:
+    path, content = photograph
+    if isinstance(content, Prediction):
+        yield content
         return
     try:
-        faces = read_faces(path, classifier.height, classifier.width, align)
+        faces = _find_faces(content, path, classifier.height, classifier.width, align)
     except FacegenderError as error:
         yield Prediction(path, error=error.reason)
         return
@@ -171,7 +232,10 @@ def read_faces(path: str, height: int, width: int, align: Align) -> Sequence[tup
     Raises:
         FacegenderError: the file cannot be read, is not a picture or shows no face; `where` is the path.
     """
-    data = read_regular_file(path, MAX_FILE_BYTES)
+    return _find_faces(read_regular_file(path, MAX_FILE_BYTES), path, height, width, align)
+
+
+def _find_faces(data: bytes, path: str, height: int, width: int, align: Align) -> Sequence[tuple[Face | None, Pixels]]:
     faces = aligned_faces(decode_verified(data, path), align, height, width)
     if not faces:
         remedy = "use a larger or clearer picture, or use all of it with --align never"

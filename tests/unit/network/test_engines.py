@@ -61,6 +61,13 @@ def test_without_a_gpu_openvino_runs(monkeypatch: pytest.MonkeyPatch, driver: bo
     assert isinstance(make_engine(name, TRUNK, BACKBONE, "mixed8", "float32"), OpenVinoEngine)
 
 
+def test_on_a_cluster_openvino_runs_even_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, driver=True, gpu=True)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+
+    assert choose_engine() == "OpenVINO"
+
+
 def test_nvidia_smi_on_the_path_counts_as_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\n")

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from facegender import processor
 from facegender.errors import FacegenderError
-from facegender.repository import processor
-from facegender.repository.processor import recorded_processor, this_processor
+from facegender.processor import this_processor
+from facegender.repository.processor import recorded_processor
 
 INTEL = "processor\t: 0\nflags\t\t: fpu sse4_2 avx avx2 avx512f avx512_vnni avx512_bf16\nbugs\t\t: spectre_v1\n"
 

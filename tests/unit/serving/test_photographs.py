@@ -29,6 +29,7 @@ from facegender.serving.photographs import (
     find_photographs,
     predict_photographs,
     read_faces,
+    read_photographs,
     split_list,
 )
 from tests.onnx_model import save_mean_network
@@ -54,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def predict(paths: list[str | Prediction]) -> list[Prediction]:
-    return list(predict_photographs(paths, CLASSIFIER, "never", UNSURE_WITHIN))
+    return list(predict_photographs(read_photographs(paths), CLASSIFIER, "never", UNSURE_WITHIN))
 
 
 def test_a_folder_means_the_pictures_below_it(folder: Path) -> None:
@@ -192,7 +193,7 @@ def test_only_a_batch_and_the_next_are_in_memory(tmp_path: Path) -> None:
             asked += 1
             yield str(tmp_path / "a.jpg")
 
-    predictions = predict_photographs(endless(), CLASSIFIER, "never", UNSURE_WITHIN)
+    predictions = predict_photographs(read_photographs(endless()), CLASSIFIER, "never", UNSURE_WITHIN)
     for _ in range(32):
         next(predictions)
     assert asked <= 2 * 32

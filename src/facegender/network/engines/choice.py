@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx
 
+from facegender.cluster import on_cluster
 from facegender.network.features import Engine
 from facegender.network.sidecar import Precision
 
@@ -13,8 +14,11 @@ _TENSORFLOW = "TensorFlow"
 
 
 def choose_engine() -> str:
-    """Return `TensorFlow` if it can use a GPU, otherwise `OpenVINO`; without a GPU, TensorFlow is not loaded."""
-    if not _has_nvidia_driver():
+    """Return `TensorFlow` if it can use a GPU, otherwise `OpenVINO`; without a GPU, TensorFlow is not loaded.
+
+    On a Ray cluster it is always `OpenVINO`: the GPUs of its nodes are not used.
+    """
+    if on_cluster() or not _has_nvidia_driver():
         return _OPENVINO
     from facegender.network.engines.tensorflow import claim_gpu
 

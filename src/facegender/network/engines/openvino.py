@@ -8,6 +8,7 @@ import numpy.typing as npt
 import onnx
 import openvino
 
+from facegender.cluster import thread_limit
 from facegender.data.streams import batched
 from facegender.network.sidecar import Precision
 
@@ -58,7 +59,12 @@ class OpenVinoEngine:
         core = openvino.Core()
         model = core.read_model(self._network.SerializeToString())
         model.reshape([-1, *shape])
-        options = {"INFERENCE_PRECISION_HINT": _PRECISIONS[self._precision], "PERFORMANCE_HINT": "THROUGHPUT"}
+        options: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[self._precision],
+            "PERFORMANCE_HINT": "THROUGHPUT",
+        }
+        if limit := thread_limit():
+            options["INFERENCE_NUM_THREADS"] = limit
         return core.compile_model(model, "CPU", options)
 
 
