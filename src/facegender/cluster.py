@@ -6,6 +6,7 @@ The caller reads and writes all files. Only bytes travel, so the nodes need no s
 import hashlib
 import os
 import pickle
+import re
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -112,8 +113,8 @@ def _connected(address: str) -> Iterator[Any]:
         _check_that_it_answers(address)
         ray.init(address, log_to_driver=False, logging_level="ERROR")
     # Ray raises each of these, depending on the kind of address and on what is wrong. OSError includes ConnectionError.
-    except (OSError, RuntimeError, ValueError) as error:
-        remedy = f"check the address and the cluster, or unset {ADDRESS} to compute here"
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        remedy = f"check the address, the cluster and its token, or unset {ADDRESS} to compute here"
         raise FacegenderError(f"{ADDRESS}={address}", f"no cluster can be used ({_line(error)})", remedy) from error
     try:
         yield ray
@@ -154,7 +155,7 @@ def _name(batch: list[Item]) -> str:
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+    return re.split(r"\n|(?<=\.) ", str(error).strip())[0].rstrip(".") or type(error).__name__
 
 
 def _portable() -> Callable[..., Any]:

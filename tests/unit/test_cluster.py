@@ -79,7 +79,9 @@ def test_a_cluster_that_does_not_answer_is_one_line(form: str) -> None:
 
     assert str(caught.value).startswith(f"RAY_ADDRESS={address}: no cluster can be used (")
     assert "Connection refused" in str(caught.value)
-    assert str(caught.value).endswith("; check the address and the cluster, or unset RAY_ADDRESS to compute here")
+    assert str(caught.value).endswith(
+        "; check the address, the cluster and its token, or unset RAY_ADDRESS to compute here"
+    )
     assert len(str(caught.value).splitlines()) == 1
 
 
