@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -86,6 +86,10 @@ def _on_cluster(
     function: Callable[[Iterator[Item]], Iterator[Result]], items: Iterable[Item], per_task: int, address: str
 ) -> Iterator[Result]:
     iterator = iter(items)
+    batches = iter(lambda: list(islice(iterator, per_task)), [])
+    first = next(batches, None)
+    if first is None:
+        return
     running: deque[tuple[str, Any]] = deque()
     with _connected(address) as ray:
         task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_portable())
@@ -94,7 +98,7 @@ def _on_cluster(
         expected = environment()
         if not _cpus(ray):
             raise FacegenderError(f"{ADDRESS}={address}", "the cluster has no CPU for tasks", "add a node to it")
-        while batch := list(islice(iterator, per_task)):
+        for batch in chain([first], batches):
             if len(running) >= _TASKS_PER_CPU * max(1, _cpus(ray)):
                 yield from _results(ray, *running.popleft())
             running.append((_name(batch), task.remote(expected, shared, pickle.dumps(batch))))

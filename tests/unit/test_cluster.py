@@ -51,6 +51,10 @@ def test_without_a_cluster_ray_is_not_loaded() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_without_work_no_cluster_is_needed() -> None:
+    assert list(spread(twice, [], address="10.0.0.1:6379")) == []
+
+
 @pytest.mark.parametrize("by_variable", [True, False])
 def test_a_cluster_without_ray_is_one_line(by_variable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
