@@ -6,13 +6,14 @@ The caller reads and writes all files. Only bytes travel, so the nodes need no s
 import hashlib
 import os
 import pickle
+import re
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -85,6 +86,10 @@ def _on_cluster(
     function: Callable[[Iterator[Item]], Iterator[Result]], items: Iterable[Item], per_task: int, address: str
 ) -> Iterator[Result]:
     iterator = iter(items)
+    batches = iter(lambda: list(islice(iterator, per_task)), [])
+    first = next(batches, None)
+    if first is None:
+        return
     running: deque[tuple[str, Any]] = deque()
     with _connected(address) as ray:
         task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_portable())
@@ -93,7 +98,7 @@ def _on_cluster(
         expected = environment()
         if not _cpus(ray):
             raise FacegenderError(f"{ADDRESS}={address}", "the cluster has no CPU for tasks", "add a node to it")
-        while batch := list(islice(iterator, per_task)):
+        for batch in chain([first], batches):
             if len(running) >= _TASKS_PER_CPU * max(1, _cpus(ray)):
                 yield from _results(ray, *running.popleft())
             running.append((_name(batch), task.remote(expected, shared, pickle.dumps(batch))))
@@ -112,8 +117,8 @@ def _connected(address: str) -> Iterator[Any]:
         _check_that_it_answers(address)
         ray.init(address, log_to_driver=False, logging_level="ERROR")
     # Ray raises each of these, depending on the kind of address and on what is wrong. OSError includes ConnectionError.
-    except (OSError, RuntimeError, ValueError) as error:
-        remedy = f"check the address and the cluster, or unset {ADDRESS} to compute here"
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        remedy = f"check the address, the cluster and its token, or unset {ADDRESS} to compute here"
         raise FacegenderError(f"{ADDRESS}={address}", f"no cluster can be used ({_line(error)})", remedy) from error
     try:
         yield ray
@@ -154,7 +159,7 @@ def _name(batch: list[Item]) -> str:
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+    return re.split(r"\n|(?<=\.) ", str(error).strip())[0].rstrip(".") or type(error).__name__
 
 
 def _portable() -> Callable[..., Any]:

@@ -51,6 +51,10 @@ def test_without_a_cluster_ray_is_not_loaded() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_without_work_no_cluster_is_needed() -> None:
+    assert list(spread(twice, [], address="10.0.0.1:6379")) == []
+
+
 @pytest.mark.parametrize("by_variable", [True, False])
 def test_a_cluster_without_ray_is_one_line(by_variable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -79,7 +83,9 @@ def test_a_cluster_that_does_not_answer_is_one_line(form: str) -> None:
 
     assert str(caught.value).startswith(f"RAY_ADDRESS={address}: no cluster can be used (")
     assert "Connection refused" in str(caught.value)
-    assert str(caught.value).endswith("; check the address and the cluster, or unset RAY_ADDRESS to compute here")
+    assert str(caught.value).endswith(
+        "; check the address, the cluster and its token, or unset RAY_ADDRESS to compute here"
+    )
     assert len(str(caught.value).splitlines()) == 1
 
 
