@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -45,6 +46,12 @@ def stages_of(folder: Path) -> dict[str, Any]:
     return stages
 
 
+def copy_of(project: Path, target: Path) -> Path:
+    """Copy a project in which the stages before the one to kill have run."""
+    shutil.copytree(project, target, symlinks=True)
+    return target
+
+
 def kill_when(project: Path, target: str, ready: Callable[[], Any], dvc_too: bool) -> None:
     """Run `dvc repro` of a stage until `ready()`, and kill the stage's process, with DVC's if `dvc_too`."""
     log = project.parent / "log"
@@ -72,8 +79,9 @@ def kill_when(project: Path, target: str, ready: Callable[[], Any], dvc_too: boo
 
 def test_features_killed_halfway_keep_the_shards_that_were_computed(tmp_path: Path) -> None:
     undisturbed = make_project(tmp_path / "undisturbed", FOUR_SHARDS)
+    run(undisturbed, "dvc", "repro", "preprocess@train", "pretrained")
+    project = copy_of(undisturbed, tmp_path / "killed" / "project")
     run(undisturbed, "dvc", "repro", "features@train")
-    project = make_project(tmp_path / "killed" / "project", FOUR_SHARDS)
     memo = project / ".cache" / "features"
 
     kill_when(project, "features@train", lambda: len(list(memo.glob("*/[0-9a-f]*"))) >= 2, dvc_too=True)
@@ -89,9 +97,9 @@ def test_features_killed_halfway_keep_the_shards_that_were_computed(tmp_path: Pa
 def test_training_on_images_killed_within_an_epoch_has_the_outs_of_an_undisturbed_one(tmp_path: Path) -> None:
     undisturbed = make_project(tmp_path / "undisturbed", IMAGES)
     use_small_backbone(undisturbed)
+    run(undisturbed, "dvc", "repro", "features@train", "features@val", "features@train_copies")
+    project = copy_of(undisturbed, tmp_path / "killed" / "project")
     run(undisturbed, "dvc", "repro", "calibrate")
-    project = make_project(tmp_path / "killed" / "project", IMAGES)
-    use_small_backbone(project)
     states = project / ".cache" / "training"
 
     # The loss can be watched during training: a header, then two lines per epoch.
