@@ -28,6 +28,7 @@ from facegender.evaluation.comparison import (
     metrics_table,
 )
 from facegender.evaluation.curves import curve_tables
+from facegender.evaluation.results import read_results
 from facegender.evaluation.rounding import decimals, number
 from facegender.repository.commands import dvc, git, output_of
 from facegender.repository.experiments import flat
@@ -41,7 +42,6 @@ from facegender.repository.revisions import (
     has_file,
     predictions_of,
 )
-from facegender.repository.summary import read_results
 
 METRICS = ("accuracy", "roc_auc", "recall", "recall_no_male", "log_loss", "expected_calibration_error")
 """The metrics that are not folded."""
@@ -161,9 +161,9 @@ def alone_part(names: Sequence[str] | None = None) -> str:
     Raises:
         FacegenderError: they cannot be read.
     """
-    _, metrics = read_results("metrics/evaluate")
+    _, metrics = read_results("metrics/evaluate", METRICS)
     lines = [f"| Metric | this | {CONFIDENCE:.0%} interval |", "| --- | ---: | ---: |"]
-    for name in metrics.index if names is None else [name for name in names if name in metrics.index]:
+    for name in names or metrics.index:
         value, low, high = (float(metrics[column][name]) for column in ("value", "low", "high"))
         places = decimals(low, high)
         lines.append(f"| {name} | {number(value, places)} | {number(low, places)} to {number(high, places)} |")

@@ -1,6 +1,5 @@
 """Stage mistakes: show the worst mistakes with Grad-CAM, and list the labels that the model disagrees with."""
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pandas as pd
 from facegender.data.images import Pixels, decode_image
 from facegender.data.shards import read_records
 from facegender.data.tables import write_csv
+from facegender.data.text_files import read_json
 from facegender.errors import one_line_errors
 from facegender.evaluation.disputed_labels import disputed_labels, why_no_label_is_disputed
 from facegender.evaluation.predictions import captions_of, most_confident_mistakes, read_predictions
@@ -17,7 +17,7 @@ from facegender.network.description import verdict_of
 from facegender.network.engines.openvino import OpenVinoEngine
 from facegender.network.explanation import class_heat, overlay
 from facegender.network.onnx_file import load_calibrated, part
-from facegender.network.sidecar import EVIDENCE, IMAGE
+from facegender.network.sidecar import EVIDENCE, IMAGE, restore
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 from facegender.reporting.gallery import exhibit, write_gallery
@@ -34,7 +34,7 @@ def main() -> None:
     params = load_params()
     predictions = read_predictions("data/predictions.csv")
     mistakes = most_confident_mistakes(predictions, params.mistakes.images)
-    description = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
+    description = read_json(DESCRIPTION, restore(DESCRIPTION), ("drawn", "standing", "sentence"))
     reason = why_no_label_is_disputed(description["drawn"], verdict_of(description))
     disputed = predictions[:0] if reason else disputed_labels(predictions)
     pictured = disputed.head(PICTURED_LABELS)

@@ -8,21 +8,14 @@ from facegender.data.text_files import read_json, read_text
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.evaluation.disputed_labels import why_no_label_is_disputed
 from facegender.evaluation.predictions import read_predictions
+from facegender.evaluation.results import read_metrics, restore
 from facegender.files import whole_file
 from facegender.network import sidecar
 from facegender.network.description import notices, verdict_of
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 from facegender.reporting.gallery import read_gallery
-from facegender.reporting.report import (
-    METRIC_NAMES,
-    Exploration,
-    Labels,
-    describe_model,
-    read_metrics,
-    render_report,
-    restore,
-)
+from facegender.reporting.report import METRIC_NAMES, Exploration, Labels, describe_model, read_test_set, render_report
 from facegender.repository.lock import read_lock
 
 METRICS, PLOTS = Path("metrics"), Path("metrics/plots")
@@ -57,11 +50,11 @@ def main() -> None:
         params=shown,
         hashes=hashes({path for group in (params.dataset, *datasets.values()) for path in group.model_dump().values()}),
         test_sets=[
-            read_metrics("test", METRICS / "evaluate"),
-            *(read_metrics(name, METRICS / "datasets" / name) for name in datasets),
+            read_test_set("test", METRICS / "evaluate"),
+            *(read_test_set(name, METRICS / "datasets" / name) for name in datasets),
         ],
-        baseline=read_json(BASELINE, restore(BASELINE), [*METRIC_NAMES, "images"]),
-        calibration=read_json(CALIBRATION, restore(CALIBRATION), ["temperature", "threshold"]),
+        baseline=read_metrics(BASELINE, [*METRIC_NAMES, "images"]),
+        calibration=read_metrics(CALIBRATION, ["temperature", "threshold"]),
         confusion=read_csv(PLOTS / "confusion.csv"),
         tables={Path(name).name: read_csv(PLOTS / f"{name}.csv") for name in TABLES},
         slices=read_csv(SLICES),

@@ -336,15 +336,17 @@ def check_command() -> None:
 @app.command("summary")
 def summary_command() -> None:
     """Show each metric with its interval, beside the baseline's."""
+    from facegender.evaluation.results import read_metrics, read_results
     from facegender.params import load_params
-    from facegender.repository.summary import comparison_with_baseline, read_metrics, read_results, summary_text
+    from facegender.repository.summary import FIRST, comparison_with_baseline, summary_text
 
     params = load_params()
-    images, table = read_results("metrics/evaluate")
-    baseline = read_metrics("metrics/baseline.json")
-    print(summary_text("test", images, table, baseline, comparison_with_baseline()), end="")
+    metrics, table = read_results("metrics/evaluate", FIRST)
+    baseline = read_metrics("metrics/baseline.json", table.index)
+    print(summary_text("test", metrics["images"], table, baseline, comparison_with_baseline()), end="")
     for name in params.evaluate.datasets:
-        print("\n" + summary_text(name, *read_results(f"metrics/datasets/{name}"), None), end="")
+        metrics, table = read_results(f"metrics/datasets/{name}", FIRST)
+        print("\n" + summary_text(name, metrics["images"], table, None), end="")
 
 
 @app.command("experiments")

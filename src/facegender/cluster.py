@@ -214,11 +214,12 @@ def _received(reference: Any) -> Callable[[Iterator[Any]], Iterator[Any]]:
 
 
 def thread_limit() -> int:
-    """Return how many threads OMP_NUM_THREADS allows this process, 0 if it is not set.
+    """Return how many threads OMP_NUM_THREADS allows this process, 0 if it is not set or not a number.
 
     Ray sets it to a task's CPUs. Neither OpenVINO nor onnxruntime reads it.
     """
-    return int(os.environ.get("OMP_NUM_THREADS", "0").split(",")[0])
+    outermost = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(outermost) if outermost.isdecimal() else 0
 
 
 @lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import keras
 import numpy as np
@@ -13,7 +14,16 @@ from sklearn.preprocessing import StandardScaler
 from facegender.data.celeba import ATTRIBUTES
 from facegender.errors import FacegenderError
 from facegender.network import weights
-from facegender.network.weights import SYNTHETIC_WEIGHTS, lower_blocks, random_backbone, synthetic_backbone
+from facegender.network.sidecar import trunk_end
+from facegender.network.weights import (
+    SYNTHETIC_END,
+    SYNTHETIC_WEIGHTS,
+    lower_blocks,
+    random_backbone,
+    synthetic_backbone,
+)
+from facegender.params import Cut
+from facegender.repository.check import _ABOVE_SYNTHETIC
 from facegender.synthetic.copula import sample_attributes
 from facegender.synthetic.dataset import draw_faces
 
@@ -25,6 +35,15 @@ TRAIN, TEST, SEED = 300, 200, 3
 def test_the_file_is_smaller_than_2_megabytes() -> None:
     # Git keeps every version of it.
     assert SYNTHETIC_WEIGHTS.stat().st_size < 2_000_000
+
+
+@pytest.mark.parametrize("cut", get_args(Cut))
+def test_the_cuts_that_get_a_remark_are_those_with_random_blocks_below(cut: str) -> None:
+    blocks = [f"mixed{number}" for number in range(11)]
+    last_frozen = "mixed10" if cut == "head" else trunk_end(cut)
+    is_random = last_frozen in blocks and blocks.index(last_frozen) > blocks.index(SYNTHETIC_END)
+
+    assert (cut in _ABOVE_SYNTHETIC) == is_random
 
 
 def test_a_changed_byte_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

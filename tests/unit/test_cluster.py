@@ -97,10 +97,12 @@ def test_what_results_depend_on_is_described() -> None:
     assert len(described["the code of facegender"]) == 12
 
 
-@pytest.mark.parametrize(("value", "limit"), [(None, 0), ("1", 1), ("4,2", 4)])
+@pytest.mark.parametrize(
+    ("value", "limit"), [(None, 0), ("1", 1), ("4,2", 4), (" 3 ", 3), ("", 0), ("all", 0), ("-1", 0)]
+)
 def test_the_limit_of_threads_is_that_of_openmp(value: str | None, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if value:
+    if value is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", value)
 
     assert thread_limit() == limit

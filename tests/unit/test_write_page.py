@@ -12,6 +12,7 @@ from facegender.evaluation.comparison import compare_predictions, difference_in_
 from facegender.repository.gate import Finding
 from scripts import write_page
 from scripts.write_page import (
+    METRICS,
     SLICES,
     changes_part,
     confusion_text,
@@ -80,7 +81,9 @@ def test_without_enough_common_images_or_a_model_at_the_base_it_says_so() -> Non
 def write_metrics() -> None:
     """Write what the stage evaluate writes for GOOD, with intervals of three widths."""
     Path("metrics").mkdir()
-    Path("metrics/evaluate.json").write_text('{"images": 200}', encoding="utf-8")
+    Path("metrics/evaluate.json").write_text(
+        json.dumps(dict.fromkeys(METRICS, 0.5) | {"images": 200}), encoding="utf-8"
+    )
     rows = [
         "metric,value,low,high",
         "accuracy,0.95,0.92,0.98",

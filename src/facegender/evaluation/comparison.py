@@ -27,6 +27,12 @@ CAUTION = (
 
 BETTER, WORSE, UNCLEAR = "better", "worse", "not significantly different"
 
+_VERDICTS: dict[str, tuple[Standing, str]] = {
+    BETTER: ("better", "Better than"),
+    WORSE: ("worse", "Worse than"),
+    UNCLEAR: ("unclear", "Not clearly better than"),
+}
+
 
 def compare_predictions(
     old: pd.DataFrame, new: pd.DataFrame, resamples: int = RESAMPLES, seed: int = SEED
@@ -94,13 +100,6 @@ def judgement(name: str, metric: Mapping[str, float]) -> str:
     if metric["high"] < 0:
         return BETTER if lower_is_better else WORSE
     return UNCLEAR
-
-
-_VERDICTS: dict[str, tuple[Standing, str]] = {
-    BETTER: ("better", "Better than"),
-    WORSE: ("worse", "Worse than"),
-    UNCLEAR: ("unclear", "Not clearly better than"),
-}
 
 
 def against_baseline(comparison: dict[str, Any]) -> Verdict:

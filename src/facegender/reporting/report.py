@@ -12,8 +12,7 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from facegender.data.celeba import CLASSES, LABEL
-from facegender.data.text_files import read_json
-from facegender.errors import FacegenderError
+from facegender.evaluation.results import read_results
 from facegender.evaluation.rounding import decimals, number, percent
 from facegender.evaluation.slices import MIN_FOR_INTERVAL, MIN_PER_CLASS, WHOLE, standing_out
 from facegender.evaluation.verdict import Verdict
@@ -85,27 +84,11 @@ class Labels(NamedTuple):
     pictures: Sequence[Exhibit]
 
 
-def read_metrics(name: str, stem: str | Path) -> MetricsWithInterval:
-    """Read a test set's metrics from `stem`.json, and their intervals from the columns low and high of `stem`.csv.
-
-    Raises:
-        FacegenderError: a file is missing or damaged.
-    """
-    metrics = read_json(f"{stem}.json", restore(f"{stem}.json"), [*METRIC_NAMES, "images"])
-    path = f"{stem}.csv"
-    try:
-        intervals = pd.read_csv(path).set_index("metric").loc[list(METRIC_NAMES)]
-        low, high = ({str(key): float(end) for key, end in intervals[column].items()} for column in ("low", "high"))
-    except OSError as error:
-        raise FacegenderError(path, error.strerror or str(error), restore(path)) from error
-    except (ValueError, KeyError) as error:
-        raise FacegenderError(path, "damaged: not metrics with the ends of their intervals", restore(path)) from error
+def read_test_set(name: str, stem: str | Path) -> MetricsWithInterval:
+    """Read a test set's metrics, as `facegender.evaluation.results.read_results` does."""
+    metrics, table = read_results(stem, METRIC_NAMES)
+    low, high = ({str(key): float(end) for key, end in table[column].items()} for column in ("low", "high"))
     return MetricsWithInterval(name, metrics, low, high)
-
-
-def restore(path: str | Path) -> str:
-    """Say how to get a file of metrics back."""
-    return f"run: git restore {Path(path).as_posix()}, or: dvc repro"
 
 
 def render_report(
@@ -196,19 +179,19 @@ def describe_model(description: Mapping[str, Any]) -> list[tuple[str, str]]:
     Args:
         description: `facegender.network.description.Description`.
     """
-    weights = {
+    named = {
         "imagenet": "ImageNet",
         "file": "from backbone.weights_file",
         "synthetic": "trained on other drawn faces",
-        "random": "random",
     }
+    weights = named.get(description["weights"], description["weights"])
     train, val, test = (f"{description[f'{split}_images']:,}" for split in ("train", "val", "test"))
     cut = description["trainable_from"]
     trained = {"image": "the whole network", "head": "only the last layers"}
     return [
         ("Data", "faces drawn by the pipeline" if description["drawn"] else description["data"]),
         ("Images", f"{train} to train, {val} to validate, {test} to test"),
-        ("Weights", f"InceptionV3, {weights[description['weights']]}"),
+        ("Weights", f"InceptionV3, {weights}"),
         ("Trained", trained.get(cut, f"from block {cut} to the output; the blocks below it are frozen")),
     ]
 

@@ -37,9 +37,9 @@ def check_owner(messages: str) -> None:
             raise FacegenderError(found[1], "another user owns this repository, so Git does not read it", remedy)
 
 
-def check_not_shallow(revision: str) -> None:
+def check_not_shallow(revision: str, repo: str = ".") -> None:
     """Raise a FacegenderError about an unknown revision if this is a clone without older commits, as CI makes."""
-    if git("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
+    if git("-C", repo, "rev-parse", "--is-shallow-repository").stdout.strip() == "true":
         remedy = "get all revisions: git fetch --unshallow --tags"
         raise FacegenderError(revision, "not in this shallow clone", remedy)
 

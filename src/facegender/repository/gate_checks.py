@@ -1,6 +1,5 @@
 """The checks of `facegender gate` on this folder: this module reads what they need, and gate.py evaluates it."""
 
-import json
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ import pandas as pd
 
 from facegender.errors import FacegenderError
 from facegender.evaluation.predictions import read_predictions
+from facegender.evaluation.results import read_metrics, restore
 from facegender.files import md5_of
 from facegender.params import Gate, load_params
 from facegender.processor import this_processor
@@ -151,12 +151,7 @@ def _remote(without_remote: bool) -> Finding:
 
 
 def _metrics(path: str) -> dict[str, Any]:
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not all(isinstance(value, int | float) and math.isfinite(value) for value in content.values()):
-            raise ValueError("a metric is not a finite number")
-    except OSError as error:
-        raise FacegenderError(path, error.strerror or str(error), f"run: git restore {path}, or: dvc repro") from error
-    except (ValueError, AttributeError) as error:
-        raise FacegenderError(path, f"not valid JSON of metrics ({error})", "run: dvc repro") from error
-    return dict(content)
+    metrics = read_metrics(path)
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in metrics.values()):
+        raise FacegenderError(path, "damaged: a metric is not a finite number", restore(path))
+    return metrics

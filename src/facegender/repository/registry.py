@@ -59,7 +59,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
         description_md5 = files.info(description)["md5"] if files.exists(description) else None
     except SCMError as error:
         if os.path.isdir(repo):
-            check_not_shallow(revision)
+            check_not_shallow(revision, repo)
         raise FacegenderError(
             revision, _line(error), "look it up with git log or git tag, or run: git fetch --tags"
         ) from error

@@ -1,13 +1,11 @@
 """How good the model of this folder is, in a table for people."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from facegender.data.text_files import read_json
-from facegender.errors import FacegenderError
 from facegender.evaluation.comparison import (
     BETTER,
     LOWER_IS_BETTER,
@@ -24,33 +22,6 @@ from facegender.repository.revisions import BASELINE, PREDICTIONS
 
 FIRST = ("accuracy", "roc_auc", "log_loss", "expected_calibration_error")
 """The metrics that the table starts with."""
-
-
-def read_results(stem: str) -> tuple[int, pd.DataFrame]:
-    """Read a test set's number of images from `stem`.json, and its metrics from `stem`.csv.
-
-    Returns:
-        Images, and the table that `facegender.evaluation.bootstrap.metrics_with_interval` returns.
-
-    Raises:
-        FacegenderError: a file is missing or not valid.
-    """
-    images = read_metrics(f"{stem}.json", ["images"])["images"]
-    try:
-        table = pd.read_csv(f"{stem}.csv", index_col="metric")[["value", "low", "high"]]
-        table.loc[list(FIRST)].astype(float)
-    except (OSError, ValueError, KeyError) as error:
-        raise _not_readable(f"{stem}.csv", error) from error
-    return images, table
-
-
-def read_metrics(path: str, names: Collection[str] = ()) -> dict[str, Any]:
-    """Read a file of metrics, which must have these.
-
-    Raises:
-        FacegenderError: it is missing or not valid.
-    """
-    return read_json(path, _remedy(path), names)
 
 
 def comparison_with_baseline() -> dict[str, Any] | None:
@@ -114,11 +85,3 @@ def unpaired_judgement(metric: str, low: float, high: float, baseline: float) ->
     if low <= baseline <= high:
         return UNCLEAR
     return BETTER if (baseline < low) != (metric in LOWER_IS_BETTER) else WORSE
-
-
-def _not_readable(path: str, error: Exception) -> FacegenderError:
-    return FacegenderError(path, f"cannot be read ({error})", _remedy(path))
-
-
-def _remedy(path: str) -> str:
-    return f"run: git restore {path}, or: dvc repro"

@@ -277,29 +277,21 @@ def test_the_trunk_s_digest_depends_on_libraries(monkeypatch: pytest.MonkeyPatch
     assert len(digests) == 4
 
 
-COMPUTES_FEATURES = {
-    *(
-        "data/celeba.py",
-        "data/decoder_warnings.py",
-        "data/image_headers.py",
-        "data/images.py",
-        "data/shards.py",
-        "data/streams.py",
-        "files.py",
-    ),
+READS_IMAGES = {
+    "data/celeba.py",
+    "data/decoder_warnings.py",
+    "data/image_headers.py",
+    "data/images.py",
+    "data/shards.py",
+    "data/streams.py",
+    "files.py",
+}
+COMPUTES_FEATURES = READS_IMAGES | {
     *("network/features.py", "network/sidecar.py"),
     "network/engines/openvino.py",
 }
-TRAINS = {
-    *(
-        "data/celeba.py",
-        "data/decoder_warnings.py",
-        "data/image_headers.py",
-        "data/images.py",
-        "data/shards.py",
-        "data/streams.py",
-    ),
-    *("data/tables.py", "files.py", "preparation/augment.py"),
+TRAINS = READS_IMAGES | {
+    *("data/tables.py", "preparation/augment.py"),
     *("network/backbone.py", "network/batches.py", "network/devices.py", "network/features.py"),
     *("network/engines/openvino.py", "network/model_file.py", "network/onnx_file.py", "network/sidecar.py"),
     "network/training.py",

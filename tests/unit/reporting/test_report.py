@@ -25,7 +25,7 @@ from facegender.reporting.report import (
     MetricsWithInterval,
     describe_model,
     describe_slices,
-    read_metrics,
+    read_test_set,
     render_report,
     slices_by_class,
 )
@@ -333,7 +333,7 @@ def test_metrics_are_read_with_their_intervals(tmp_path: Path) -> None:
     (tmp_path / "congress.json").write_text(json.dumps(values), encoding="utf-8")
     rows = ["metric,value,low,high", *(f"{name},0.5,0.25,0.75" for name in METRIC_NAMES)]
     (tmp_path / "congress.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    assert read_metrics("further", tmp_path / "congress") == MetricsWithInterval(
+    assert read_test_set("further", tmp_path / "congress") == MetricsWithInterval(
         "further", values, dict.fromkeys(METRIC_NAMES, 0.25), dict.fromkeys(METRIC_NAMES, 0.75)
     )
 

@@ -135,5 +135,5 @@ def test_metrics_that_are_not_finite_numbers_are_a_one_line_error(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.json").write_text(content)
-    with pytest.raises(FacegenderError, match=r"^a\.json: not valid JSON of metrics .*; run: dvc repro$"):
+    with pytest.raises(FacegenderError, match=r"^a\.json: damaged: .*; run: git restore a\.json, or: dvc repro$"):
         _metrics("a.json")

@@ -5,7 +5,6 @@ import pytest
 import yaml
 
 from facegender.data.tables import write_csv
-from facegender.errors import FacegenderError
 from facegender.evaluation.bootstrap import metrics_with_interval
 from facegender.evaluation.comparison import against_baseline, compare_predictions
 from facegender.evaluation.metrics import metrics_of
@@ -13,8 +12,6 @@ from facegender.files import md5_of
 from facegender.repository.revisions import BASELINE, PREDICTIONS
 from facegender.repository.summary import (
     comparison_with_baseline,
-    read_metrics,
-    read_results,
     summary_text,
     unpaired_judgement,
 )
@@ -118,27 +115,3 @@ def test_a_further_test_set_has_no_baseline() -> None:
 )
 def test_only_a_baseline_outside_the_interval_is_better_or_worse(metric: str, baseline: float, word: str) -> None:
     assert unpaired_judgement(metric, 0.8, 0.9, baseline) == word
-
-
-def test_it_reads_what_the_stage_evaluate_writes(tmp_path: Path) -> None:
-    written = metrics_with_interval(GOOD, 100, 0)
-    written.reset_index().to_csv(tmp_path / "evaluate.csv", index=False)
-    (tmp_path / "evaluate.json").write_text('{"images": 200}')
-
-    images, metrics = read_results(str(tmp_path / "evaluate"))
-
-    assert images == 200
-    pd.testing.assert_frame_equal(metrics, written)
-    summary_text("test", images, metrics, dict.fromkeys(metrics.index, 0.5))
-
-
-def test_missing_and_broken_files_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        FacegenderError, match=r"^a\.json: No such file or directory; run: git restore a\.json, or: dvc repro$"
-    ):
-        read_metrics("a.json")
-    Path("a.json").write_text('{"images": 3}')
-    Path("a.csv").write_text("metric,value\naccuracy,0.5\n")
-    with pytest.raises(FacegenderError, match=r"^a\.csv: cannot be read "):
-        read_results("a")
