@@ -41,9 +41,9 @@ SORT_BY ?= val_log_loss
 
 sweep: check-params ## Run an experiment for every combination of CUTS, COPIES and RATES
 	@for cut in $(CUTS); do for copies in $(COPIES); do for rate in $(RATES); do \
-		dvc exp run -S augment.mode=copies -S calibrate.mirror=false \
-			-S backbone.trainable_from=$$cut -S augment.copies=$$copies -S train.learning_rate=$$rate || exit 1; \
-	done; done; done
+		echo $$cut-$$copies-$$rate augment.mode=copies calibrate.mirror=false \
+			backbone.trainable_from=$$cut augment.copies=$$copies train.learning_rate=$$rate; \
+	done; done; done | facegender trials
 	@facegender experiments --sort $(SORT_BY)
 
 experiments: $(VENV)/installed ## List the experiments of this commit, sorted by SORT_BY (val_log_loss)
@@ -55,9 +55,8 @@ N ?= 3
 seeds: check-params ## Run an experiment for each of N seeds, and show how much the metrics vary
 	@case "$(N)" in ''|0*|*[!0-9]*) echo "error: N: must be a number of seeds, at least 1, not '$(N)'; use: make seeds N=3" >&2; exit 1; esac
 	@for seed in $$(seq 120 $$((119 + $(N)))); do \
-		if dvc exp list --name-only | grep -qx seed-$$seed; then echo "seed-$$seed: already run on this commit"; continue; fi; \
-		dvc exp run --name seed-$$seed -S train.seed=$$seed -S augment.seed=$$seed || exit 1; \
-	done
+		echo seed-$$seed train.seed=$$seed augment.seed=$$seed; \
+	done | facegender trials
 	@facegender seeds
 
 # DVC ignores unknown keys while nothing is stale, and runs the stage check only if the paths have changed.

@@ -370,6 +370,43 @@ def experiments_command(
     print(experiments_table(shown_experiments(), sort), end="")
 
 
+@app.command("trials")
+def trials_command(
+    ray: Annotated[
+        str | None, typer.Option(envvar="RAY_ADDRESS", metavar="ADDRESS", help="Run them on this Ray cluster.")
+    ] = None,
+) -> None:
+    """Run an experiment for each line of standard input.
+
+    A line has the experiment's name and parameters as `dvc exp run -S` takes them, for example: seed-121
+    train.seed=121. Those that were run on this commit are skipped. On a cluster (docs/cluster.md), each runs alone on
+    a node or a GPU.
+    """
+    from facegender.repository.experiments import shown_experiments
+    from facegender.repository.trials import not_yet_run, read_trials, run_here, run_on_cluster
+
+    trials = read_trials(sys.stdin.read())
+    left = not_yet_run(trials, shown_experiments())
+    for trial in trials:
+        if trial not in left:
+            print(f"{trial.name}: already run on this commit", flush=True)
+    if not ray or not left:
+        run_here(left)
+        return
+    print(f"{len(left)} to run on {ray}", flush=True)
+    failed = 0
+    for name, error in run_on_cluster(left, ray):
+        print(f"{name}: {'failed' if error else 'done'}", flush=True)
+        if error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        failed += error is not None
+    if failed:
+        what = f"{failed} of {len(left)} failed"
+        raise FacegenderError(
+            "facegender trials", what, "the lines above give the reasons; those that are done are kept"
+        )
+
+
 @app.command("report")
 def report_command(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,

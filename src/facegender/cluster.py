@@ -1,4 +1,4 @@
-"""Work on shards, here or on the nodes of a Ray cluster; where it runs does not change its results.
+"""Work on shards and other items, here or on the nodes of a Ray cluster; where it runs does not change its results.
 
 The caller reads and writes all files. Only bytes travel, so the nodes need no shared disk.
 """
@@ -26,12 +26,13 @@ ADDRESS = "RAY_ADDRESS"
 _LIBRARIES = ("numpy", "onnxruntime", "opencv-python-headless", "openvino", "zstandard")
 """Packages whose versions may change results."""
 
+_PROCESSOR = "the kind of processor"
+
 _TASKS_PER_CPU = 2
 """Tasks in flight: one that runs, and one whose bytes travel meanwhile."""
 
 _RETRIES = 3
 """How often Ray repeats a task whose process or node died."""
-
 
 _SECONDS_TO_ANSWER = 10
 
@@ -82,6 +83,56 @@ def spread(
     return _on_cluster(function, items, per_task, address) if address else function(iter(items))
 
 
+def finished(
+    function: Callable[[Iterator[Item]], Iterator[Result]], items: Iterable[Item], address: str
+) -> Iterator[tuple[Item, Result | FacegenderError]]:
+    """Return each item and what `function` yields for it on a Ray cluster, in the order in which they end.
+
+    Each task is one item, and takes a GPU with its share of the node's CPUs, or a whole node if no node has GPUs.
+    Nodes may have other kinds of processors than this machine. An item that fails does not stop the others.
+
+    Args:
+        function: as in `spread`.
+        items: all are read at once.
+        address: of the cluster.
+
+    Yields:
+        An item with its result, or with the error as in `spread`.
+
+    Raises:
+        FacegenderError: Ray is not installed, no cluster answers, or it has no CPU for tasks.
+    """
+    with _connected(address) as ray:
+        task = ray.remote(max_retries=_RETRIES, **_large_share(ray, address))(_portable())
+        shared = (ray.put(function),)
+        expected = {key: value for key, value in environment().items() if key != _PROCESSOR}
+        running = {task.remote(expected, shared, pickle.dumps([item])): item for item in items}
+        while running:
+            [reference], _ = ray.wait(list(running))
+            item = running.pop(reference)
+            try:
+                [result] = _results(ray, item.name, reference)
+            except FacegenderError as error:
+                yield item, error
+            else:
+                yield item, result
+
+
+def _large_share(ray: Any, address: str) -> dict[str, float]:
+    """Return what a task of `finished` takes, so that every node with GPUs, or else every node, can run one."""
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [resources for resources in alive if resources.get("CPU")]
+    if not nodes:
+        raise _no_cpu(address)
+    if with_gpus := [resources for resources in nodes if resources.get("GPU")]:
+        return {"num_gpus": 1, "num_cpus": min(node["CPU"] // node["GPU"] for node in with_gpus)}
+    return {"num_cpus": min(node["CPU"] for node in nodes)}
+
+
+def _no_cpu(address: str) -> FacegenderError:
+    return FacegenderError(f"{ADDRESS}={address}", "the cluster has no CPU for tasks", "add a node to it")
+
+
 def _on_cluster(
     function: Callable[[Iterator[Item]], Iterator[Result]], items: Iterable[Item], per_task: int, address: str
 ) -> Iterator[Result]:
@@ -97,7 +148,7 @@ def _on_cluster(
         shared = (ray.put(function),)
         expected = environment()
         if not _cpus(ray):
-            raise FacegenderError(f"{ADDRESS}={address}", "the cluster has no CPU for tasks", "add a node to it")
+            raise _no_cpu(address)
         for batch in chain([first], batches):
             if len(running) >= _TASKS_PER_CPU * max(1, _cpus(ray)):
                 yield from _results(ray, *running.popleft())
@@ -181,7 +232,7 @@ def run_task(expected: dict[str, str], shared: tuple[Any], batch: bytes) -> list
     """Run in a worker process: check the node, and return what the function yields for the items.
 
     Args:
-        expected: `environment` of the machine that wants the results.
+        expected: of `environment` of the machine that wants the results, what must be the same here.
         shared: the reference of the function.
         batch: a list of items, pickled.
 
@@ -191,9 +242,10 @@ def run_task(expected: dict[str, str], shared: tuple[Any], batch: bytes) -> list
     import ray
 
     node = f"node {ray.util.get_node_ip_address()}"
-    for key, value in environment().items():
-        if value != expected[key]:
-            what = f"{key} is {value}, but {expected[key]} on the machine that wants the results"
+    here = environment()
+    for key, value in expected.items():
+        if here[key] != value:
+            what = f"{key} is {here[key]}, but {value} on the machine that wants the results"
             raise FacegenderError(node, what, "make them the same, or leave this node out of the cluster")
     items = pickle.loads(batch)
     try:
@@ -233,7 +285,7 @@ def environment() -> dict[str, str]:
     return {
         "the code of facegender": digest.hexdigest()[:12],
         **{name: _version(name) for name in _LIBRARIES},
-        "the kind of processor": this_processor(),
+        _PROCESSOR: this_processor(),
     }
 
 

@@ -24,10 +24,14 @@ def cluster() -> Iterator[Any]:
     started.shutdown()
 
 
-def start_node(cluster: Any, *before: Path, **variables: str) -> Any:
-    """Add a node of one CPU, whose Python finds modules in the folders `before` first."""
+def start_node(cluster: Any, *before: Path, num_gpus: int = 0, **variables: str) -> Any:
+    """Add a node of one CPU, or one for each GPU, whose Python finds modules in the folders `before` first.
+
+    A GPU is only a number here: Ray does not look whether there is one.
+    """
     path = os.pathsep.join(map(str, (*before, ROOT / "src", ROOT)))
-    return _add_node(cluster, num_cpus=1, env_vars={"PYTHONPATH": path, **variables})
+    variables = {"PYTHONPATH": path, **variables}
+    return _add_node(cluster, num_cpus=max(1, num_gpus), num_gpus=num_gpus, env_vars=variables)
 
 
 def _add_node(cluster: Any, **options: Any) -> Any:
@@ -55,8 +59,8 @@ def start(cluster: Any) -> Iterator[Start]:
     """Return a function that adds a node as `start_node` does; after the test, remove those that are left."""
     nodes = []
 
-    def start_one(*before: Path, **variables: str) -> Any:
-        nodes.append(start_node(cluster, *before, **variables))
+    def start_one(*before: Path, num_gpus: int = 0, **variables: str) -> Any:
+        nodes.append(start_node(cluster, *before, num_gpus=num_gpus, **variables))
         return nodes[-1]
 
     yield start_one

@@ -51,7 +51,7 @@ def test_make_checks_params_and_data_before_the_pipeline_runs(target: str) -> No
     lines = make("--dry-run", "--old-file", ".venv/installed", target).splitlines()
 
     assert lines[0] == "facegender check"
-    assert any(re.search(r"\bdvc (repro|exp run)\b", line) for line in lines[1:])
+    assert any(re.search(r"\b(dvc repro|facegender trials)\b", line) for line in lines[1:])
 
 
 def test_make_celeba_needs_a_folder_whose_name_may_have_spaces() -> None:
@@ -83,7 +83,9 @@ def test_what_make_sweep_sets_suits_the_parameters(name: str, tmp_path: Path) ->
     for number in (0, -1):
         params = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
         values = {variable: each[number] for variable, each in variables.items()}
-        for group, key, value in re.findall(r"-S (\w+)\.(\w+)=(\S+)", recipe):
+        settings = re.findall(r"(\w+)\.(\w+)=([^\s;]+)", recipe)
+        assert len(settings) == 5
+        for group, key, value in settings:
             params[group][key] = yaml.safe_load(values.get(value, value))
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 

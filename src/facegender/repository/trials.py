@@ -1,0 +1,241 @@
+"""Experiments with other parameters, run one after the other in this folder or side by side on a Ray cluster."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from facegender.cluster import finished
+from facegender.errors import FacegenderError
+from facegender.repository.commands import dvc, git
+from facegender.repository.experiments import PARAMS, contents, flat, problem
+
+_GUARD = """\
+import os, signal, subprocess, sys, threading, time
+if guarded := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(guarded, 0)[1]))
+os.setsid()
+def watch():
+    while True:
+        try:
+            os.kill(int(sys.argv[1]), 0)
+        except ProcessLookupError:
+            os.killpg(0, signal.SIGKILL)
+        time.sleep(1)
+threading.Thread(target=watch, daemon=True).start()
+sys.exit(subprocess.call(sys.argv[2:]))
+"""
+"""Runs a command, and kills it with all that it started as soon as a given process has ended.
+
+When Ray ends a worker process, it kills only the children of that process, and training would go on.
+"""
+
+_EXAMPLE = "seed-121 train.seed=121"
+
+
+class Trial(NamedTuple):
+    """An experiment to run.
+
+    Attributes:
+        name: of the experiment.
+        settings: KEY=VALUE, as `dvc exp run --set-param` takes it.
+    """
+
+    name: str
+    settings: tuple[str, ...]
+
+
+def read_trials(text: str) -> list[Trial]:
+    """Read trials from lines of the form NAME KEY=VALUE …
+
+    Raises:
+        FacegenderError: a line has another form, a name is there twice, or there is no line.
+    """
+    trials: dict[str, Trial] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        name, *settings = line.split() or [""]
+        if (
+            not name
+            or "=" in name
+            or name.startswith("-")
+            or not settings
+            or not all(setting.partition("=")[1] for setting in settings)
+        ):
+            what = f"{line.strip()!r} is not NAME KEY=VALUE …"
+            raise FacegenderError(f"line {number}", what, f"write, for example: {_EXAMPLE}")
+        if name in trials:
+            raise FacegenderError(f"line {number}", f"{name} is there twice", "give each trial a name of its own")
+        trials[name] = Trial(name, tuple(settings))
+    if not trials:
+        raise FacegenderError("standard input", "has no trials", f"write, for example: {_EXAMPLE}")
+    return list(trials.values())
+
+
+def not_yet_run(trials: Sequence[Trial], shown: Sequence[Mapping[str, Any]]) -> list[Trial]:
+    """Return the trials that this commit has no experiment of.
+
+    Args:
+        trials: to run with the params.yaml of this folder.
+        shown: as `shown_experiments` returns it.
+
+    Raises:
+        FacegenderError: an experiment has a trial's name, but failed or has other parameters; params.yaml has no
+            such parameter; or there is no commit.
+    """
+    if len(shown) < 2:
+        raise FacegenderError("HEAD", "DVC found no commit", "commit this folder first")
+    folder, commit = shown[:2]
+    if found := problem(folder):
+        raise FacegenderError("this folder", f"DVC cannot read it: {found}", "run: dvc status")
+    here = dict(flat(contents(folder, "params")[PARAMS]))
+    rows = {row["name"]: row["revs"][0] for row in commit["experiments"] or []}
+    left = []
+    for trial in trials:
+        expected = here | _values(trial, here)
+        if trial.name not in rows:
+            left.append(trial)
+            continue
+        row, again = rows[trial.name], f"run: dvc exp remove {trial.name}"
+        if problem(row):
+            raise FacegenderError(trial.name, "an experiment of this commit has this name and failed", again)
+        there = dict(flat(contents(row, "params")[PARAMS]))
+        for key in sorted(expected.keys() | there.keys()):
+            if expected.get(key) != there.get(key):
+                what = f"an experiment of this commit has this name, but {key} is {there.get(key, 'missing')} there"
+                raise FacegenderError(trial.name, f"{what} and {expected.get(key, 'missing')} here", again)
+    return left
+
+
+def _values(trial: Trial, here: Mapping[str, Any]) -> dict[str, Any]:
+    from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
+
+    values = {}
+    for setting in trial.settings:
+        key, _, value = setting.partition("=")
+        if key not in here:
+            raise FacegenderError(trial.name, f"{PARAMS} has no {key}", "use a parameter that it has")
+        try:
+            # As DVC reads it: for PyYAML, 1e-4 is no number.
+            values[key] = parse_yaml(value, PARAMS)
+        except YAMLFileCorruptedError:
+            raise FacegenderError(
+                trial.name, f"{setting} is not valid YAML", f"write, for example: {_EXAMPLE}"
+            ) from None
+    return values
+
+
+def run_here(trials: Iterable[Trial]) -> None:
+    """Run trials in this folder, as `dvc exp run` does; what they print goes to the terminal.
+
+    Raises:
+        FacegenderError: a trial fails; the rest is not run.
+    """
+    for trial in trials:
+        if subprocess.run([sys.executable, "-m", "dvc", *_experiment(trial)]).returncode:
+            raise FacegenderError(trial.name, "failed", "the lines above say why; the trials after it were not run")
+
+
+def run_on_cluster(trials: Sequence[Trial], address: str) -> Iterator[tuple[str, FacegenderError | None]]:
+    """Run trials of HEAD on a Ray cluster, each alone on a node or on a GPU.
+
+    A node gets the commit from this machine and what DVC tracks from the default remote, to which it pushes the outs.
+    This machine then has the experiment and, in DVC's cache, its outs, as if the trial had been run here.
+
+    Args:
+        trials: to run.
+        address: of the cluster.
+
+    Yields:
+        The name of each trial as soon as it is recorded here, or has failed, with the error.
+
+    Raises:
+        FacegenderError: what Git tracks has changes, or there is no default remote; or as in `finished`.
+    """
+    if git("status", "--porcelain", "--untracked-files=no").stdout:
+        raise FacegenderError(
+            "HEAD", "this folder has changes, which the nodes would not get", "commit them, or: git restore ."
+        )
+    if not dvc("config", "--project", "core.remote").stdout.strip():
+        what = "names no default remote, through which nodes get data and give back models"
+        raise FacegenderError(".dvc/config", what, "set one up (docs/remotes.md), commit it, and run: dvc push")
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / "bundle"
+        _check(["git", "bundle", "create", "--quiet", str(bundle), "HEAD"])
+        for trial, result in finished(partial(run_trials, bundle=bundle.read_bytes()), trials, address):
+            if isinstance(result, FacegenderError):
+                yield trial.name, result
+            else:
+                _record(Path(folder) / "recorded", result)
+                yield trial.name, None
+
+
+def run_trials(trials: Iterable[Trial], bundle: bytes) -> Iterator[bytes]:
+    """Run trials on a node, each in a new clone.
+
+    Args:
+        trials: to run.
+        bundle: a Git bundle with HEAD.
+
+    Yields:
+        For each, a Git bundle with the experiment's commit. Its outs are in the default remote.
+
+    Raises:
+        FacegenderError: a trial fails, with the last lines that it printed.
+    """
+    for trial in trials:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                yield _run_in(Path(folder), trial, bundle)
+            except FacegenderError as error:
+                raise error.within(f"{trial.name} on {socket.gethostname()}") from None
+
+
+def _run_in(folder: Path, trial: Trial, bundle: bytes) -> bytes:
+    before, clone, after = (folder / name for name in ("before", "clone", "after"))
+    before.write_bytes(bundle)
+    _check(["git", "clone", "--quiet", str(before), str(clone)])
+    _check([sys.executable, "-m", "dvc", *_experiment(trial), "--pull"], clone)
+    _check([sys.executable, "-m", "dvc", "push", "--quiet"], clone)
+    reference = _check(["git", "for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{trial.name}"], clone).strip()
+    _check(["git", "bundle", "create", "--quiet", str(after), reference, "^HEAD"], clone)
+    return after.read_bytes()
+
+
+def _experiment(trial: Trial) -> list[str]:
+    settings = [word for setting in trial.settings for word in ("--set-param", setting)]
+    return ["exp", "run", "--name", trial.name, *settings]
+
+
+def _record(path: Path, bundle: bytes) -> None:
+    """Put an experiment's commit into this repository, and its outs into DVC's cache."""
+    from dvc.repo import Repo
+
+    path.write_bytes(bundle)
+    commit = _check(["git", "bundle", "list-heads", str(path)]).split()[0]
+    _check(["git", "fetch", "--quiet", str(path), "refs/exps/*:refs/exps/*"])
+    with Repo() as repo:
+        repo.fetch(revs=[commit], workspace=False)
+
+
+def _check(command: Sequence[str], folder: Path = Path()) -> str:
+    """Run a command in a folder and return what it prints to standard output."""
+    # Stages are run by this environment's Python, which a node need not have on its path.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        [sys.executable, "-c", _GUARD, str(os.getpid()), *command],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        name = " ".join(word for word in command if word not in (sys.executable, "-m"))
+        raise FacegenderError(name, "failed", "the lines below say why", lines[-20:])
+    return done.stdout

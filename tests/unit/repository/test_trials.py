@@ -1,0 +1,104 @@
+"""The trials that `facegender trials` reads, and those that are left to run."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from facegender.errors import FacegenderError
+from facegender.repository.trials import Trial, not_yet_run, read_trials
+
+PARAMS: dict[str, Any] = {"train": {"seed": 120, "learning_rate": 0.001}, "augment": {"mode": "copies"}}
+
+
+def row(params: dict[str, Any] | None, name: str = "") -> dict[str, Any]:
+    found = {"params": {"params.yaml": {"data": params}}}
+    return {"name": name, "data": found if params else None, "error": None if params else {"msg": "lost"}}
+
+
+def shown(**experiments: dict[str, Any] | None) -> list[dict[str, Any]]:
+    revisions = [{"name": name, "revs": [row(params, name)]} for name, params in experiments.items()]
+    return [row(PARAMS), row(PARAMS) | {"experiments": revisions or None}]
+
+
+def with_seed(seed: int, **others: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(PARAMS)
+    changed["train"] |= {"seed": seed, **others}
+    return changed
+
+
+def test_each_line_is_a_trial() -> None:
+    assert read_trials("a train.seed=1\n  b  train.seed=2   augment.mode=epoch\n") == [
+        Trial("a", ("train.seed=1",)),
+        Trial("b", ("train.seed=2", "augment.mode=epoch")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "standard input: has no trials; write, for example: seed-121 train.seed=121"),
+        ("a x=1\n\n", "line 2: '' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
+        ("a", "line 1: 'a' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
+        ("a x", "line 1: 'a x' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
+        ("x=1 y=2", "line 1: 'x=1 y=2' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
+        ("--force x=1", "line 1: '--force x=1' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
+        ("a x=1\na x=2", "line 2: a is there twice; give each trial a name of its own"),
+    ],
+)
+def test_another_form_is_one_line(text: str, line: str) -> None:
+    with pytest.raises(FacegenderError) as caught:
+        read_trials(text)
+    assert str(caught.value) == line
+
+
+def test_trials_that_this_commit_has_are_not_left() -> None:
+    trials = [Trial("a", ("train.seed=1",)), Trial("b", ("train.seed=2", "train.learning_rate=1e-4"))]
+
+    assert not_yet_run(trials, shown()) == trials
+    assert not_yet_run(trials, shown(a=with_seed(1), c=with_seed(2))) == trials[1:]
+    assert not_yet_run(trials, shown(b=with_seed(2, learning_rate=0.0001), a=with_seed(1))) == []
+
+
+@pytest.mark.parametrize(
+    ("trial", "experiments", "line"),
+    [
+        (
+            Trial("a", ("train.seed=1",)),
+            {"a": with_seed(1, learning_rate=0.002)},
+            "a: an experiment of this commit has this name, but train.learning_rate is 0.002 there and 0.001 here; "
+            "run: dvc exp remove a",
+        ),
+        (
+            Trial("a", ("train.seed=1",)),
+            {"a": with_seed(1, momentum=0.9)},
+            "a: an experiment of this commit has this name, but train.momentum is 0.9 there and missing here; "
+            "run: dvc exp remove a",
+        ),
+        (
+            Trial("a", ("train.seed=1",)),
+            {"a": None},
+            "a: an experiment of this commit has this name and failed; run: dvc exp remove a",
+        ),
+        (Trial("a", ("train.sed=1",)), {}, "a: params.yaml has no train.sed; use a parameter that it has"),
+        (
+            Trial("a", ("train.seed=[1",)),
+            {},
+            "a: train.seed=[1 is not valid YAML; write, for example: seed-121 train.seed=121",
+        ),
+    ],
+)
+def test_a_trial_that_cannot_be_run_is_one_line(trial: Trial, experiments: dict[str, Any], line: str) -> None:
+    with pytest.raises(FacegenderError) as caught:
+        not_yet_run([trial], shown(**experiments))
+    assert str(caught.value) == line
+
+
+def test_a_folder_that_dvc_cannot_read_is_one_line() -> None:
+    for found, line in (
+        ([row(PARAMS)], "HEAD: DVC found no commit; commit this folder first"),
+        ([row(None), row(PARAMS)], "this folder: DVC cannot read it: lost; run: dvc status"),
+    ):
+        with pytest.raises(FacegenderError) as caught:
+            not_yet_run([Trial("a", ("train.seed=1",))], found)
+        assert str(caught.value) == line
