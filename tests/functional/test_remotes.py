@@ -1,12 +1,15 @@
 """What docs/remotes.md says about a folder and S3 as DVC remotes, with moto's server for S3."""
 
 import hashlib
+import io
 import json
 import logging
 import shutil
 import socket
 import subprocess
+import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +17,17 @@ from typing import Any
 
 import boto3
 import moto.settings
+import numpy as np
 import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
+from facegender.data import buckets
+from facegender.data.image_sources import open_images
+from facegender.data.images import encode_jpeg
+from facegender.errors import FacegenderError
 from facegender.repository.lock import locked_files
-from tests.functional.project import commit_all, environment, repro, run
+from tests.functional.project import change_params, commit_all, environment, keep_stages, make_project, repro, run
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +105,7 @@ class Bucket:
     """An S3 server that requires credentials, has one bucket, and can stop answering halfway."""
 
     def __init__(self) -> None:
-        self.application = DomainDispatcherApplication(create_backend_app)
+        self.application: Callable[..., Any] = DomainDispatcherApplication(create_backend_app)
         self.dies: Callable[[dict[str, Any]], bool] = lambda request: False
         logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
         self.server = make_server("127.0.0.1", 0, self.answer, threaded=True)
@@ -144,6 +152,21 @@ class Bucket:
         self.dies = dies
         yield
         self.dies = lambda request: False
+
+    @contextmanager
+    def counted(self) -> Iterator[list[int]]:
+        """Count the bytes of each answer."""
+        sent: list[int] = []
+        answer = self.application
+
+        def counting(request: dict[str, Any], start: Any) -> Any:
+            content = b"".join(answer(request, start))
+            sent.append(len(content))
+            return [content]
+
+        self.application = counting
+        yield sent
+        self.application = answer
 
     def upload(self, project: Path, path: str) -> str:
         """Upload an out to where `dvc push` would, and return the object's key."""
@@ -202,6 +225,135 @@ def test_s3_that_fails_halfway(bucket: Bucket, project: Path, tmp_path: Path) ->
     check_cache(clone)
     check_same(project, clone)
     assert UP_TO_DATE in run(clone, "dvc", "repro", "--allow-missing")
+
+
+@pytest.fixture(scope="module")
+def raw(bucket: Bucket) -> dict[str, bytes]:
+    """Upload images as a folder and as a zip file, and return them by name."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 218, 178, 3), np.uint8)
+    images = {f"{number}.jpg": encode_jpeg(one) for number, one in enumerate(pixels)}
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, image in images.items():
+            bucket.s3.put_object(Bucket="bucket", Key=f"raw/faces/{name}", Body=image)
+            archive.writestr(f"faces/{name}", image)
+    bucket.s3.put_object(Bucket="bucket", Key="raw/readme.txt", Body=b"hello")
+    bucket.s3.put_object(Bucket="bucket", Key="raw/.hidden/100.jpg", Body=b"junk")
+    bucket.s3.put_object(Bucket="bucket", Key="faces.zip", Body=content.getvalue())
+    bucket.s3.put_object(Bucket="bucket", Key="text.zip", Body=b"<html>")
+    bucket.s3.put_object(Bucket="bucket", Key="empty/readme.txt", Body=b"hello")
+    return images
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/raw", "s3://bucket/raw/", "s3://bucket/faces.zip"])
+def test_raw_images_in_a_bucket_are_read_by_range(
+    path: str, bucket: Bucket, raw: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.url)
+    monkeypatch.setattr(buckets, "_BLOCK", 1000)
+    name, image = next(iter(raw.items()))
+
+    with bucket.counted() as sent, open_images(path) as images:
+        assert images.read(name) == image
+        assert images.find("100.jpg") is None
+        assert images.find("none.jpg") is None
+    assert sum(sent) < sum(map(len, raw.values())) / 3
+
+    with open_images(path) as images:
+        assert {name: images.read(name) for name in raw} == raw
+
+
+@pytest.mark.parametrize(
+    ("path", "start", "end"),
+    [
+        ("s3://bucket/none.zip", "no such file or folder in the bucket", "or change dataset.images"),
+        ("s3://none/raw", "no such file or folder in the bucket", "or change dataset.images"),
+        ("s3://bucket/text.zip", "not a zip file, or a damaged one (", "; download it again, or zip the images again"),
+        ("s3://bucket/empty", "has no images (", "but 1 .txt; unpack archives, convert pictures to JPEG, or check "
+         "dataset.images"),
+    ],
+)  # fmt: skip
+def test_what_a_bucket_does_not_have_is_one_line(
+    path: str, start: str, end: str, bucket: Bucket, raw: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.url)
+    with pytest.raises(FacegenderError) as raised, open_images(path):
+        pass
+    assert str(raised.value).startswith(f"{path}: {start}")
+    assert str(raised.value).endswith(end)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("way", ["wrong key", "no key", "nobody answers", "goes away", "not installed"])
+def test_a_bucket_that_cannot_be_read_is_one_line(
+    way: str, bucket: Bucket, raw: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()
+    monkeypatch.setattr(S3FileSystem, "retries", 1)
+    monkeypatch.setattr(buckets, "_BLOCK", 1000)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.url)
+    if way == "wrong key":
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    elif way == "no key":
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    elif way == "nobody answers":
+        with socket.socket() as reserved:
+            reserved.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{reserved.getsockname()[1]}")
+    elif way == "not installed":
+        monkeypatch.setitem(sys.modules, "s3fs", None)
+
+    def read_all() -> None:
+        with open_images("s3://bucket/faces.zip") as images:
+            assert way == "goes away"
+            monkeypatch.setattr(bucket, "dies", lambda request: True)
+            for name in raw:
+                images.read(name)
+
+    with pytest.raises(FacegenderError) as raised:
+        read_all()
+
+    line = str(raised.value)
+    assert line.startswith("s3://bucket/faces.zip: ")
+    if way == "not installed":
+        assert line.endswith("needs the package s3fs, which is not installed; run: pip install -r requirements-s3.txt")
+    else:
+        assert "cannot be read (" in line
+        assert line.endswith("; check the network, AWS_ENDPOINT_URL and your credentials for S3")
+    assert "\n" not in line
+
+
+def test_the_pipeline_takes_raw_images_from_a_bucket(
+    bucket: Bucket, raw: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.url)
+    splits = {"partition.train": 20, "partition.val": 10, "partition.test": 10}
+    lists = {f"dataset.{name}": f"{name}.csv" for name in ("attributes", "partitions")}
+    none = {"dataset.identities": "params/no_identities.txt"}
+    project = make_project(tmp_path / "project", {**splits, **lists, **none, "dataset.images": "faces"})
+    for place, (name, key) in enumerate([("attributes", "Male"), ("partitions", "partition")]):
+        values = ([-1, 1], [0, 1, 2])[place]
+        rows = "".join(f"{image},{values[number // 2**place % len(values)]}\n" for number, image in enumerate(raw))
+        (project / f"{name}.csv").write_text(f"image_id,{key}\n{rows}", encoding="utf-8")
+    (project / "faces").mkdir()
+    for name, image in raw.items():
+        (project / "faces" / name).write_bytes(image)
+    keep_stages(project, ["check", "partition", "preprocess"])
+    run(project, "dvc", "repro", "preprocess@val")
+    here = {path.name: path.read_bytes() for path in (project / "data/preprocessed/val").iterdir()}
+
+    shutil.rmtree(project / "faces")
+    change_params(project, {"dataset.images": "s3://bucket/faces.zip"})
+    assert repro(project) == {"check", "partition", "preprocess@train", "preprocess@val", "preprocess@test"}
+
+    assert {path.name: path.read_bytes() for path in (project / "data/preprocessed/val").iterdir()} == here
+    assert repro(project) == set()
+    bucket.s3.put_object(Bucket="bucket", Key="faces.zip", Body=b"<html>")
+    assert "error: s3://bucket/faces.zip: not a zip file" in run(project, "dvc", "repro", status=255)
 
 
 def test_s3_and_wrong_credentials(

@@ -1,4 +1,4 @@
-"""The raw images by their id, from a folder or a zip."""
+"""The raw images by their id, from a folder or a zip, on this machine or in an S3 bucket."""
 
 import os
 import unicodedata
@@ -9,12 +9,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
+from facegender.data import buckets
 from facegender.data.folders import describe_counts, is_hidden, list_files, suffix_counts
 from facegender.data.images import IMAGE_SUFFIXES, MAX_FILE_BYTES
 from facegender.errors import FacegenderError
 from facegender.files import ARCHIVES, DAMAGED_ZIP, check_has_an_end, kind_of_file, read_regular_file, too_large
+
+S3 = "s3://"
+"""How a path in a bucket begins."""
 
 _FOLDER_DEPTH = 4
 
@@ -47,13 +51,22 @@ def open_images(path: str | Path) -> Iterator[ImageSource]:
 
     Args:
         path: the folder or the zip; hidden files and `__MACOSX` in it are ignored, and so are the folders of a zip's
-            members, which are never unpacked to a disk.
+            members, which are never unpacked to a disk. If it starts with s3://, only the images that are asked for
+            are read, and of a zip also what lies between them in the same MiB.
 
     Raises:
-        FacegenderError: `path` is missing, is a pipe, a device or a damaged zip, or has no images, or a zip has two
-            images with the same id.
+        FacegenderError: `path` is missing, is a pipe, a device or a damaged zip, cannot be read, or has no images, or a
+            zip has two images with the same id.
     """
-    if os.path.isdir(path):
+    if str(path).startswith(S3):
+        if buckets.is_folder(str(path)):
+            yield _BucketFolder(str(path))
+        else:
+            with buckets.open_file(str(path)) as file:
+                with buckets.s3_errors(str(path)):
+                    source = _BucketZip(path, _zip_in(path, file))
+                yield source
+    elif os.path.isdir(path):
         yield _Folder(path)
     else:
         with _open_zip(path) as archive:
@@ -116,6 +129,35 @@ class _Folder(_Source):
         return read_regular_file(self._found(image_id), MAX_FILE_BYTES)
 
 
+class _BucketFolder(_Source):
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        sizes = buckets.list_sizes(path)
+        below = {file: file.removeprefix(f"{path.rstrip('/')}/") for file in sizes}
+        self._sizes = {
+            file: sizes[file]
+            for file, name in below.items()
+            if _is_image(_name(name)) and not any(map(is_hidden, name.split("/")[:-1]))
+        }
+        if not self._sizes:
+            raise _no_images(path, below.values())
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        for file in self._sizes:
+            self._by_name[_composed(_name(file))].append(file)
+
+    def _named(self, image_id: str) -> list[str]:
+        return self._by_name.get(_composed(image_id), [])
+
+    def _files(self) -> Iterator[str]:
+        yield from self._sizes
+
+    def read(self, image_id: str) -> bytes:
+        file = self._found(image_id)
+        if self._sizes[file] > MAX_FILE_BYTES:
+            raise too_large(file, self._sizes[file], MAX_FILE_BYTES)
+        return buckets.read_file(file)
+
+
 def _image_folders(folder: str, depth: int, seen: set[tuple[int, int]]) -> list[str]:
     """List the folders that directly hold images, sorted; each once, as links may form a cycle."""
     subfolders = []
@@ -143,6 +185,8 @@ def _image_folders(folder: str, depth: int, seen: set[tuple[int, int]]) -> list[
 
 
 class _Zip(_Source):
+    _errors: tuple[type[Exception], ...] = (OSError, *DAMAGED_ZIP)
+
     def __init__(self, path: str | Path, archive: zipfile.ZipFile) -> None:
         super().__init__(path)
         self._archive = archive
@@ -163,20 +207,34 @@ class _Zip(_Source):
             raise too_large(f"{self._path}: image {image_id}", info.file_size, MAX_FILE_BYTES)
         try:
             return self._archive.read(info)
-        except (OSError, *DAMAGED_ZIP) as error:
+        except self._errors as error:
             what = f"image {image_id} cannot be unpacked ({error})"
             raise FacegenderError(self._path, what, "download it again, or zip the images again") from error
+
+
+class _BucketZip(_Zip):
+    _errors = DAMAGED_ZIP
+
+    def read(self, image_id: str) -> bytes:
+        with buckets.s3_errors(str(self._path)):
+            return super().read(image_id)
 
 
 def _open_zip(path: str | Path) -> zipfile.ZipFile:
     try:
         check_has_an_end(path)
-        return zipfile.ZipFile(path)
+        return _zip_in(path, path)
     except OSError as error:
         remedy = "put the images there or change dataset.images"
         raise FacegenderError(path, error.strerror or str(error), remedy) from error
-    except DAMAGED_ZIP as error:
-        kind = kind_of_file(path)
+
+
+def _zip_in(path: str | Path, file: str | Path | IO[bytes]) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    # s3fs raises a ValueError where a file on this machine raises an OSError: at a place before the file's beginning.
+    except (ValueError, *DAMAGED_ZIP) as error:
+        kind = kind_of_file(file) if isinstance(file, str | Path) else None
         what = f"{kind}, not a zip file" if kind else f"not a zip file, or a damaged one ({error})"
         remedy = "unpack it, and use the folder" if kind in ARCHIVES else "download it again, or zip the images again"
         raise FacegenderError(path, what, remedy) from error

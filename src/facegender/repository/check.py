@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from facegender.data.image_sources import S3, open_images
 from facegender.errors import FacegenderError, FacegenderErrors
 from facegender.params import Params
 from facegender.repository.lock import locked_param
@@ -44,7 +45,7 @@ def check_inputs(params: Params, pulled: bool) -> list[str]:
             in Keras's cache nor can be downloaded. All of these are separate errors.
     """
     made = _outs_of_stages()
-    missing = {key: path for key, path in _paths(params) if not os.path.exists(path) and not _is_in(path, made)}
+    missing = {key: path for key, path in _paths(params) if not _exists(key, path) and not _is_in(path, made)}
     if not pulled:
         missing = {key: path for key, path in missing.items() if not _tracking_file(path)}
     errors = list(_missing_errors(missing))
@@ -80,6 +81,14 @@ def _outs_of_stages() -> list[str]:
         raise FacegenderError("dvc.yaml", "missing or not valid", "run: git restore dvc.yaml") from error
     # An out is a path, or a path with its settings.
     return [out if isinstance(out, str) else next(iter(out)) for out in outs]
+
+
+def _exists(key: str, path: str) -> bool:
+    """Return whether there is a file or folder; only images may be in a bucket."""
+    if not (key.endswith(".images") and path.startswith(S3)):
+        return os.path.exists(path)
+    with open_images(path):
+        return True
 
 
 def _is_in(path: str, places: list[str]) -> bool:
