@@ -10,6 +10,9 @@ from typing import IO, Any
 
 from facegender.errors import FacegenderError
 
+S3 = "s3://"
+"""How a path in a bucket begins."""
+
 _BLOCK = 2**20
 """Bytes that a read fetches at least: some dozen images of CelebA, which are read in the order of the lists."""
 
@@ -31,7 +34,7 @@ def list_sizes(folder: str) -> dict[str, int]:
     """Return the size in bytes of each object below a folder, by its path, sorted."""
     with s3_errors(folder):
         found = _file_system(folder).find(folder, detail=True)
-    return {f"s3://{name}": int(details["size"]) for name, details in sorted(found.items())}
+    return {f"{S3}{name}": int(details["size"]) for name, details in sorted(found.items())}
 
 
 def read_file(path: str) -> bytes:

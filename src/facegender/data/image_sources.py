@@ -17,9 +17,6 @@ from facegender.data.images import IMAGE_SUFFIXES, MAX_FILE_BYTES
 from facegender.errors import FacegenderError
 from facegender.files import ARCHIVES, DAMAGED_ZIP, check_has_an_end, kind_of_file, read_regular_file, too_large
 
-S3 = "s3://"
-"""How a path in a bucket begins."""
-
 _FOLDER_DEPTH = 4
 
 
@@ -58,7 +55,7 @@ def open_images(path: str | Path) -> Iterator[ImageSource]:
         FacegenderError: `path` is missing, is a pipe, a device or a damaged zip, cannot be read, or has no images, or a
             zip has two images with the same id.
     """
-    if str(path).startswith(S3):
+    if str(path).startswith(buckets.S3):
         if buckets.is_folder(str(path)):
             yield _BucketFolder(str(path))
         else:

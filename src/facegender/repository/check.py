@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from facegender.data.image_sources import S3, open_images
+from facegender.data import buckets
 from facegender.errors import FacegenderError, FacegenderErrors
 from facegender.params import Params
 from facegender.repository.lock import locked_param
@@ -84,11 +84,15 @@ def _outs_of_stages() -> list[str]:
 
 
 def _exists(key: str, path: str) -> bool:
-    """Return whether there is a file or folder; only images may be in a bucket."""
-    if not (key.endswith(".images") and path.startswith(S3)):
-        return os.path.exists(path)
-    with open_images(path):
+    """Return whether there is a file or folder; only images may be in a bucket.
+
+    Raises:
+        FacegenderError: there is none in the bucket, or it cannot be read.
+    """
+    if key.endswith(".images") and path.startswith(buckets.S3):
+        buckets.is_folder(path)
         return True
+    return os.path.exists(path)
 
 
 def _is_in(path: str, places: list[str]) -> bool:

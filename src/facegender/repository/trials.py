@@ -106,8 +106,9 @@ def not_yet_run(trials: Sequence[Trial], shown: Sequence[Mapping[str, Any]]) -> 
         there = dict(flat(contents(row, "params")[PARAMS]))
         for key in sorted(expected.keys() | there.keys()):
             if expected.get(key) != there.get(key):
-                what = f"an experiment of this commit has this name, but {key} is {there.get(key, 'missing')} there"
-                raise FacegenderError(trial.name, f"{what} and {expected.get(key, 'missing')} here", again)
+                known, wanted = (values.get(key, "missing") for values in (there, expected))
+                what = f"an experiment of this commit has this name, but {key} is {known} there and {wanted} here"
+                raise FacegenderError(trial.name, what, again)
     return left
 
 
@@ -158,7 +159,9 @@ def run_on_cluster(trials: Sequence[Trial], address: str) -> Iterator[tuple[str,
     """
     if git("status", "--porcelain", "--untracked-files=no").stdout:
         raise FacegenderError(
-            "HEAD", "this folder has changes, which the nodes would not get", "commit them, or: git restore ."
+            "HEAD",
+            "this folder has changes, which the nodes would not get",
+            "commit them, or put them aside: git stash",
         )
     if not dvc("config", "--project", "core.remote").stdout.strip():
         what = "names no default remote, through which nodes get data and give back models"
