@@ -271,12 +271,15 @@ def _skips(text: str) -> Counter[str]:
 
 
 GROUPS = {
-    "tests": ("tests/",),
+    "tests": ("tests/", "pytest.", ".pytest.", "tox.ini", "setup.cfg"),
     "CI and its commands": (".github/", ".gitlab-ci.yml", ".ci/", ".pre-commit-config.yaml", "scripts/", "Makefile"),
     "what is installed": ("pyproject.toml", "requirements"),
     "what DVC does": ("dvc.yaml", ".dvc/", ".dvcignore", ".gitattributes"),
 }
 """Beginnings of the paths of what no check judges, besides the gate's own code."""
+
+_CODE = ("src/facegender/", "stages/", "tests/", "scripts/", "benchmarks/")
+"""Where code is. A module elsewhere, such as numpy.py in this folder, is imported instead of a package of that name."""
 
 
 def unjudged(changed: Iterable[str], gate_code: Collection[str]) -> dict[str, list[str]]:
@@ -290,6 +293,8 @@ def unjudged(changed: Iterable[str], gate_code: Collection[str]) -> dict[str, li
     for path in sorted(changed):
         named = (group for group, beginnings in GROUPS.items() if path.startswith(beginnings))
         group = "the gate's own code" if path in gate_code else next(named, None)
+        if path.endswith(".py") and not path.startswith(_CODE):
+            group = "modules that may hide packages"
         if group:
             groups.setdefault(group, []).append(path)
     return groups
