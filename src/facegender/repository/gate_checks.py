@@ -89,10 +89,10 @@ def _pipeline(base: str | None) -> Finding:
         stages = changes.read_stages(Path("dvc.yaml").read_text(encoding="utf-8"), "dvc.yaml")
     except (OSError, UnicodeDecodeError) as error:
         raise FacegenderError("dvc.yaml", "missing or not valid", "run: git restore dvc.yaml") from error
+    fork = None if base is None else revisions.fork_point(base)
     mistakes = list(changes.pipeline_mistakes(stages, _imported, JUDGED))
-    if base is None:
+    if base is None or fork is None:
         return changes.check_pipeline(mistakes, [], [], [], "")
-    fork = revisions.fork_point(base)
     before = changes.read_stages(revisions.file_at(fork, "dvc.yaml") or "stages: {}", f"{base}: dvc.yaml")
     weakened = list(changes.weakened_stages(before, stages))
     return changes.check_pipeline(mistakes, weakened, revisions.changed_files(fork), _results(fork), base)

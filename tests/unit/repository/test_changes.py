@@ -350,24 +350,36 @@ FEWER: dict[str, tuple[str | None, str]] = {
 
 
 @pytest.mark.parametrize(("text", "words"), FEWER.values(), ids=FEWER)
-def test_tests_that_go_while_results_change_are_refused_and_otherwise_named(
-    text: str | None, words: str, branch: Path
-) -> None:
-    if text is None:
-        Path("tests/test_a.py").unlink()
-    else:
-        Path("tests/test_a.py").write_text(text, encoding="utf-8")
-    named = found_by("review")
+def test_tests_that_go_while_results_change_are_refused_and_otherwise_named(text: str | None, words: str) -> None:
+    path = "tests/test_a.py"
+    removed = changes.removed_tests({path: TEST_FILE}, {} if text is None else {path: text})
+    assert words in ", ".join(removed)
+
+    named = changes.check_review({"tests": [path]}, removed, [], "main")
     assert named.verdict == "pass"
-    assert named.found.startswith("no check judges these changes: tests: tests/test_a.py; fewer tests: ")
+    assert named.found.startswith(f"no check judges these changes: tests: {path}; fewer tests: ")
     assert words in named.found
 
-    write_lock(NEW_MODEL)
-    refused = found_by("review")
+    refused = changes.check_review({"tests": [path]}, removed, ["models/gender.onnx"], "main")
     assert refused.verdict == "fail"
-    assert refused.found.startswith("fewer tests than at main while results change (models/gender.onnx, ")
+    assert refused.found.startswith("fewer tests than at main while results change (models/gender.onnx): ")
     assert words in refused.found
     assert refused.remedy.endswith("merge it in a pull request of its own, with the same results as before")
+
+
+def test_a_branch_that_deletes_tests_and_brings_a_new_model_is_refused(branch: Path) -> None:
+    Path("tests/test_a.py").unlink()
+    assert found_by("review").verdict == "pass"
+    write_lock(NEW_MODEL)
+
+    finding = found_by("review")
+
+    changed = "models/gender.onnx, data/predictions.csv, metrics/evaluate.json"
+    assert finding[1:3] == (
+        "fail",
+        f"fewer tests than at main while results change ({changed}): test_one is gone, test_two is gone. Changed: "
+        "tests: tests/test_a.py",
+    )
 
 
 def test_tests_may_move_to_another_file_and_be_added(branch: Path) -> None:
@@ -402,16 +414,26 @@ def test_tests_may_move_to_another_file_and_be_added(branch: Path) -> None:
         (".dvc/config", "what DVC does"),
     ],
 )
-def test_what_no_check_judges_is_named_for_the_reviewer(path: str, group: str, branch: Path) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    append(path, "# changed\n")
-    append("src/facegender/reporting/charts.py", "# changed\n")
-    commit()
+def test_what_no_check_judges_is_named_for_the_reviewer(path: str, group: str) -> None:
+    code = {"src/facegender/repository/gate.py"}
+    groups = changes.unjudged([path, "src/facegender/reporting/charts.py", "stages/eda.py", "docs/app.md"], code)
 
-    finding = found_by("review")
-
+    assert groups == {group: [path]}
+    finding = changes.check_review(groups, [], ["models/gender.onnx"], "main")
     assert finding[1:3] == ("pass", f"no check judges these changes: {group}: {path}")
     assert finding.remedy.startswith("read all of them; ")
+
+
+def test_a_branch_that_changes_the_gate_is_named_with_its_files(branch: Path) -> None:
+    for path in ("src/facegender/repository/gate.py", "src/facegender/reporting/charts.py"):
+        append(path, "# changed\n")
+    Path("scripts/validate_model.sh").unlink()
+    commit()
+
+    assert found_by("review").found == (
+        "no check judges these changes: CI and its commands: scripts/validate_model.sh; the gate's own code: "
+        "src/facegender/repository/gate.py"
+    )
 
 
 def test_the_gates_own_code_is_all_that_it_imports() -> None:
