@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help repro celeba test test-fast test-ray faults lint lock-fresh app sweep experiments seeds check-params validate-model lock
+.PHONY: help repro celeba test test-fast test-ray faults lint lock-fresh app sweep experiments seeds check-params validate-model lock audit
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -29,7 +29,7 @@ test-fast: $(VENV)/installed ## Run the tests that need neither TensorFlow nor D
 	pytest -m "not slow"
 
 test-ray: $(VENV)/installed ## Install Ray, and test on a cluster of nodes on this machine (minutes)
-	$(VENV)/bin/python -m pip install --quiet --requirement requirements-ray.txt --constraint requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --require-hashes --requirement requirements-ray.lock
 	pytest tests/ray tests/unit/test_cluster.py
 
 # The experiments run one after the other in this folder, because .cache keeps the features: they are computed once for
@@ -77,13 +77,20 @@ lock-fresh: $(VENV)/installed ## Check that dvc.lock matches code, parameters an
 validate-model: $(VENV)/installed ## Check the model as CI does for a pull request; BASE=REV is the revision to compare with
 	@scripts/validate_model.sh $(or $(BASE),$(error name the revision to compare with: make validate-model BASE=origin/main))
 
-lock: $(VENV)/installed ## Resolve requirements.lock again from requirements.txt and requirements-dev.txt
-	UV_PYTHON_DOWNLOADS=never uv pip compile --universal --python-version 3.10 --fork-strategy fewest --no-header --no-annotate \
-		--output-file requirements.lock requirements.txt requirements-dev.txt
+# What Ray depends on is in requirements.lock.
+COMPILE := UV_PYTHON_DOWNLOADS=never uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest \
+	--no-header --no-annotate --generate-hashes
+
+lock: $(VENV)/installed ## Resolve the lock files again from requirements.txt, requirements-dev.txt and requirements-ray.txt
+	$(COMPILE) --output-file requirements.lock requirements.txt requirements-dev.txt
+	$(COMPILE) --no-deps --output-file requirements-ray.lock requirements-ray.txt
+
+audit: $(VENV)/installed ## List known vulnerabilities of the locked packages; ADVISORIES=FILE.zip is OSV's list, if there is no internet
+	@python scripts/audit.py $(ADVISORIES)
 
 $(VENV)/installed: requirements.lock pyproject.toml ## Create the virtual environment
 	$(PYTHON) -c "import sys; sys.exit(0 if (3, 10) <= sys.version_info < (3, 14) else 'Python 3.10 to 3.13 is needed: make PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
-	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	$(VENV)/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

@@ -13,6 +13,8 @@ base=$1 page=pull_request/page.md note=
 mkdir -p pull_request
 
 dvc pull models/gender.onnx data/predictions.csv data/baseline.csv data/preprocessed/test
+# Not all remotes have the raw data.
+dvc pull "$(python -c 'from facegender.params import load_params; print(load_params().dataset.attributes)')"
 facegender gate --base "$base" --json > pull_request/gate.json
 verdict=$?
 

@@ -449,7 +449,10 @@ def seeds_command() -> None:
 def gate_command(
     asked: Annotated[
         list[str] | None,
-        typer.Argument(metavar="CHECK", help="lock, floors, baseline, base, model or remote; all of them by default."),
+        typer.Argument(
+            metavar="CHECK",
+            help="lock, pipeline, outs, floors, baseline, base, model, remote or review; all of them by default.",
+        ),
     ] = None,
     base: Annotated[
         str | None,
@@ -464,10 +467,11 @@ def gate_command(
 
     The exit status is 0 only if every check passes.
 
-    lock: dvc.lock matches code, parameters, data, metrics and plots. floors: the metrics are within the limits, `gate`
-    in params.yaml. baseline: the model is more accurate than its baseline. base: no metric is significantly worse than
-    the base's and by more than its margin. model: the committed predictions and metrics are those of the model. remote:
-    others can get all data.
+    lock: dvc.lock matches code, parameters, data, metrics and plots. pipeline: dvc.yaml hides no change. outs: what did
+    not have to run again is as at the base. floors: the metrics are within the limits, `gate` in params.yaml. baseline:
+    the model is more accurate than its baseline. base: no metric is significantly worse than the base's and by more
+    than its margin. model: the committed predictions and metrics are those of the model. remote: others can get all
+    data. review: tests do not go while results change.
     """
     from facegender.repository.gate import findings_markdown
     from facegender.repository.gate_checks import CHECKS, add_to_job_summary, run_checks

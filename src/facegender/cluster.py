@@ -162,7 +162,7 @@ def _connected(address: str) -> Iterator[Any]:
     try:
         import ray
     except ModuleNotFoundError as error:
-        remedy = f"run: pip install -r requirements-ray.txt, or unset {ADDRESS} to compute here"
+        remedy = f"run: pip install -r requirements-ray.lock, or unset {ADDRESS} to compute here"
         raise FacegenderError(f"{ADDRESS}={address}", "needs Ray, which is not installed", remedy) from error
     try:
         _check_that_it_answers(address)

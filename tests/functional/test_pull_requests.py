@@ -36,7 +36,12 @@ CHANGES = {
     # The small network is no better than the baseline.
     "gate.baseline": "waived",
 }
-NEEDED = ("models/gender.onnx", "data/predictions.csv", "data/baseline.csv", "data/preprocessed/test")
+NEEDED = (
+    *("models/gender.onnx", "data/predictions.csv", "data/baseline.csv", "data/preprocessed/test"),
+    "data/synthetic/list_attr_celeba.csv",
+)
+ALWAYS = ("lock", "pipeline", "outs", "limits", "floors", "base", "model", "remote", "review")
+"""The checks that pass if nothing is wrong, in a pull request with a base that has a model."""
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +168,12 @@ def test_the_first_pull_request_is_checked_and_commented_on(
     assert first == "### The first model: `empty` has none to compare with"
     assert table.startswith("| Metric | this | 95% interval |\n| --- | ---: | ---: |\n| accuracy | ")
     assert " its baseline: " in verdict
-    assert "### The gate passes\n\nPass: lock, limits, floors, model, remote; waived: baseline; skipped: base." in page
+    passed = ", ".join(check for check in ALWAYS if check != "base")
+    assert (
+        "### The gate passes\n\n- **review**: no check judges these changes: results that no check computes again: "
+        "data/preprocessed/test, data/baseline.csv. **What to do:** read all of them;"
+    ) in page
+    assert f"\nPass: {passed}; waived: baseline; skipped: base." in page
     assert "| images of test | none | 100 |" in page
     assert f"/owner/name/blob/{run(folder, 'git', 'rev-parse', 'HEAD').strip()}/metrics/plots/slices.png" in page
     assert f"| {metrics(author, 'evaluate')['accuracy']}" in page.partition("All metrics of the pipeline")[2]
@@ -198,8 +208,7 @@ def test_a_worse_model_fails_at_floors_and_base_even_if_it_lowers_the_limits(bra
 
     table = review(folder, status=1)
 
-    passed = dict.fromkeys(("lock", "limits", "model", "remote"), "pass")
-    assert verdicts(table) == passed | {"floors": "fail", "baseline": "waived", "base": "fail"}
+    assert verdicts(table) == dict.fromkeys(ALWAYS, "pass") | {"floors": "fail", "baseline": "waived", "base": "fail"}
     assert table["limits"][1] == (
         "gate.floors.accuracy: 0.7 at origin/main, 0.3 here, "
         "gate.floors.worst_recall: 0.3 at origin/main, none here, "
@@ -220,6 +229,12 @@ def test_a_worse_model_fails_at_floors_and_base_even_if_it_lowers_the_limits(bra
         "### The gate fails at floors, base\n\n- **limits**: gate.floors.accuracy: 0.7 at origin/main, 0.3 here" in page
     )
     assert page.count("**What to do:**") == 3
+
+    # The results of another branch.
+    folder = clone(branch, tmp_path / "second")
+    run(folder, "git", "checkout", "--quiet", "origin/main", "--", "dvc.lock", "metrics")
+    found = review(folder, "lock", status=1)["lock"]
+    assert found[:2] == ("fail", "dvc.lock is stale at train (params.yaml: train), report (params.yaml: train)")
 
 
 def test_a_waiver_in_the_pull_request_itself_is_shown_and_does_not_apply(branch: Path) -> None:
@@ -291,6 +306,8 @@ def test_a_metric_edited_by_hand_fails_even_after_dvc_commit(branch: Path, tmp_p
         "dvc.lock is stale at evaluate (metrics/evaluate.json), report (metrics/evaluate.json)",
     )
 
+    slices = branch / "metrics" / "slices.json"
+    slices.write_text(json.dumps(metrics(branch, "slices") | {"worst_recall": 0.99}), encoding="utf-8")
     run(branch, "dvc", "commit", "--quiet", "--force")
     publish(branch, "even better")
     folder = clone(branch, tmp_path / "second")
@@ -298,9 +315,12 @@ def test_a_metric_edited_by_hand_fails_even_after_dvc_commit(branch: Path, tmp_p
 
     table = review(folder, status=1)
 
-    passed = dict.fromkeys(("lock", "limits", "floors", "base", "remote"), "pass")
-    assert verdicts(table) == passed | {"baseline": "waived", "model": "fail"}
+    assert verdicts(table) == dict.fromkeys(ALWAYS, "pass") | {"baseline": "waived", "outs": "fail", "model": "fail"}
     assert f"accuracy is {written['accuracy']}, not 0.99" in table["model"][1]
+    assert re.search(
+        r"metrics/slices\.json does not follow from .*: worst_recall is 0\.\d+, not 0\.99", table["model"][1]
+    )
+    assert table["outs"][1].endswith(": evaluate (metrics/evaluate.json), slices (metrics/slices.json)")
 
 
 def test_data_that_was_not_pushed_or_not_pulled_fails(branch: Path, tmp_path: Path) -> None:
@@ -348,8 +368,7 @@ def test_a_model_that_was_swapped_under_its_metrics_fails(branch: Path, tmp_path
 
     table = review(folder, status=1)
 
-    passed = dict.fromkeys(("lock", "limits", "floors", "base", "remote"), "pass")
-    assert verdicts(table) == passed | {"baseline": "waived", "model": "fail"}
+    assert verdicts(table) == dict.fromkeys(ALWAYS, "pass") | {"baseline": "waived", "outs": "fail", "model": "fail"}
     assert "images have a different P(Male) here" in table["model"][1]
     assert "trust neither" in table["model"][2]
 
@@ -365,5 +384,5 @@ def test_a_missing_remote_or_base_fails_and_an_unwanted_remote_is_skipped(author
         "| base | fail | nowhere: unknown Git revision | look it up with git log or git tag, or run: git fetch --tags |"
         in printed
     )
-    assert "Not checked: lock, floors, baseline, model." in printed
+    assert "Not checked: lock, pipeline, outs, floors, baseline, model, review." in printed
     assert printed.rstrip().endswith("error: gate: failed at limits, base; the table says what to do")

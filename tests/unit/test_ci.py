@@ -32,6 +32,22 @@ def test_every_command_is_a_make_target_and_both_forges_run_the_same() -> None:
     assert {"test", "test-ray", "validate-model"} <= set(targets)
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit_with_their_version_beside_it(path: Path) -> None:
+    used = re.findall(r"uses: (.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+
+
+def test_both_workflows_use_the_same_commit_of_an_action() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in WORKFLOWS)
+    commits = set(re.findall(r"uses: ([\w-]+/[\w-]+)@(.*)$", text, flags=re.MULTILINE))
+
+    assert len(commits) == len({action for action, _ in commits}) == 4
+
+
 @pytest.mark.parametrize(
     ("schema", "paths"), [("vendor.github-workflows", WORKFLOWS), ("vendor.gitlab-ci", [GITLAB])], ids=str
 )

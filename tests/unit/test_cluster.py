@@ -65,7 +65,7 @@ def test_a_cluster_without_ray_is_one_line(by_variable: bool, monkeypatch: pytes
         list(spread(twice, SHARDS, address=None if by_variable else "10.0.0.1:6379"))
 
     assert str(caught.value) == (
-        "RAY_ADDRESS=10.0.0.1:6379: needs Ray, which is not installed; run: pip install -r requirements-ray.txt, "
+        "RAY_ADDRESS=10.0.0.1:6379: needs Ray, which is not installed; run: pip install -r requirements-ray.lock, "
         "or unset RAY_ADDRESS to compute here"
     )
 

@@ -1,6 +1,7 @@
 """Requirements: of the base package, of its extras, and the exact versions for a checkout."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -14,6 +15,7 @@ from packaging.utils import canonicalize_name
 from facegender import cli
 from facegender.data.images import encode_jpeg
 from facegender.errors import FacegenderError
+from scripts.audit import LOCKS, pinned
 from tests.onnx_model import save_mean_network
 from tests.paths import ROOT
 
@@ -22,7 +24,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT_FILE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PROJECT_FILE["project"]
 
 
 def requirements(lines: list[str]) -> dict[str, Requirement]:
@@ -82,17 +85,38 @@ def test_the_package_and_the_requirements_files_name_the_same_packages() -> None
 
 
 def test_the_lock_has_the_versions_of_the_requirements_files_and_suits_the_package() -> None:
-    # Lines for particular Python versions or systems belong to indirect requirements.
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    locked = dict(line.split("==") for line in lines if ";" not in line)
+    locked = {str(name): str(version) for name, version in pinned(ROOT / "requirements.lock").items()}
     for name in ("requirements.txt", "requirements-s3.txt", "requirements-dev.txt"):
         for package, version in pins(name).items():
             assert locked[package] == version, package
     separate = pins("requirements-ray.txt")
     assert not separate.keys() & locked.keys()
+    assert {name: str(version) for name, version in pinned(ROOT / "requirements-ray.lock").items()} == separate
+    assert PROJECT_FILE["build-system"]["requires"] == [f"setuptools=={locked['setuptools']}"]
     for group in (BASE, *EXTRAS.values()):
         for package, requirement in group.items():
             assert requirement.specifier.contains((locked | separate)[package]), requirement
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=str)
+def test_every_locked_package_has_hashes(lock: Path) -> None:
+    packages = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", "").splitlines()
+
+    assert packages
+    for line in packages:
+        assert re.search(r"==\S+( ; .+?)?(\s+--hash=sha256:[0-9a-f]{64})+$", line), line[:60]
+
+
+def test_make_installs_only_what_the_hashes_allow() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    installs = re.findall(r"-m pip install (.*)$", makefile, flags=re.MULTILINE)
+
+    assert len(installs) == 3
+    # The package itself is here, and is built with the setuptools of the lock file.
+    own = [line for line in installs if {"--no-deps", "--no-build-isolation", "--editable"} <= set(line.split())]
+    assert len(own) == 1
+    assert all("--require-hashes" in line for line in installs if line not in own)
+    assert "--generate-hashes" in makefile
 
 
 def test_the_requirements_name_what_the_project_is_built_on() -> None:

@@ -12,6 +12,7 @@ from tests.paths import ROOT
 
 FILE = str(ROOT / "README.md")
 USES = {
+    "audit.py": "python scripts/audit.py [-h] [ADVISORIES.zip]",
     "draw_examples.py": "python -m scripts.draw_examples [-h]",
     "fit_copula.py": "python scripts/fit_copula.py [-h] RATES.csv CORRELATION.csv OUTPUT.csv",
     "measure_batch_norm.py": "python scripts/measure_batch_norm.py [-h]",
@@ -21,6 +22,8 @@ USES = {
     "write_page.py": "python scripts/write_page.py [-h] BASE GATE.json [NOTE]",
 }
 WRONG = [
+    ("audit.py", ["missing.zip"], "argument ADVISORIES.zip: no such file: missing.zip"),
+    ("audit.py", [FILE, "more"], "unrecognized arguments: more"),
     ("draw_examples.py", ["more"], "unrecognized arguments: more"),
     ("fit_copula.py", [], "the following arguments are required: RATES.csv, CORRELATION.csv, OUTPUT.csv"),
     ("fit_copula.py", [FILE, "missing.csv", "out.csv"], "argument CORRELATION.csv: no such file: missing.csv"),

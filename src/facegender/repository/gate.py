@@ -82,13 +82,13 @@ def check_lock(
     if rounded:
         found.append(
             f"computed on another kind of processor ({here}) than the model of dvc.lock ({trained_on}), from the same "
-            f"code, parameters and raw data: {_first(places)}"
+            f"code, parameters and raw data: {first_of(places)}"
         )
     elif stale:
         stages = [f"{stage} ({', '.join(differing)})" if differing else stage for stage, differing in stale.items()]
         found.append(f"dvc.lock is stale at {', '.join(stages)}")
     if missing:
-        found.append(f"dvc.lock has files that are missing here: {_first(missing)}")
+        found.append(f"dvc.lock has files that are missing here: {first_of(missing)}")
     restore = "" if stale else "restore the files from Git, or "
     if rounded:
         restore = "keep the recorded results: git restore metrics && dvc checkout --allow-missing; or replace them, "
@@ -290,6 +290,7 @@ def check_model(
     metrics: Mapping[str, float],
     sidecar: Mapping[str, Any],
     tolerance: float,
+    slices: tuple[Mapping[str, float], Mapping[str, float]] | None = None,
 ) -> Finding:
     """Check that committed predictions and metrics are those of the model.
 
@@ -300,6 +301,8 @@ def check_model(
         sidecar: the model's threshold, and the temperature by which its logits were divided.
         tolerance: of P(Male) at temperature 1, at which the stage evaluate also compares predictions with and without
             float16 features. So a model that calibration made more confident does not differ more.
+        slices: the summary of the slices of the committed predictions, computed here, and metrics/slices.json; None if
+            the attributes are not here.
     """
     joined = committed.merge(fresh, on=["image_id", "label"], suffixes=("", "_here"))
     if not len(joined) == len(committed) == len(fresh):
@@ -332,12 +335,22 @@ def check_model(
     ] + [f"{name} is not a metric of predictions" for name in sorted(set(metrics) - set(of_predictions))]
     if edited:
         wrong.append(f"metrics/evaluate.json does not follow from data/predictions.csv: {', '.join(edited)}")
+    computed, written = slices or ({}, {})
+    edited = [
+        f"{name} is {computed.get(name)}, not {written.get(name)}"
+        for name in sorted(computed.keys() | written.keys())
+        if not abs(written.get(name, np.inf) - computed.get(name, np.inf)) <= _LAST_DIGIT
+    ]
+    if edited:
+        wrong.append(f"metrics/slices.json does not follow from data/predictions.csv: {', '.join(edited)}")
     called = committed["predicted"] != is_male(committed["probability"], sidecar["threshold"])
     if called.any():
         wrong.append(f"{int(called.sum()):,} images of data/predictions.csv contradict the threshold")
     accuracy = metrics_of(fresh)["accuracy"]
     found = f"accuracy {accuracy} here, {metrics.get('accuracy')} committed; P(Male) differs by at most "
     found += f"{differences[largest]:.4f}"
+    if slices is None:
+        found += "; metrics/slices.json was not computed again, as the attributes are not here"
     if wrong:
         return Finding(
             "model",
@@ -357,10 +370,11 @@ def check_remote(missing: Sequence[str]) -> Finding:
     """
     if not missing:
         return Finding("remote", "pass", "all data of this revision is in the remote")
-    return Finding("remote", "fail", f"not in the remote: {_first(missing)}", "run: dvc push")
+    return Finding("remote", "fail", f"not in the remote: {first_of(missing)}", "run: dvc push")
 
 
-def _first(paths: Sequence[str]) -> str:
+def first_of(paths: Sequence[str]) -> str:
+    """Join the first names of many, and say how many more there are."""
     more = f" and {len(paths) - _NAMED:,} more" if len(paths) > _NAMED else ""
     return f"{', '.join(paths[:_NAMED])}{more}"
 

@@ -12,18 +12,27 @@ from facegender.errors import FacegenderError
 from facegender.evaluation.predictions import read_predictions
 from facegender.evaluation.results import read_metrics, restore
 from facegender.files import md5_of
+from facegender.imports import PACKAGE, imported_files
 from facegender.params import Gate, load_params
 from facegender.processor import this_processor
-from facegender.repository import gate, lock, revisions, status
+from facegender.repository import changes, gate, lock, revisions, status
 from facegender.repository.gate import Finding
-from facegender.repository.processor import recorded_processor
+from facegender.repository.processor import RECORD, recorded_processor
 
 if TYPE_CHECKING:
     from facegender.network.sidecar import Sidecar
 
 MODEL, TEST_IMAGES = "models/gender.onnx", "data/preprocessed/test"
 METRICS, SLICES = "metrics/evaluate.json", "metrics/slices.json"
-CHECKS = ("lock", "floors", "baseline", "base", "model", "remote")
+JUDGED = (MODEL, TEST_IMAGES, revisions.PREDICTIONS, revisions.BASELINE, METRICS, SLICES)
+"""The results that the checks judge."""
+
+_MADE_BY = {MODEL: "calibrate", revisions.PREDICTIONS: "evaluate", revisions.BASELINE: "baseline"}
+
+TAKEN = (TEST_IMAGES, revisions.BASELINE)
+"""Of JUDGED, what the gate does not compute again."""
+
+CHECKS = ("lock", "pipeline", "outs", "floors", "baseline", "base", "model", "remote", "review")
 LIMITED = ("floors", "baseline", "base", "model")
 """Checks that read `gate` of params.yaml; with a base, the finding `limits` comes with them."""
 
@@ -38,15 +47,19 @@ def run_checks(asked: Sequence[str], base: str | None, without_remote: bool) -> 
     """
     checks: dict[str, Callable[[], Finding]] = {
         "lock": _lock,
+        "pipeline": lambda: _pipeline(base),
+        "outs": lambda: _outs(base),
         "floors": lambda: _floors(base),
         "baseline": lambda: _baseline(base),
         "base": lambda: _base(base, asked),
         "model": lambda: _model(base),
         "remote": lambda: _remote(without_remote),
+        "review": lambda: _review(base),
     }
     named = [(name, check) for name, check in checks.items() if name in asked]
     if base is not None and set(asked) & set(LIMITED):
-        named.insert(int("lock" in asked), ("limits", lambda: _limits(base)))
+        first = next(number for number, (name, _) in enumerate(named) if name in LIMITED)
+        named.insert(first, ("limits", lambda: _limits(base)))
     return [gate.run_check(name, check) for name, check in named]
 
 
@@ -71,6 +84,77 @@ def _lock() -> Finding:
     return gate.check_lock(stale, missing, outs, this_processor(), recorded_processor())
 
 
+def _pipeline(base: str | None) -> Finding:
+    try:
+        stages = changes.read_stages(Path("dvc.yaml").read_text(encoding="utf-8"), "dvc.yaml")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FacegenderError("dvc.yaml", "missing or not valid", "run: git restore dvc.yaml") from error
+    fork = None if base is None else revisions.fork_point(base)
+    mistakes = list(changes.pipeline_mistakes(stages, _imported, JUDGED))
+    if base is None or fork is None:
+        return changes.check_pipeline(mistakes, [], [], [], "")
+    before = changes.read_stages(revisions.file_at(fork, "dvc.yaml") or "stages: {}", f"{base}: dvc.yaml")
+    weakened = list(changes.weakened_stages(before, stages))
+    return changes.check_pipeline(mistakes, weakened, revisions.changed_files(fork), _results(fork), base)
+
+
+def _imported(script: str) -> set[str]:
+    """Return the files of this project that a script imports, relative to this folder, and the script."""
+    if not Path(script).is_file():
+        raise FacegenderError("dvc.yaml", f"{script} does not exist", "fix the stage's cmd")
+    package = PACKAGE.parent
+    return {
+        f"src/{path.relative_to(package).as_posix()}" if package in path.parents else os.path.relpath(path)
+        for path in imported_files([Path(script)])
+    }
+
+
+def _results(fork: str) -> list[str]:
+    """List what differs of JUDGED between a revision and this folder, according to dvc.lock; all if it has none."""
+    before = lock.locked_files(revisions.file_at(fork, "dvc.lock") or "", f"{fork}: dvc.lock", (lock.OUTS,))
+    now = lock.read_lock((lock.OUTS,))
+    return [path for path in JUDGED if before.get(path) != now.get(path)]
+
+
+def _without_base(check: str) -> Finding:
+    return Finding(check, "skipped", "no base to compare with: --base was not given")
+
+
+def _outs(base: str | None) -> Finding:
+    if base is None:
+        return _without_base("outs")
+    fork = revisions.fork_point(base)
+    before = changes.locked_stages(revisions.file_at(fork, "dvc.lock") or "", f"{base}: dvc.lock")
+    lock.read_lock()
+    here = changes.locked_stages(Path("dvc.lock").read_text(encoding="utf-8"), "dvc.lock")
+    reasons = sorted({RECORD.as_posix(), "requirements.lock"} & set(revisions.changed_files(fork)))
+    return changes.check_outs(list(changes.other_outs(before, here)), reasons, base)
+
+
+def _review(base: str | None) -> Finding:
+    if base is None:
+        return _without_base("review")
+    fork = revisions.fork_point(base)
+    changed = revisions.changed_files(fork)
+    code = {f"src/{path.relative_to(PACKAGE.parent).as_posix()}" for path in _gate_code()}
+    tests = [path for path in changed if path.startswith("tests/") and path.endswith(".py")]
+    before = {path: text for path in tests if (text := revisions.file_at(fork, path)) is not None}
+    here = {path: Path(path).read_text(encoding="utf-8", errors="replace") for path in tests if Path(path).is_file()}
+    removed, results = changes.removed_tests(before, here), _results(fork)
+    groups = changes.unjudged(changed, code)
+    taken = [path for path in TAKEN if path in results]
+    if taken:
+        groups["results that no check computes again"] = taken
+    return changes.check_review(groups, removed, results, base)
+
+
+def _gate_code() -> set[Path]:
+    # imported_files leaves out what cannot change the result of a stage.
+    return imported_files([Path(__file__)]) | {
+        PACKAGE / name for name in ("cli.py", "errors.py", "imports.py", "params.py")
+    }
+
+
 def _limits(base: str) -> Finding:
     own, held = load_params().gate, revisions.gate_of(base)
     metrics = _metrics(METRICS)
@@ -87,7 +171,7 @@ def _floors(base: str | None) -> Finding:
 
 
 def _baseline(base: str | None) -> Finding:
-    tables = (read_predictions(revisions.BASELINE), read_predictions(revisions.PREDICTIONS))
+    tables = (_recorded_predictions(revisions.BASELINE), _recorded_predictions(revisions.PREDICTIONS))
     return gate.check_baseline(*tables, _limits_that_apply(base).baseline)
 
 
@@ -95,14 +179,14 @@ def _base(base: str | None, asked: Sequence[str]) -> Finding:
     if base is None and list(asked) == ["base"]:
         raise FacegenderError("--base", "no revision to compare with", "use --base REV")
     if base is None:
-        return Finding("base", "skipped", "no base to compare with: --base was not given")
+        return _without_base("base")
     if not revisions.has_file(base, revisions.PREDICTIONS):
         return Finding(
             "base",
             "skipped",
             f"the dvc.lock of {base} has no {revisions.PREDICTIONS}: there is no model to compare with yet",
         )
-    tables = (revisions.predictions_of(base), read_predictions(revisions.PREDICTIONS))
+    tables = (revisions.predictions_of(base), _recorded_predictions(revisions.PREDICTIONS))
     return gate.check_base(*tables, _limits_that_apply(base).margins)
 
 
@@ -110,17 +194,39 @@ def _model(base: str | None) -> Finding:
     tolerance = _limits_that_apply(base).tolerance
     if not Path(MODEL).is_file():
         raise FacegenderError(MODEL, "no such file", f"run: dvc pull {MODEL}")
-    found, recorded = md5_of(MODEL), lock.read_lock().get(MODEL)
+    _check_recorded(MODEL)
+    committed, metrics = _recorded_predictions(revisions.PREDICTIONS), _metrics(METRICS)
+    fresh, sidecar = _predict()
+    return gate.check_model(fresh, committed, metrics, sidecar, tolerance, _slices(committed))
+
+
+def _recorded_predictions(path: str) -> pd.DataFrame:
+    predictions = read_predictions(path)
+    _check_recorded(path)
+    return predictions
+
+
+def _check_recorded(path: str) -> None:
+    """Check that a file is the one of dvc.lock: DVC does not, for what a remote sends."""
+    found, recorded = md5_of(path), lock.read_lock().get(path)
     if found != recorded:
         raise FacegenderError(
-            MODEL,
+            path,
             f"its MD5 sum is {found}, but dvc.lock has {recorded}, so it is a different file",
             "compare the remote's with a copy that is known to be good, and push that; or run: dvc repro --force "
-            "calibrate",
+            f"{_MADE_BY[path]}",
         )
-    committed, metrics = read_predictions(revisions.PREDICTIONS), _metrics(METRICS)
-    fresh, sidecar = _predict()
-    return gate.check_model(fresh, committed, metrics, sidecar, tolerance)
+
+
+def _slices(predictions: pd.DataFrame) -> tuple[dict[str, float], dict[str, Any]] | None:
+    """Return the summary of the predictions' slices, and SLICES; None if the attributes are not here."""
+    from facegender.data.lists import read_attributes
+    from facegender.evaluation.slices import slice_summary, slice_table
+
+    attributes = load_params().dataset.attributes
+    if not Path(attributes).is_file():
+        return None
+    return slice_summary(slice_table(predictions, read_attributes(attributes))), _metrics(SLICES)
 
 
 def _predict() -> "tuple[pd.DataFrame, Sidecar]":

@@ -1,5 +1,6 @@
 """What other revisions contain, and this folder's predictions to compare with theirs."""
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
 
@@ -30,6 +31,28 @@ def file_at(revision: str, path: str) -> str | None:
     _check_commit(revision)
     shown = git("show", f"{revision}:./{path}")
     return shown.stdout if shown.returncode == 0 else None
+
+
+def fork_point(revision: str) -> str:
+    """Return the commit that this branch shares with a revision, from which its changes count; else the revision.
+
+    Raises:
+        FacegenderError: as `file_at`.
+    """
+    _check_commit(revision)
+    shared = git("merge-base", revision, "HEAD")
+    return shared.stdout.strip() or revision
+
+
+def changed_files(revision: str) -> list[str]:
+    """List the files of this folder that Git keeps and that differ from a revision's, also deleted ones.
+
+    Raises:
+        FacegenderError: as `file_at`.
+    """
+    _check_commit(revision)
+    shown = git("diff", "--name-only", "--no-renames", "--relative", "-z", revision, "--")
+    return [path for path in shown.stdout.split("\0") if path]
 
 
 def has_file(revision: str, path: str) -> bool:
@@ -74,7 +97,7 @@ def predictions_of(revision: str, path: str = PREDICTIONS) -> pd.DataFrame:
 
     _check_commit(revision)
     try:
-        content = dvc.api.read(path, rev=revision)
+        content = dvc.api.read(path, rev=revision, mode="rb")
     # A remote's library raises errors of its own.
     except Exception as error:
         raise FacegenderError(
@@ -82,7 +105,15 @@ def predictions_of(revision: str, path: str = PREDICTIONS) -> pd.DataFrame:
             f"its {path} is neither in DVC's cache here nor in a remote ({' '.join(str(error).split())})",
             "run dvc push where it was made, or check the revision out and run: dvc repro",
         ) from error
-    return parse_predictions(content, f"{revision}: {path}")
+    recorded = locked_files(file_at(revision, "dvc.lock") or "", f"{revision}: dvc.lock").get(path)
+    # DVC does not check what a remote sends.
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != recorded:
+        raise FacegenderError(
+            revision,
+            f"its {path} in DVC's cache or remote is damaged: its MD5 sum is not {recorded}, as in dvc.lock",
+            "replace it, as docs/remotes.md explains",
+        )
+    return parse_predictions(content.decode("utf-8", errors="replace"), f"{revision}: {path}")
 
 
 def current_predictions(path: str = PREDICTIONS) -> pd.DataFrame:

@@ -256,7 +256,7 @@ def test_a_margin_for_an_unknown_metric_is_an_error() -> None:
 
 def test_predictions_within_the_tolerance_pass() -> None:
     fresh = GOOD.assign(probability=GOOD["probability"] + 0.015)[::-1]
-    finding = gate.check_model(fresh, GOOD, metrics_of(GOOD), SIDECAR, 0.02)
+    finding = gate.check_model(fresh, GOOD, metrics_of(GOOD), SIDECAR, 0.02, ({}, {}))
     assert finding[:3] == ("model", "pass", "accuracy 0.95 here, 0.95 committed; P(Male) differs by at most 0.0150")
 
 
@@ -271,7 +271,9 @@ def test_one_image_beyond_the_tolerance_fails() -> None:
 def test_probabilities_are_compared_at_the_temperature_1() -> None:
     # 0.5 and 0.525 at the temperature 0.25 are 0.5 and 0.50626 at 1.
     fresh, committed = (GOOD.assign(probability=one, predicted=1) for one in (0.525, 0.5))
-    finding = gate.check_model(fresh, committed, metrics_of(committed), SIDECAR | {"temperature": 0.25}, 0.007)
+    finding = gate.check_model(
+        fresh, committed, metrics_of(committed), SIDECAR | {"temperature": 0.25}, 0.007, ({}, {})
+    )
     assert finding.verdict == "pass"
     assert finding.found.endswith("by at most 0.0063")
     assert gate.check_model(fresh, committed, metrics_of(committed), SIDECAR, 0.007).verdict == "fail"
@@ -291,6 +293,34 @@ def test_metrics_must_follow_from_predictions_to_the_last_decimal(
     finding = gate.check_model(GOOD, GOOD, edited, SIDECAR, 0.02)
     assert finding.verdict == verdict
     assert (f"{name} is {of_predictions[name]:g}, not {edited[name]}" in finding.found) == (verdict == "fail")
+
+
+SLICES = {"judged": 4, "worst_recall": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ({"judged": 4, "worst_recall": 0.501}, "worst_recall is 0.5, not 0.501"),
+        ({"judged": 3, "worst_recall": 0.5}, "judged is 4, not 3"),
+        ({"judged": 4}, "worst_recall is 0.5, not None"),
+        ({**SLICES, "largest_recall_gap": 0.0}, "largest_recall_gap is None, not 0.0"),
+        ({**SLICES, "worst_recall": 0.500001}, ""),
+        (SLICES, ""),
+    ],
+)
+def test_metrics_of_slices_must_follow_from_predictions(written: dict[str, float], words: str) -> None:
+    finding = gate.check_model(GOOD, GOOD, metrics_of(GOOD), SIDECAR, 0.02, (SLICES, written))
+
+    assert finding.verdict == ("fail" if words else "pass")
+    named = f"metrics/slices.json does not follow from data/predictions.csv: {words}. accuracy 0.95 here"
+    assert finding.found.startswith(named if words else "accuracy 0.95 here")
+
+
+def test_slices_that_are_not_computed_again_are_named() -> None:
+    finding = gate.check_model(GOOD, GOOD, metrics_of(GOOD), SIDECAR, 0.02)
+    assert finding.verdict == "pass"
+    assert finding.found.endswith("; metrics/slices.json was not computed again, as the attributes are not here")
 
 
 def test_an_added_or_removed_metric_fails() -> None:

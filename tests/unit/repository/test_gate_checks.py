@@ -52,7 +52,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "gender.onnx").touch()
     monkeypatch.setattr(gate_checks, "md5_of", lambda _: "same")
-    monkeypatch.setattr(lock, "read_lock", lambda: {"models/gender.onnx": "same"})
+    monkeypatch.setattr(lock, "read_lock", lambda: dict.fromkeys(gate_checks.JUDGED, "same"))
     monkeypatch.setattr(gate_checks, "_predict", lambda: (fresh, {"threshold": 0.5, "temperature": 1.0}))
     return tmp_path
 
@@ -122,6 +122,28 @@ def test_a_new_limit_on_an_unknown_metric_fails(group: str, project: Path) -> No
 
 def test_checks_that_read_no_limits_come_without_them(project: Path) -> None:
     assert [finding.check for finding in run_checks(["remote"], "HEAD", True)] == ["remote"]
+
+
+@pytest.mark.parametrize(
+    ("check", "path", "stage"),
+    [
+        ("model", "models/gender.onnx", "calibrate"),
+        ("model", "data/predictions.csv", "evaluate"),
+        ("base", "data/predictions.csv", "evaluate"),
+        ("baseline", "data/baseline.csv", "baseline"),
+    ],
+)
+def test_a_file_that_was_replaced_in_the_remote_fails(
+    check: str, path: str, stage: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = dict.fromkeys(gate_checks.JUDGED, "same") | {path: "another"}
+    monkeypatch.setattr(lock, "read_lock", lambda: recorded)
+
+    _, finding = run_checks([check], "HEAD", False)
+
+    assert finding[:2] == (check, "fail")
+    assert finding.found == f"{path}: its MD5 sum is same, but dvc.lock has another, so it is a different file"
+    assert finding.remedy.endswith(f"run: dvc repro --force {stage}")
 
 
 def test_base_alone_needs_a_revision(project: Path) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import subprocess
 from collections.abc import Callable
@@ -10,8 +11,17 @@ from facegender.errors import FacegenderError
 from facegender.params import Gate
 from facegender.repository.commands import output_of
 from facegender.repository.registry import fetch_model
-from facegender.repository.revisions import current_revision, file_at, gate_of, has_file, lock_date
+from facegender.repository.revisions import (
+    PREDICTIONS,
+    current_revision,
+    file_at,
+    gate_of,
+    has_file,
+    lock_date,
+    predictions_of,
+)
 from facegender.repository.worktree import check_committed, keep_out_of_git
+from tests.predictions import GOOD
 
 GATE = "gate: {floors: {accuracy: 6e-1}, ceilings: {}, margins: {}, baseline: waived, tolerance: 0.02}\n"
 
@@ -59,6 +69,22 @@ def test_a_lock_file_of_a_revision(repository: Path) -> None:
     assert not has_file("HEAD~1", "c")
     with pytest.raises(FacegenderError, match=r"^HEAD: dvc\.lock: not valid, perhaps because a merge"):
         has_file("HEAD", "b")
+
+
+def test_predictions_of_a_revision_must_be_those_of_its_lock_file(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = GOOD.to_csv(index=False).encode()
+    md5 = hashlib.md5(content).hexdigest()
+    commit(repository, {"dvc.lock": f"stages: {{a: {{outs: [{{path: {PREDICTIONS}, md5: {md5}}}]}}}}"})
+    monkeypatch.setattr("dvc.api.read", lambda *_, **__: content)
+    assert predictions_of("HEAD").equals(GOOD)
+
+    # A remote may send anything.
+    monkeypatch.setattr("dvc.api.read", lambda *_, **__: content.replace(b"0.8", b"0.9"))
+    with pytest.raises(FacegenderError) as caught:
+        predictions_of("HEAD")
+    assert caught.value.what.endswith(f"is damaged: its MD5 sum is not {md5}, as in dvc.lock")
 
 
 def test_limits_of_a_revision_are_read_regardless_of_its_other_parameters(repository: Path) -> None:
