@@ -83,16 +83,16 @@ def cache_command(
         bool, typer.Option("--verify", help="Check DVC's cache instead, and delete what is damaged there.")
     ] = False,
 ) -> None:
-    """Show, limit or clear the folder .cache of this project, or check DVC's cache.
+    """Show, limit or clear .cache, or check DVC's cache.
 
-    The folder holds computed features and the state of interrupted training. Deleting it only costs time. DVC's cache
+    The folder .cache holds computed features and the state of interrupted training. Deleting it only costs time. DVC's cache
     holds what the stages wrote. Do not use this command while the pipeline is running.
     """
     from facegender import cache
 
     if verify:
         if clear or limit is not None:
-            raise FacegenderError("--verify", "cannot be used together with --limit or --clear", "use one of them")
+            raise FacegenderError("--verify with --limit or --clear", "cannot be used together", "use one of them")
         verify_dvc_cache()
         return
     if limit is not None and not limit >= 0:
