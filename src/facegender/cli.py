@@ -85,8 +85,8 @@ def cache_command(
 ) -> None:
     """Show, limit or clear .cache, or check DVC's cache.
 
-    The folder .cache holds computed features and the state of interrupted training. Deleting it only costs time. DVC's cache
-    holds what the stages wrote. Do not use this command while the pipeline is running.
+    The folder .cache holds computed features and the state of interrupted training. Deleting it only costs time. DVC's
+    cache holds what the stages wrote. Do not use this command while the pipeline is running.
     """
     from facegender import cache
 
