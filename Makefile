@@ -63,7 +63,7 @@ seeds: check-params ## Run an experiment for each of N seeds, and show how much 
 check-params: $(VENV)/installed ## Check params.yaml and the paths in it
 	@facegender check
 
-faults: $(VENV)/installed ## Read thousands of wrong files, and count what happens (minutes)
+faults: $(VENV)/installed ## Read wrong files, kill and disturb stages, and count what happens (half an hour)
 	python -m tests.faults
 
 lint: $(VENV)/installed ## Run ruff and mypy, as the pre-commit hooks do

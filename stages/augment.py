@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from facegender.cache import alone
 from facegender.cluster import spread
 from facegender.data.images import Pixels, decode_image
 from facegender.data.shards import Record, read_files, read_records, shard_paths
@@ -23,6 +24,7 @@ PICTURED_COPIES = 3
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write data/preprocessed/train_copies from data/preprocessed/train, and pictures of some."""
     group = load_params().augment

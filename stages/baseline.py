@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from facegender.cache import alone
 from facegender.cluster import spread
 from facegender.data.shards import read_files, shard_paths
 from facegender.data.tables import read_table, write_csv
@@ -20,6 +21,7 @@ TABLE = "data/partition/test.csv"
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write data/baseline.csv and metrics/baseline.json."""
     _, labels, pixels = read_split("train")

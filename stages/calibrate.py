@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from facegender.cache import alone
 from facegender.errors import one_line_errors
 from facegender.evaluation.calibration import choose_threshold, fit_temperature, probabilities_at
 from facegender.evaluation.metrics import classification_metrics
@@ -29,6 +30,7 @@ SHOWN = ("accuracy", "log_loss", "expected_calibration_error")
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write models/gender.onnx, models/gender.keras and metrics/calibrate.json."""
     params = load_params()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from facegender.cache import alone
 from facegender.errors import one_line_errors
 from facegender.files import whole_file
 from facegender.params import load_params
@@ -11,6 +12,7 @@ from facegender.repository.check import check_inputs
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write data/checked.txt, which says nothing but that params.yaml was checked in this folder."""
     for remark in check_inputs(load_params(), pulled=False):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from facegender.cache import alone
 from facegender.data.image_sources import open_images
 from facegender.data.images import decode_verified
 from facegender.data.lists import read_annotations
@@ -17,6 +18,7 @@ from facegender.reporting.gallery import exhibit, write_gallery
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write data/eda/, metrics/eda.json and metrics/plots/eda/."""
     params = load_params()

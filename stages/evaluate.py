@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from facegender.cache import alone
 from facegender.data.images import decode_image
 from facegender.data.shards import read_records
 from facegender.data.tables import read_table, write_csv
@@ -33,6 +34,7 @@ DESCRIBED = ("accuracy", "roc_auc", "expected_calibration_error")
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main(test_set: str = "test") -> None:
     """Write predictions and metrics with their intervals; for test images also plots and models/gender.json."""
     group = load_params().evaluate

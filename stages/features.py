@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from facegender.cache import FEATURES, describe, prune, sole_run
+from facegender.cache import CACHE, FEATURES, alone, describe, prune
 from facegender.data.shards import shard_paths
 from facegender.errors import one_line_errors
 from facegender.files import md5_of, whole_folder, write_json
@@ -19,12 +19,12 @@ from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
 
 BACKBONE = Path("models/backbone.keras")
-CACHE = Path(".cache")
 TRAIN, COPIES = "train", "train_copies"
 
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main(split: str) -> None:
     """Write data/features/`split` from data/preprocessed/`split`."""
     params = load_params()
@@ -62,7 +62,7 @@ def store_features(split: str, folder: Path, spec: TrunkSpec, precision: Precisi
         trunk.SerializeToString(deterministic=True), name, precision, engine_file(name), engine_packages(name)
     )
     engine = make_engine(name, trunk, BACKBONE, spec["trainable_from"], precision)
-    with sole_run(CACHE, f"features@{split}"), whole_folder(folder) as partial:
+    with whole_folder(folder) as partial:
         shards = write_features(images, partial, digest, engine, CACHE / FEATURES)
         computed = list(tqdm(shards, f"features {split}", len(shard_paths(images)), unit="shard", disable=None))
         write_json(partial / TRUNK_FILE, dict(spec))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from facegender.cache import alone
 from facegender.data.images import Pixels, decode_image
 from facegender.data.shards import read_records
 from facegender.data.tables import write_csv
@@ -29,6 +30,7 @@ PICTURED_LABELS = 24
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write data/mistakes and metrics/plots/mistakes.png."""
     params = load_params()

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from facegender.cache import alone
 from facegender.data.image_sources import open_images
 from facegender.data.lists import read_annotations
 from facegender.data.tables import write_csv
@@ -22,6 +23,7 @@ from facegender.reporting.costs import recorded_cost
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main(test_set: str | None = None) -> None:
     """Write data/partition/{train,val,test}.csv, or data/partition/`test_set`.csv."""
     params = load_params()

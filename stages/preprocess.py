@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from facegender.cache import alone
 from facegender.data.image_sources import open_images
 from facegender.data.shards import write_shards
 from facegender.data.tables import read_table
@@ -20,6 +21,7 @@ SHOWN = 20
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main(split: str) -> None:
     """Preprocess data/partition/`split`.csv."""
     params = load_params()

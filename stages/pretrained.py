@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from facegender.cache import alone
 from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.errors import one_line_errors
 from facegender.network.backbone import build_backbone
@@ -20,6 +21,7 @@ BACKBONE = "models/backbone.keras"
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write models/backbone.keras."""
     group = load_params().backbone

@@ -1,5 +1,6 @@
 """Stage processor: the kind of processor that trained the model; it runs if the model's bytes have changed."""
 
+from facegender.cache import alone
 from facegender.errors import one_line_errors
 from facegender.files import write_json
 from facegender.processor import this_processor
@@ -9,6 +10,7 @@ from facegender.repository.processor import KEY, RECORD
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write metrics/processor.json."""
     kind = this_processor()

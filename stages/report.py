@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from facegender.cache import alone
 from facegender.data.text_files import read_json, read_text
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.evaluation.disputed_labels import why_no_label_is_disputed
@@ -33,6 +34,7 @@ TABLES = ("train/loss", "train/accuracy", "roc", "precision_recall", "reliabilit
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write metrics/report.html."""
     params = load_params()

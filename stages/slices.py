@@ -1,5 +1,6 @@
 """Stage slices: compute the recall of each class with and without each attribute."""
 
+from facegender.cache import alone
 from facegender.data.lists import read_attributes
 from facegender.data.tables import write_csv
 from facegender.errors import one_line_errors
@@ -13,6 +14,7 @@ from facegender.reporting.pictures import interval_chart
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write metrics/slices.json, data/slices.csv and metrics/plots/slices.png."""
     params = load_params()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from facegender.cache import alone
 from facegender.errors import one_line_errors
 from facegender.params import load_params
 from facegender.reporting.costs import recorded_cost
@@ -10,6 +11,7 @@ from facegender.synthetic.dataset import write_sample
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write data/synthetic."""
     group = load_params().synthetic_data

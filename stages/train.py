@@ -13,7 +13,7 @@ import tensorflow as tf
 from dvclive import Live
 from dvclive.utils import standardize_metric_name
 
-from facegender.cache import TRAINING, sole_run
+from facegender.cache import CACHE, TRAINING, alone
 from facegender.data.images import Pixels, decode_image
 from facegender.data.shards import Record, count_labels, shard_paths
 from facegender.data.tables import write_csv
@@ -36,12 +36,11 @@ from facegender.network.training import (
     fit,
     learning_curves,
 )
-from facegender.params import Params, Train, load_params
+from facegender.params import Train, load_params
 from facegender.preparation.augment import fresh_image, read_transformations
 from facegender.reporting.costs import recorded_cost
 
 BACKBONE = Path("models/backbone.keras")
-CACHE = Path(".cache")
 CURVES = Path("metrics/plots/train")
 MODEL = "models/uncalibrated.keras"
 CHECKED = 8
@@ -51,14 +50,10 @@ STORED, IMAGES = Path("data/features"), Path("data/preprocessed")
 
 @one_line_errors()
 @recorded_cost
+@alone
 def main() -> None:
     """Write models/uncalibrated.keras, metrics/train/metrics.json and the curves in metrics/plots/train."""
-    with sole_run(CACHE, "train"):
-        train(load_params())
-
-
-def train(params: Params) -> None:
-    """Train, or resume training, and write the model."""
+    params = load_params()
     group = params.train
     trunk = check_same_trunk({str(STORED / split): read_trunk(STORED / split) for split in (TRAIN, COPIES, VAL)})
     if md5_of(BACKBONE) != trunk["weights_md5"]:

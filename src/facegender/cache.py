@@ -5,17 +5,22 @@ that reads an entry sets it with `os.utime`. Access times are not reliable: most
 never.
 """
 
+import functools
+import inspect
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from filelock import FileLock, Timeout
 
 from facegender.errors import FacegenderError
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+CACHE = Path(".cache")
 FEATURES = "features"
 """Feature shards that were computed before, in a folder for each trunk."""
 TRAINING = "training"
@@ -114,6 +119,29 @@ def sole_run(cache: Path, stage: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def alone(function: Function) -> Function:
+    """Let only one process at a time run a stage's main function, as `sole_run`: two would write the same outs."""
+
+    @functools.wraps(function)
+    def inner(*arguments: Any) -> Any:
+        with sole_run(CACHE, stage_name(function, *arguments)):
+            return function(*arguments)
+
+    return inner  # type: ignore[return-value]
+
+
+def stage_name(function: Callable[..., Any], *arguments: Any) -> str:
+    """Return the name of a stage: its script, then `@` and its first argument if there is one.
+
+    That is mostly DVC's name, but `evaluate@NAME` for `evaluate_dataset@NAME`.
+
+    Args:
+        function: its main function, which may be decorated.
+        arguments: with which it is called.
+    """
+    return "@".join([Path(inspect.unwrap(function).__code__.co_filename).stem, *map(str, arguments[:1])])
 
 
 def _lock(cache: Path, name: str) -> FileLock:

@@ -79,14 +79,22 @@ def cache_command(
         typer.Option(metavar="GIGABYTES", help="Delete the least recently used entries until the rest fits."),
     ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Delete everything.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check DVC's cache instead, and delete what is damaged there.")
+    ] = False,
 ) -> None:
-    """Show, limit or clear the folder .cache of this project.
+    """Show, limit or clear .cache, or check DVC's cache.
 
-    It holds computed features and the state of interrupted training. Deleting it only costs time. Do not use this
-    command while the pipeline is running.
+    The folder .cache holds computed features and the state of interrupted training. Deleting it only costs time. DVC's
+    cache holds what the stages wrote. Do not use this command while the pipeline is running.
     """
     from facegender import cache
 
+    if verify:
+        if clear or limit is not None:
+            raise FacegenderError("--verify with --limit or --clear", "cannot be used together", "use one of them")
+        verify_dvc_cache()
+        return
     if limit is not None and not limit >= 0:
         raise FacegenderError(f"--limit {limit}", "not a size", "use the number of gigabytes to keep, 0 or more")
     if limit is not None and clear:
@@ -100,6 +108,20 @@ def cache_command(
         print(f"deleted: {cache.describe(cache.prune(CACHE, limit * 1e9))}")
     for part, entries in cache.list_entries(CACHE).items():
         print(f"{CACHE / part}: {cache.describe(entries)}")
+
+
+def verify_dvc_cache() -> None:
+    """Check DVC's cache, and delete what is damaged.
+
+    Raises:
+        FacegenderError: something was.
+    """
+    from facegender.repository.objects import damage_told, delete_damaged, verify_objects
+
+    verified = verify_objects()
+    if verified.damaged:
+        raise damage_told(verified, delete_damaged(verified.damaged))
+    print(f"DVC's cache: {verified.objects} objects, none damaged")
 
 
 Model = Annotated[Path, typer.Option(metavar="FILE", help="Model: .onnx, or .keras, which needs TensorFlow.")]

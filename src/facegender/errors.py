@@ -1,16 +1,25 @@
 """The one exception that a user's mistake raises, and how it reaches the terminal."""
 
 import argparse
+import errno
 import io
+import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NoReturn
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of control and format characters, lone surrogates, and separators of lines and paragraphs."""
+
+_NO_MEMORY = re.compile(
+    "failed to map segment|can't start new thread|Resource temporarily unavailable|Cannot allocate memory|bad_alloc"
+    "|OOM when"
+)
+"""What the dynamic linker, Python, threads in C++ (pthread_create), OpenVINO and TensorFlow say if memory runs out."""
 
 
 def visible(text: str) -> str:
@@ -79,7 +88,7 @@ class FacegenderErrors(FacegenderError):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the process with status 1 and one line on stderr for a user's mistake or an OSError, such as a full disk.
+    """End the process with status 1 and one line on stderr for all that `in_one_line` knows, except for Ctrl-C.
 
     What the terminal's encoding lacks is printed as an escape, not refused.
     """
@@ -88,12 +97,55 @@ def one_line_errors() -> Iterator[None]:
             stream.reconfigure(errors="backslashreplace")
     try:
         yield
-    except FacegenderError as error:
-        errors = error.errors if isinstance(error, FacegenderErrors) else (error,)
-        sys.exit("\n".join(f"error: {one}" for one in errors))
-    except OSError as error:
-        place = error.filename or "the operating system"
-        sys.exit(f"error: {FacegenderError(place, error.strerror or str(error), 'fix that and try again')}")
+    except Exception as error:
+        line = in_one_line(error)
+        if line is None:
+            raise
+        sys.exit(line)
+
+
+def in_one_line(error: BaseException) -> str | None:
+    """Return what the terminal is told instead of a traceback, or None for a bug in the program.
+
+    It is a user's mistake, what the operating system refuses, a lack of memory, or Ctrl-C. `FacegenderErrors` have
+    several lines.
+    """
+    if isinstance(error, FacegenderErrors):
+        return "\n".join(f"error: {one}" for one in error.errors)
+    if isinstance(error, FacegenderError):
+        told = error
+    elif isinstance(error, KeyboardInterrupt):
+        told = FacegenderError("", "interrupted", "to go on, start it again")
+    elif _lacks_memory(error):
+        told = FacegenderError("this machine", "memory ran out", "close other programs, or lower train.batch_size")
+    elif "worker process managed by the executor was unexpectedly terminated" in str(error):  # joblib's words.
+        what = "a worker process was killed, perhaps because memory ran out"
+        told = FacegenderError("this machine", what, "close other programs and try again")
+    elif isinstance(error, OSError):
+        remedy = "free space on its disk and try again" if error.errno == errno.ENOSPC else "fix that and try again"
+        told = FacegenderError(error.filename or "the operating system", error.strerror or str(error), remedy)
+    else:
+        return None
+    return f"error: {told}"
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        if isinstance(error, (ImportError, RuntimeError)) and _NO_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def tell_in_one_line(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Print what `in_one_line` returns, or the traceback of a bug; as `sys.excepthook`, also during imports."""
+    line = in_one_line(error)
+    if line is None:
+        sys.__excepthook__(kind, error, traceback)
+    else:
+        print(line, file=sys.stderr)
 
 
 class OneLineParser(argparse.ArgumentParser):

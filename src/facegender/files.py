@@ -1,5 +1,6 @@
 """Writing files whole or not at all, with the same bytes for the same content, and reading only what has an end."""
 
+import errno
 import hashlib
 import json
 import lzma
@@ -45,6 +46,9 @@ DAMAGED_ZIP = (
 
 ARCHIVES = ("a 7z archive", "a RAR archive")
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of the operating system: the disk is full, or what this user may use of it."""
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -53,7 +57,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{path.name}")
     try:
-        yield partial
+        with named_if_full(path):
+            yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -68,11 +73,23 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
-        yield partial
+        with named_if_full(path):
+            yield partial
         shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def named_if_full(path: Path) -> Iterator[None]:
+    """Name the file or folder that is being written if the disk is full: the operating system does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in NO_SPACE:
+            error.filename = str(path)
+        raise
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:

@@ -1,34 +1,93 @@
-"""Run all cases of wrong input, and print how often each verdict was given; ends with 1 for crashes and losses."""
+"""Run the faults named in the arguments, `inputs` and `stages` (all by default), and print how each ended.
+
+The exit status is 1 if something crashed, is wrong, or was lost.
+"""
 
 import os
+import random
+import shutil
+import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.inputs import CONVERTED, CRASHED, LOST, NUMBERS, READ, REFUSED, run
+from tests.faults import inputs, running
+from tests.functional.project import run
 
-VERDICTS = (REFUSED, READ, CONVERTED, CRASHED, LOST)
+SEED = 18
+COUNTS = running.Counts(kills=8, interruptions=1, memory=1, disk=1, folders=1, clocks=1, workers=2)
+DISK_MEGABYTES = 600
 
 
 def main() -> None:
     """Run the cases."""
+    wanted = sys.argv[1:] or ["inputs", "stages"]
+    reports = wrong_input() if "inputs" in wanted else []
+    reports += faults_of_stages() if "stages" in wanted else []
+    sys.exit(bool(reports))
+
+
+def print_table(counts: dict[str, Counter[str]], verdicts: Sequence[str]) -> None:
+    """Print how often each verdict was given for each kind, and for all."""
+    width = max(map(len, counts))
+    print(f"{'':{width}}{'tried':>8}", *(f"{verdict:>9}" for verdict in verdicts))
+    total: Counter[str] = sum(counts.values(), start=Counter())
+    for kind, count in [*counts.items(), ("all", total)]:
+        print(f"{kind:{width}}{count.total():8}", *(f"{count[verdict]:9}" for verdict in verdicts))
+
+
+def wrong_input() -> list[str]:
+    """Read wrong input, and return what crashed or was lost."""
     # What libraries write to standard error would reach a user's terminal, too.
     kept = os.dup(2)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as written:
         os.dup2(written.fileno(), 2)
-        counts, reports = run(NUMBERS, Path(folder))
+        counts, reports = inputs.run(inputs.NUMBERS, Path(folder))
         os.dup2(kept, 2)
         written.seek(0)
         noise = written.read().decode(errors="replace")
-    print(f"{'':8}{'tried':>8}", *(f"{verdict:>9}" for verdict in VERDICTS))
-    for kind, count in counts.items():
-        print(f"{kind:8}{count.total():8}", *(f"{count[verdict]:9}" for verdict in VERDICTS))
-    total = sum(counts.values(), start=type(next(iter(counts.values())))())
-    print(f"{'all':8}{total.total():8}", *(f"{total[verdict]:9}" for verdict in VERDICTS))
+    print_table(counts, (inputs.REFUSED, inputs.READ, inputs.CONVERTED, inputs.CRASHED, inputs.LOST))
     print(*reports[:20], sep="\n")
-    if noise:
-        print(f"written to standard error by libraries:\n{noise[:2000]}")
-    sys.exit(bool(reports or noise))
+    return reports + ([f"written to standard error by libraries:\n{noise[:2000]}"] if noise else [])
+
+
+def faults_of_stages() -> list[str]:
+    """Disturb stages, and return what crashed, is wrong or was lost."""
+    score = running.Score()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        first = running.make_start(folder / "start")
+        undisturbed = folder / "undisturbed"
+        run(folder, "git", "clone", "--quiet", str(first), str(undisturbed))
+        run(undisturbed, "dvc", "repro")
+        with running.small_disk(folder / "disk", DISK_MEGABYTES) as mounted:
+            if not mounted:
+                print("skipped: full disk and read-only folder, as nothing can be mounted here")
+            if running.fault_library() is None:
+                print("skipped: clock, as libfaketime is not installed")
+            project = folder / "disk" / "project"
+            run(folder, "git", "clone", "--quiet", str(first), str(project))
+            disk = folder / "disk" if mounted else None
+            running.faults_of_stages(project, undisturbed, disk, ("",), COUNTS, SEED, score)
+        run(folder, "git", "clone", "--quiet", str(first), str(folder / "killed"))
+        running.repro_killed(folder / "killed", undisturbed, 30, random.Random(SEED), score)
+        # Hard links between outs and DVC's cache stay as they are.
+        subprocess.run(["cp", "-a", str(undisturbed), str(folder / "copy")], check=True)
+        copy = folder / "copy"
+        running.two_at_once(copy, undisturbed, 4, random.Random(SEED), score)
+        running.cache_damaged(copy, undisturbed, 6, random.Random(SEED), score)
+        running.times_changed(copy, undisturbed, score)
+        running.objects_damaged(copy, undisturbed, 6, random.Random(SEED), score)
+        shutil.rmtree(copy)
+    verdicts = (
+        *(running.FINISHED, running.REFUSED, running.STOPPED, running.STUCK),
+        *(running.CRASHED, running.WRONG, running.LOST),
+    )
+    print_table(score.counts, verdicts)
+    print(*score.reports[:40], sep="\n")
+    return score.reports
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Keras files that are damaged or made to do harm: one line each, and no code of theirs is run."""
 
+import calendar
 import json
+import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -219,3 +221,28 @@ def test_h5_files_of_odd_content_are_one_line(case: str, tmp_path: Path) -> None
 
     assert message.startswith("backbone.weights_file:")
     assert "not weights of InceptionV3 without its top (" in message
+
+
+@pytest.mark.parametrize("year", [1970, 1979, 2108])
+def test_a_clock_that_is_wrong_by_decades_is_one_line(
+    year: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    seconds = calendar.timegm((year, 7, 1, 0, 0, 0))
+    now = time.localtime(seconds)
+    monkeypatch.setattr(time, "localtime", lambda *_: now)
+
+    with pytest.raises(FacegenderError, match=f"clock: it says that this is the year {year}, .*; set it, and"):
+        save_model(model, tmp_path / "model.keras", {})
+
+
+@pytest.mark.parametrize("year", [1980, 2107])
+def test_all_other_years_give_the_same_bytes(year: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    save_model(model, tmp_path / "now.keras", {})
+    then = time.localtime(calendar.timegm((year, 7, 1, 0, 0, 0)))
+    monkeypatch.setattr(time, "localtime", lambda *_: then)
+
+    save_model(model, tmp_path / "then.keras", {})
+
+    assert (tmp_path / "then.keras").read_bytes() == (tmp_path / "now.keras").read_bytes()

@@ -1,6 +1,6 @@
 """Training with a small network instead of InceptionV3: the recipe, resuming, and several devices."""
 
-import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -280,37 +280,49 @@ def test_a_killed_training_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "killed.weights.h5").read_bytes() == (tmp_path / "undisturbed.weights.h5").read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [
-        ("history.json", b""),
-        ("history.json", b"[]"),
-        ("tail.weights.h5", b""),
-        ("metrics.npz", b""),
-        ("metrics.npz", None),
-    ],
-)
-def test_a_damaged_state_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, content: bytes | None
-) -> None:
-    def interrupted(numbers: dict[str, float]) -> None:
-        raise KeyboardInterrupt
+@pytest.fixture(scope="module")
+def two_states(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the states after the best epoch, the first, and after the last, the second."""
+    state = tmp_path_factory.mktemp("interrupted") / "state"
+    epochs = []
+
+    def interrupt(numbers: dict[str, float]) -> None:
+        epochs.append(numbers)
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(small_network(), tmp_path / "state", FULL, checkpoint_seconds=0, on_epoch=interrupted)
-    [folder] = (tmp_path / "state").glob("epoch-*")
-    middle = folder.rename(folder.with_name("epoch-0001-step-0000002"))
-    history = json.loads((middle / "history.json").read_text())
-    (middle / "history.json").write_text(json.dumps(history | {"steps": 2}))
-    if content is None:
-        (middle / file).unlink()
-    else:
-        (middle / file).write_bytes(content)
+        train(small_network(), state, RECIPE._replace(epochs=9, learning_rate=1e-12), on_epoch=interrupt)
+    assert sorted(path.name for path in state.iterdir()) == ["epoch-0001", "epoch-0002"]
+    return state
 
-    with pytest.raises(
-        FacegenderError, match=r"epoch-0001-step-0000002: damaged training state; delete .*state and run"
-    ):
-        train(small_network(), tmp_path / "state", FULL)
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    place = len(content) // 3
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize("file", ["history.json", "tail.weights.h5", "metrics.npz", "digests.json"])
+@pytest.mark.parametrize("damage", [cut, flipped, None])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_damaged_state_is_one_line(
+    tmp_path: Path, two_states: Path, file: str, damage: Callable[[bytes], bytes] | None, last: bool
+) -> None:
+    # Without a checksum, one wrong bit would train another model.
+    state = tmp_path / "state"
+    shutil.copytree(two_states, state)
+    folder = state / ("epoch-0002" if last else "epoch-0001")
+    if damage is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(damage((folder / file).read_bytes()))
+
+    with pytest.raises(FacegenderError, match=rf"{folder.name}: damaged training state; delete .*state and run"):
+        train(small_network(), state)
 
 
 def test_the_best_epoch_is_the_first_with_the_lowest_loss_or_the_highest_accuracy() -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import yaml
 
 import stages.features
 from facegender import cli
-from facegender.cache import clear, describe, list_entries, prune, sole_run
+from facegender.cache import alone, clear, describe, list_entries, prune, sole_run
 from facegender.data.shards import write_shards
 from facegender.errors import FacegenderError
 from facegender.network.features import write_features
@@ -59,7 +60,7 @@ Features = Callable[[int], tuple[list[bool], dict[str, bytes]]]
 
 
 def results(cache: Path) -> list[Path]:
-    return sorted((cache / "features").rglob("*.npz.zst"))
+    return sorted((cache / "features").glob("*/*"))
 
 
 def make_older(cache: Path, seconds: int = HOUR) -> None:
@@ -190,6 +191,13 @@ def test_a_part_may_be_on_another_disk(cache: Path) -> None:
     assert not list((cache.parent / "large disk").iterdir())
 
 
+def flip(whole: bytes, place: int) -> bytes:
+    """Change a bit."""
+    changed = bytearray(whole)
+    changed[place] ^= 1 << place % 8
+    return bytes(changed)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -198,9 +206,9 @@ def test_a_part_may_be_on_another_disk(cache: Path) -> None:
         lambda whole: whole[: len(whole) // 2],
         lambda whole: whole[:-1],
         lambda whole: bytes(len(whole)),
-        lambda whole: whole[:200] + bytes([whole[200] ^ 1]) + whole[201:],
+        # Of the digest, of zstd's magic number, frame header and block, and of the last bytes.
+        *(partial(flip, place=place) for place in (0, 32, *range(36, 60), 200, -1)),
     ],
-    ids=["empty", "one byte", "half", "all but one byte", "zeros", "another bit"],
 )
 def test_a_damaged_result_is_silently_computed_again(
     cache: Path,
@@ -411,3 +419,20 @@ def test_a_stage_that_is_still_running_is_not_started_again(cache: Path) -> None
         raise ValueError("failed")
     with sole_run(cache, "train"):
         pass
+
+
+def test_every_stage_runs_alone_and_its_arguments_are_part_of_its_name(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(cache.parent)
+
+    @alone
+    def main(split: str, again: str = "") -> str:
+        return main(again) if again else split
+
+    assert main("val", "test") == "test"
+    with pytest.raises(FacegenderError, match="stage test_cache@val: an earlier run is still active"):
+        main("val", "val")
+    assert main("val") == "val"
+    for script in (ROOT / "stages").glob("[!_]*.py"):
+        assert "@alone\ndef main(" in script.read_text(encoding="utf-8"), script

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from facegender.errors import FacegenderError, FacegenderErrors, one_line_errors
+from tests.paths import ROOT
 
 CP1252 = {**os.environ, "PYTHONIOENCODING": "cp1252:strict"}
 
@@ -44,13 +46,54 @@ def test_several_mistakes_are_a_line_each() -> None:
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "data/x.zip"), "data/x.zip: No space left on device"),
-        (PermissionError(errno.EACCES, "Permission denied", "models"), "models: Permission denied"),
-        (OSError("odd"), "the operating system: odd"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "data/x.zip"),
+            "data/x.zip: No space left on device; free space on its disk and try again",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "models"),
+            "models: Permission denied; fix that and try again",
+        ),
+        (OSError("odd"), "the operating system: odd; fix that and try again"),
     ],
 )
 def test_an_error_of_the_operating_system_is_one_line(error: OSError, line: str) -> None:
-    assert ended(error) == f"error: {line}; fix that and try again"
+    assert ended(error) == f"error: {line}"
+
+
+def caused_by(cause: Exception) -> Exception:
+    error = ValueError("cannot build the network")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("libopenvino.so.2641: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+        caused_by(RuntimeError("std::bad_alloc")),
+    ],
+)
+def test_a_lack_of_memory_is_one_line(error: Exception) -> None:
+    assert ended(error) == "error: this machine: memory ran out; close other programs, or lower train.batch_size"
+
+
+@pytest.mark.parametrize("program", ["raise KeyboardInterrupt", "import stages.check\nraise KeyboardInterrupt"])
+def test_ctrl_c_is_one_line_in_stages_and_the_process_ends_as_by_the_signal(program: str) -> None:
+    done = subprocess.run([sys.executable, "-c", f"import stages\n{program}"], cwd=ROOT, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "error: interrupted; to go on, start it again\n")
+
+
+def test_a_bug_in_a_stage_keeps_its_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", "import stages\n1 / 0"], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "Traceback (most recent call last):"
+    assert done.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
 
 
 def test_a_bug_keeps_its_traceback() -> None:

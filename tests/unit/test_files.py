@@ -1,5 +1,6 @@
 """Files and folders that are written as a whole or not at all."""
 
+import errno
 import json
 import math
 import os
@@ -94,6 +95,21 @@ def test_a_whole_folder_makes_the_folders_above_it(tmp_path: Path) -> None:
         pass
 
     assert names(tmp_path / "a") == ["b"]
+
+
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_a_full_disk_is_told_with_what_was_being_written(tmp_path: Path, whole: Any) -> None:
+    # As the operating system and HDF5 say it, without a name.
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        with pytest.raises(OSError, match=r"out'$") as caught, whole(tmp_path / "out"):
+            raise OSError(number, "No space left on device")
+        assert caught.value.filename == str(tmp_path / "out")
+    # Reading another file may fail in the block, too.
+    with pytest.raises(OSError, match="error") as caught, whole(tmp_path / "out"):
+        raise OSError(errno.EIO, "Input/output error")
+    assert caught.value.filename is None
+    with pytest.raises(OSError, match=r"other'$"), whole(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, "No space left on device", "other")
 
 
 def test_json_is_sorted_and_ends_with_a_line_feed(tmp_path: Path) -> None:

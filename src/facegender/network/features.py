@@ -183,14 +183,15 @@ def write_features(images: Path, folder: Path, trunk_digest: str, engine: Engine
         folder: an empty folder for the feature shards, which get the names of the image shards.
         trunk_digest: as `digest_trunk` returns it.
         engine: computes the features.
-        memo: folder of known feature shards, TRUNK/SHARD.npz.zst, named by digests of the trunk and the image shard.
+        memo: folder of known feature shards, TRUNK/SHARD, named by digests of the trunk and the image shard; an entry
+            is the SHA-256 digest of a feature shard, and the shard.
 
     Yields:
         For each shard, whether it was computed; those that were not come first.
     """
     entries = {}
     for shard in shard_paths(images):
-        entry = memo / trunk_digest / f"{hashlib.sha256(shard.read_bytes()).hexdigest()}.npz.zst"
+        entry = memo / trunk_digest / hashlib.sha256(shard.read_bytes()).hexdigest()
         if known := _recall(entry):
             _feature_path(folder, shard).write_bytes(known)
             yield False
@@ -200,7 +201,7 @@ def write_features(images: Path, folder: Path, trunk_digest: str, engine: Engine
     contents = spread(partial(feature_shards, engine=engine), read_files(entries))
     for (shard, entry), content in zip(entries.items(), contents, strict=True):
         with whole_file(entry) as temporary:
-            temporary.write_bytes(content)
+            temporary.write_bytes(hashlib.sha256(content).digest() + content)
         _feature_path(folder, shard).write_bytes(content)
         yield True
 
@@ -212,12 +213,13 @@ def _feature_path(folder: Path, shard: Path) -> Path:
 def _recall(entry: Path) -> bytes | None:
     """Return the memo's feature shard and mark it as used now; None if it is missing or damaged."""
     try:
-        features = entry.read_bytes()
-        zstandard.decompress(features)
+        content = entry.read_bytes()
         os.utime(entry)
-    except (OSError, zstandard.ZstdError):
+    except OSError:
         return None
-    return features
+    # zstd's own checksum does not cover its header.
+    digest, features = content[: hashlib.sha256().digest_size], content[hashlib.sha256().digest_size :]
+    return features if hashlib.sha256(features).digest() == digest else None
 
 
 def digest_trunk(

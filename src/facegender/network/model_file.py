@@ -7,6 +7,7 @@ import io
 import json
 import re
 import tempfile
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,9 @@ _KINDS = frozenset(
 )
 """All that a model of this pipeline consists of, apart from initializers. None of it runs code from the file."""
 
+_ZIP_YEARS = range(1980, 2108)
+"""Of dates in zip files: PKWARE's APPNOTE.TXT, 4.4.6, has the format of MS-DOS, with 7 bits for the year from 1980."""
+
 _MOST_BYTES = 2_000_000_000
 """The most that is unpacked; InceptionV3 has 88 MB."""
 
@@ -48,7 +52,14 @@ def save_model(model: "keras.Model", path: str | Path, sidecar: Mapping[str, Any
         model: the whole network.
         path: the file.
         sidecar: a `Sidecar`, stored beside the weights.
+
+    Raises:
+        FacegenderError: the clock is wrong by decades, as without a battery, so that Keras cannot write the file.
     """
+    year = time.localtime().tm_year
+    if year not in _ZIP_YEARS:
+        what = f"it says that this is the year {year}, which a zip file cannot hold"
+        raise FacegenderError("this machine's clock", what, "set it, and run: dvc repro")
     with tempfile.TemporaryDirectory() as folder:
         dated = Path(folder, "dated.keras")
         model.save(dated)

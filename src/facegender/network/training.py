@@ -7,7 +7,6 @@ import shutil
 import sys
 import time
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -28,6 +27,9 @@ from facegender.network.batches import Batch
 
 _DECIMALS = 8
 """Decimals of recorded losses and accuracies: float32 has no more."""
+
+_DIGESTS = "digests.json"
+"""The file in a folder of the state with the digests of the others."""
 
 Schedule = Literal["constant", "cosine"]
 Monitor = Literal["val_loss", "val_accuracy"]
@@ -229,6 +231,7 @@ class _Progress(keras.callbacks.Callback):
             self._tail.save_weights(partial / "tail.weights.h5")
             np.savez(partial / "metrics.npz", *(np.asarray(variable) for variable in self._tail.metrics_variables))
             write_json(partial / "history.json", {"epochs": self._history, "steps": steps})
+            write_json(partial / _DIGESTS, _digests(partial))
         wanted = {last}
         if self._history:
             wanted.add(_epoch_folder(self._state, best_epoch(self._history, self._recipe.monitor)))
@@ -322,34 +325,39 @@ def _known_epochs(state: Path) -> tuple[History, int]:
     folder = _last(state)
     if not folder.exists():
         return [], 0
+    for kept in state.glob("epoch-*"):
+        _check_whole(kept)
+    content = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    return content["epochs"], content["steps"]
+
+
+def _check_whole(folder: Path) -> None:
     try:
-        content = json.loads((folder / "history.json").read_text(encoding="utf-8"))
-        return content["epochs"], content["steps"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(folder) from error
+        whole = json.loads((folder / _DIGESTS).read_text(encoding="utf-8")) == _digests(folder)
+    except (OSError, ValueError):
+        whole = False
+    if not whole:
+        raise FacegenderError(folder, "damaged training state", f"delete {folder.parent} and run: dvc repro")
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 digest of each file: HDF5 and JSON have no checksums, and a power loss may damage files."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.name != _DIGESTS
+    }
 
 
 def _load(tail: keras.Model, folder: Path) -> None:
-    try:
-        tail.load_weights(folder / "tail.weights.h5")
-    except (OSError, ValueError, KeyError) as error:
-        raise _damaged(folder) from error
+    tail.load_weights(folder / "tail.weights.h5")
 
 
 def _restore_metrics(tail: keras.Model, folder: Path) -> None:
     """Set the sums of loss and accuracy over the epoch so far."""
     # Keras makes the variables with the first batch.
     tail.test_on_batch(np.zeros((1, *tail.input_shape[1:])), np.eye(2)[:1])
-    try:
-        with np.load(folder / "metrics.npz") as sums:
-            for variable, name in zip(tail.metrics_variables, sums.files, strict=True):
-                variable.assign(sums[name])
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise _damaged(folder) from error
-
-
-def _damaged(folder: Path) -> FacegenderError:
-    return FacegenderError(folder, "damaged training state", f"delete {folder.parent} and run: dvc repro")
+    with np.load(folder / "metrics.npz") as sums:
+        for variable, name in zip(tail.metrics_variables, sums.files, strict=True):
+            variable.assign(sums[name])
 
 
 def _dataset(tail: keras.Model, batches: Callable[[], Iterator[Batch]]) -> tf.data.Dataset:

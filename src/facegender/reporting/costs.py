@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from facegender.cache import stage_name
 from facegender.errors import FacegenderError
 from facegender.files import write_json
 
@@ -39,17 +40,15 @@ PIPELINE = (
 def recorded_cost(function: Function) -> Function:
     """Record the wall time and the peak memory of this process when a stage's main function ends without an error.
 
-    The file is named after the script, then `@` and its first argument if there is one: mostly DVC's name of the stage,
-    but `evaluate@NAME` for `evaluate_dataset@NAME`.
+    The file is named by `stage_name`.
     """
 
     @functools.wraps(function)
     def inner(*arguments: Any) -> None:
         start = time.perf_counter()
         function(*arguments)
-        name = "@".join([Path(function.__code__.co_filename).stem, *map(str, arguments[:1])])
         cost = {"seconds": round(time.perf_counter() - start, 3), "peak_bytes": peak_memory()}
-        write_json(FOLDER / f"{name}.json", cost)
+        write_json(FOLDER / f"{stage_name(function, *arguments)}.json", cost)
 
     return inner  # type: ignore[return-value]
 

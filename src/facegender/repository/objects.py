@@ -1,0 +1,87 @@
+"""The objects in DVC's cache, each named after its MD5 sum. DVC trusts them: it computes no sum when it links one."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from facegender.errors import FacegenderError
+from facegender.files import md5_of
+from facegender.repository.commands import dvc, output_of
+from facegender.repository.lock import OUTS, read_lock
+
+_NAME = re.compile(r"[0-9a-f]{30}(\.dir)?")
+"""An object's name without the first two letters, which are its folder's. DVC's temporary files have other names."""
+
+_FOLDER = ".dir"
+"""How the MD5 sum of a folder ends; its object lists the folder's files as JSON."""
+
+
+class Verified(NamedTuple):
+    """How many objects there are, and the MD5 sums that belong to the damaged ones."""
+
+    objects: int
+    damaged: list[str]
+
+
+def verify_objects() -> Verified:
+    """Compute the MD5 sums of all objects in this project's DVC cache, as DVC names them: `files/md5/AB/CD…`.
+
+    Raises:
+        FacegenderError: this is not a DVC project.
+    """
+    objects = {path.parent.name + path.name: path for path in _objects(_cache())}
+    return Verified(
+        len(objects), sorted(md5 for md5, path in objects.items() if md5_of(path) != md5.removesuffix(_FOLDER))
+    )
+
+
+def delete_damaged(damaged: list[str]) -> list[str]:
+    """Delete damaged objects, and the outs in this folder that consist of them, so that DVC makes both again.
+
+    Args:
+        damaged: MD5 sums, as `verify_objects` returns them.
+
+    Returns:
+        The paths of the outs.
+    """
+    cache = _cache()
+    outs = [path for path, md5 in read_lock([OUTS]).items() if not {md5, *_members(cache, md5)}.isdisjoint(damaged)]
+    for out in outs:
+        if Path(out).is_dir():
+            shutil.rmtree(out)
+        else:
+            Path(out).unlink(missing_ok=True)
+    for md5 in damaged:
+        _object(cache, md5).unlink()
+    return outs
+
+
+def _cache() -> Path:
+    return Path(output_of(dvc("cache", "dir")).strip(), "files", "md5")
+
+
+def _objects(cache: Path) -> Iterator[Path]:
+    return (path for path in cache.glob("[0-9a-f][0-9a-f]/*") if _NAME.fullmatch(path.name))
+
+
+def _object(cache: Path, md5: str) -> Path:
+    return cache / md5[:2] / md5[2:]
+
+
+def _members(cache: Path, md5: str) -> list[str]:
+    """Return the MD5 sums of a folder's files; none for a file, or if the list is missing or damaged."""
+    if not md5.endswith(_FOLDER):
+        return []
+    try:
+        return [entry["md5"] for entry in json.loads(_object(cache, md5).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def damage_told(verified: Verified, outs: list[str]) -> FacegenderError:
+    """Return the error that says what was damaged and is deleted."""
+    what = f"{len(verified.damaged)} of {verified.objects} objects were damaged and are deleted, with the outs below"
+    return FacegenderError("DVC's cache", what, "run: dvc repro, or: dvc pull", outs or ["none of this revision"])
