@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help repro celeba test test-fast test-ray faults lint lock-fresh app sweep experiments seeds check-params validate-model lock
+.PHONY: help repro celeba test test-fast test-ray faults mutants lint lock-fresh app sweep experiments seeds check-params validate-model lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,16 @@ check-params: $(VENV)/installed ## Check params.yaml and the paths in it
 
 faults: $(VENV)/installed ## Read thousands of wrong files, and count what happens (minutes)
 	python -m tests.faults
+
+# Those that were tried are not tried again, unless the names or patterns in MUTANTS are theirs; delete mutants/ to start anew.
+# Python must find the folder of the changed modules when it starts.
+MUTANTS ?=
+
+mutants: $(VENV)/installed ## Install mutmut, and check that tests notice small changes to the code (an hour or more)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements-mutants.txt --constraint requirements.lock
+	mkdir -p mutants/src
+	PYTHONPATH=$(CURDIR)/mutants/src PYTHONHASHSEED=0 OMP_NUM_THREADS=1 mutmut run --max-children 1 $(MUTANTS)
+	python -m tests.mutants
 
 lint: $(VENV)/installed ## Run ruff and mypy, as the pre-commit hooks do
 	ruff check

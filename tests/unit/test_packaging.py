@@ -89,7 +89,8 @@ def test_the_lock_has_the_versions_of_the_requirements_files_and_suits_the_packa
         for package, version in pins(name).items():
             assert locked[package] == version, package
     separate = pins("requirements-ray.txt")
-    assert not separate.keys() & locked.keys()
+    for others in (separate, pins("requirements-mutants.txt")):
+        assert not others.keys() & locked.keys()
     for group in (BASE, *EXTRAS.values()):
         for package, requirement in group.items():
             assert requirement.specifier.contains((locked | separate)[package]), requirement

@@ -43,6 +43,13 @@ def test_a_temperature_changes_neither_the_order_nor_the_side_of_one_half() -> N
     assert probabilities.tolist() == pytest.approx([0, 1 / (1 + math.exp(1 / 3)), 0.5, 1 / (1 + math.exp(-2 / 3)), 1])
 
 
+def test_probabilities_are_float64_whatever_the_logits_are() -> None:
+    found = probabilities_at(np.array([-1, 0.5], np.float32), 3.0)
+    assert found.dtype == np.float64
+    # In float32, only the first 7 digits would be right.
+    assert found.tolist() == pytest.approx([1 / (1 + math.exp(1 / 3)), 1 / (1 + math.exp(-1 / 6))], rel=1e-14)
+
+
 @pytest.mark.parametrize("temperature", [0.2, 1.0, 3.0])
 def test_undoing_a_temperature_gives_the_probabilities_at_1(temperature: float) -> None:
     logits = np.array([-2.0, -0.5, 0.0, 1.0, 2.5])

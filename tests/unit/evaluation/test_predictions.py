@@ -96,6 +96,8 @@ def test_a_written_table_is_read_back_unchanged(tmp_path: Path) -> None:
         "image_id,label,probability\n1.jpg,1,0.5\n",
         "image_id,label,probability,predicted\n1.jpg,1,x,1\n",
         "image_id,label,probability,predicted\n1.jpg,1,2.5,1\n",
+        "image_id,label,probability,predicted\n1.jpg,1,1.000001,1\n",
+        "image_id,label,probability,predicted\n1.jpg,1,-0.000001,0\n",
         "image_id,label,probability,predicted\n1.jpg,2,0.5,1\n",
         "image_id,label,probability,predicted\n1.jpg,1,0.5,2\n",
         "image_id,label,probability,predicted\n1.jpg,1,,1\n",
