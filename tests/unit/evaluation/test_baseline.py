@@ -27,10 +27,17 @@ def test_grey_is_the_luma_of_rgb(color: tuple[int, int, int], grey: int) -> None
 
 
 def test_grey_values_are_in_rows_of_29_and_average_the_area_they_cover() -> None:
-    image = np.zeros((72, 58, 3), dtype=np.uint8)
-    image[10:12, 51:52] = 255
+    # A value is the mean of 4 x 4 pixels, all of which count. At 2 x 2 or with an odd number, other filters agree.
+    image = np.zeros((144, 116, 3), dtype=np.uint8)
+    image[20:24, 100:102] = 255
     pixels = grey_pixels(image).reshape(36, 29)
     assert pixels[5, 25] in (127, 128)
+    pixels[5, 25] = 0
+    assert not pixels.any()
+    image[:] = 0
+    image[20, 100:104] = 255
+    pixels = grey_pixels(image).reshape(36, 29)
+    assert pixels[5, 25] in (63, 64)
     pixels[5, 25] = 0
     assert not pixels.any()
 
