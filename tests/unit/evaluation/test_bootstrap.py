@@ -88,6 +88,11 @@ def test_images_of_one_identity_are_resampled_together() -> None:
     assert len(np.unique(weights, axis=0)) > 5
 
 
+def test_units_are_numbered_by_identity_so_that_the_order_of_the_images_does_not_matter() -> None:
+    assert units_of(pd.DataFrame({"identity": [70, 5, 70, 5, 9]})).tolist() == [2, 0, 2, 0, 1]
+    assert units_of(pd.DataFrame({"label": [0, 1, 1]})).tolist() == [0, 1, 2]
+
+
 def test_samples_do_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     (whole,) = resampled_weights(np.arange(7), 50, 3)
     monkeypatch.setattr("facegender.evaluation.bootstrap._BLOCK", 7 * 8)
