@@ -165,6 +165,18 @@ def test_the_calibration_error_of_calibrated_probabilities_is_in_its_interval() 
         assert 0 <= ends["low"] <= ends["value"] <= ends["high"]
 
 
+@pytest.mark.parametrize(("kept", "suffix"), [(0, ""), (1, "_no_male")])
+def test_precision_and_f1_are_0_for_a_class_without_images_and_predictions(kept: int, suffix: str) -> None:
+    # Only one image counts, and it is right: of the other class there is nothing, so its recall is not known.
+    weights = np.zeros((1, 2))
+    weights[0, kept] = 1
+    values = weighted_metrics(np.array([0, 1]), np.array([0.2, 0.7]), np.array([False, True]), weights)
+
+    assert (values[f"precision{suffix}"][0], values[f"f1{suffix}"][0]) == (0, 0)
+    assert np.isnan(values[f"recall{suffix}"][0])
+    assert values["accuracy"][0] == 1
+
+
 def test_metrics_are_nan_when_all_weights_are_0() -> None:
     values = weighted_metrics(np.array([0, 1]), np.array([0.2, 0.7]), np.array([False, True]), np.zeros((1, 2)))
     assert all(np.isnan(value[0]) for value in values.values())
