@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help repro celeba test test-fast test-ray faults lint lock-fresh app sweep experiments seeds check-params validate-model lock audit
+.PHONY: help repro celeba test test-fast test-ray faults mutants lint lock-fresh app sweep experiments seeds check-params validate-model lock audit
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,16 @@ check-params: $(VENV)/installed ## Check params.yaml and the paths in it
 faults: $(VENV)/installed ## Read wrong files, kill and disturb stages, and count what happens (half an hour)
 	python -m tests.faults
 
+# Those that were tried are not tried again, unless the names or patterns in MUTANTS are theirs; delete mutants/ to start anew.
+# Python must find the folder of the changed modules when it starts.
+MUTANTS ?=
+
+mutants: $(VENV)/installed ## Install mutmut, and check that tests notice small changes to the code (an hour or more)
+	$(VENV)/bin/python -m pip install --quiet --require-hashes --requirement requirements-mutants.lock
+	mkdir -p mutants/src
+	PYTHONPATH=$(CURDIR)/mutants/src PYTHONHASHSEED=0 OMP_NUM_THREADS=1 mutmut run --max-children 1 $(MUTANTS)
+	python -m tests.mutants
+
 lint: $(VENV)/installed ## Run ruff and mypy, as the pre-commit hooks do
 	ruff check
 	ruff format --check
@@ -77,13 +87,14 @@ lock-fresh: $(VENV)/installed ## Check that dvc.lock matches code, parameters an
 validate-model: $(VENV)/installed ## Check the model as CI does for a pull request; BASE=REV is the revision to compare with
 	@scripts/validate_model.sh $(or $(BASE),$(error name the revision to compare with: make validate-model BASE=origin/main))
 
-# What Ray depends on is in requirements.lock.
+# What Ray and mutmut depend on is in requirements.lock, or named beside them.
 COMPILE := UV_PYTHON_DOWNLOADS=never uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest \
 	--no-header --no-annotate --generate-hashes
 
-lock: $(VENV)/installed ## Resolve the lock files again from requirements.txt, requirements-dev.txt and requirements-ray.txt
+lock: $(VENV)/installed ## Resolve the lock files again from the requirements files
 	$(COMPILE) --output-file requirements.lock requirements.txt requirements-dev.txt
 	$(COMPILE) --no-deps --output-file requirements-ray.lock requirements-ray.txt
+	$(COMPILE) --no-deps --output-file requirements-mutants.lock requirements-mutants.txt
 
 audit: $(VENV)/installed ## List known vulnerabilities of the locked packages; ADVISORIES=FILE.zip is OSV's list, if there is no internet
 	@python scripts/audit.py $(ADVISORIES)

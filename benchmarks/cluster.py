@@ -3,7 +3,7 @@
 Each round runs preprocess, augment and features once here and once on a cluster of two nodes of one CPU each, with
 empty caches; their outs must be the same. Then the parts that decide how far a cluster scales are measured: a task of
 features on one CPU; what this machine does for each task, with tasks that do nothing; and the start. A simulation of
-`spread` with these numbers gives the time of features for more images and workers. Needs requirements-ray.txt. Prints
+`spread` with these numbers gives the time of features for more images and workers. Needs requirements-ray.lock. Prints
 Markdown tables.
 
     python -m benchmarks.cluster --celeba FOLDER --weights WEIGHTS [--images 5000] [--rounds 3]

@@ -21,7 +21,7 @@ from packaging.version import InvalidVersion, Version
 
 from facegender.errors import FacegenderError, OneLineParser, existing_file, one_line_errors
 
-LOCKS = (Path("requirements.lock"), Path("requirements-ray.lock"))
+LOCKS = (Path("requirements.lock"), Path("requirements-ray.lock"), Path("requirements-mutants.lock"))
 
 ADDRESS = "https://osv-vulnerabilities.storage.googleapis.com/PyPI/all.zip"
 """All of OSV's advisories for PyPI, by GitHub, PyPA and others (https://google.github.io/osv.dev/data)."""

@@ -2,11 +2,15 @@
 
 import os
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+# Of `make mutants`, which needs to know only that a test fails, and the same in every run.
+settings.register_profile(
+    "mutants", deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+)
 
 # `make test` passes its own flags on, and tests run make too: as a user's command, not as a part of `make test`.
 for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):

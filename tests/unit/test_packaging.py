@@ -90,8 +90,10 @@ def test_the_lock_has_the_versions_of_the_requirements_files_and_suits_the_packa
         for package, version in pins(name).items():
             assert locked[package] == version, package
     separate = pins("requirements-ray.txt")
-    assert not separate.keys() & locked.keys()
-    assert {name: str(version) for name, version in pinned(ROOT / "requirements-ray.lock").items()} == separate
+    for name in ("requirements-ray", "requirements-mutants"):
+        others = pins(f"{name}.txt")
+        assert not others.keys() & locked.keys()
+        assert {package: str(version) for package, version in pinned(ROOT / f"{name}.lock").items()} == others
     assert PROJECT_FILE["build-system"]["requires"] == [f"setuptools=={locked['setuptools']}"]
     for group in (BASE, *EXTRAS.values()):
         for package, requirement in group.items():
@@ -111,7 +113,7 @@ def test_make_installs_only_what_the_hashes_allow() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     installs = re.findall(r"-m pip install (.*)$", makefile, flags=re.MULTILINE)
 
-    assert len(installs) == 3
+    assert len(installs) == 4
     # The package itself is here, and is built with the setuptools of the lock file.
     own = [line for line in installs if {"--no-deps", "--no-build-isolation", "--editable"} <= set(line.split())]
     assert len(own) == 1

@@ -1,3 +1,4 @@
+import io
 import warnings
 
 import numpy as np
@@ -7,8 +8,10 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from facegender.data.images import encode_jpeg
+from facegender.data.shards import Record, ShardFile, write_shard
 from facegender.errors import FacegenderError
-from facegender.evaluation.baseline import fit_baseline, grey_pixels
+from facegender.evaluation.baseline import fit_baseline, grey_pixels, pixel_shards
 
 
 @pytest.mark.parametrize(
@@ -24,12 +27,47 @@ def test_grey_is_the_luma_of_rgb(color: tuple[int, int, int], grey: int) -> None
 
 
 def test_grey_values_are_in_rows_of_29_and_average_the_area_they_cover() -> None:
-    image = np.zeros((72, 58, 3), dtype=np.uint8)
-    image[10:12, 51:52] = 255
+    # A value is the mean of 4 x 4 pixels, all of which count. At 2 x 2 or with an odd number, other filters agree.
+    image = np.zeros((144, 116, 3), dtype=np.uint8)
+    image[20:24, 100:102] = 255
     pixels = grey_pixels(image).reshape(36, 29)
     assert pixels[5, 25] in (127, 128)
     pixels[5, 25] = 0
     assert not pixels.any()
+    image[:] = 0
+    image[20, 100:104] = 255
+    pixels = grey_pixels(image).reshape(36, 29)
+    assert pixels[5, 25] in (63, 64)
+    pixels[5, 25] = 0
+    assert not pixels.any()
+
+
+def _shard(name: str, *records: Record) -> ShardFile:
+    buffer = io.BytesIO()
+    write_shard(buffer, records)
+    return ShardFile(name, buffer.getvalue())
+
+
+def test_each_shard_gives_the_ids_labels_and_grey_pixels_of_its_images() -> None:
+    dark, bright = (encode_jpeg(np.full((36, 29, 3), value, np.uint8)) for value in (30, 220))
+    shards = [
+        _shard("0.zip", Record("b.jpg", 1, dark), Record("a.jpg", 0, bright)),
+        _shard("1.zip", Record("c.jpg", 1, bright)),
+    ]
+
+    first, second = pixel_shards(shards)
+
+    assert (first.image_ids, second.image_ids) == (["b.jpg", "a.jpg"], ["c.jpg"])
+    assert (first.labels.tolist(), second.labels.tolist()) == ([1, 0], [1])
+    assert first.labels.dtype == first.pixels.dtype == np.uint8
+    assert (first.pixels.shape, second.pixels.shape) == ((2, 1044), (1, 1044))
+    assert np.abs(first.pixels.mean(axis=1) - [30, 220]).max() < 2
+
+
+def test_a_damaged_image_of_a_shard_is_named() -> None:
+    shard = _shard("0.zip", Record("a.jpg", 1, b"no JPEG"))
+    with pytest.raises(FacegenderError, match=r"^a\.jpg: "):
+        next(pixel_shards([shard]))
 
 
 def _faces(count: int, seed: int, difference: int = 63) -> tuple[np.ndarray, np.ndarray]:

@@ -88,6 +88,11 @@ def test_images_of_one_identity_are_resampled_together() -> None:
     assert len(np.unique(weights, axis=0)) > 5
 
 
+def test_units_are_numbered_by_identity_so_that_the_order_of_the_images_does_not_matter() -> None:
+    assert units_of(pd.DataFrame({"identity": [70, 5, 70, 5, 9]})).tolist() == [2, 0, 2, 0, 1]
+    assert units_of(pd.DataFrame({"label": [0, 1, 1]})).tolist() == [0, 1, 2]
+
+
 def test_samples_do_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     (whole,) = resampled_weights(np.arange(7), 50, 3)
     monkeypatch.setattr("facegender.evaluation.bootstrap._BLOCK", 7 * 8)
@@ -158,6 +163,18 @@ def test_the_calibration_error_of_calibrated_probabilities_is_in_its_interval() 
         predictions = pd.DataFrame({"label": labels, "probability": probabilities, "predicted": labels})
         ends = metrics_with_interval(predictions, 200, 0).loc["expected_calibration_error"]
         assert 0 <= ends["low"] <= ends["value"] <= ends["high"]
+
+
+@pytest.mark.parametrize(("kept", "suffix"), [(0, ""), (1, "_no_male")])
+def test_precision_and_f1_are_0_for_a_class_without_images_and_predictions(kept: int, suffix: str) -> None:
+    # Only one image counts, and it is right: of the other class there is nothing, so its recall is not known.
+    weights = np.zeros((1, 2))
+    weights[0, kept] = 1
+    values = weighted_metrics(np.array([0, 1]), np.array([0.2, 0.7]), np.array([False, True]), weights)
+
+    assert (values[f"precision{suffix}"][0], values[f"f1{suffix}"][0]) == (0, 0)
+    assert np.isnan(values[f"recall{suffix}"][0])
+    assert values["accuracy"][0] == 1
 
 
 def test_metrics_are_nan_when_all_weights_are_0() -> None:

@@ -28,7 +28,9 @@ def test_fitting_recovers_the_temperature_that_made_the_logits(temperature: floa
 def test_a_temperature_matches_the_value_worked_out_by_hand() -> None:
     # All logits are +2 and 3 in 4 are right, so the best probability is 3/4: 2 / T = log 3.
     labels = np.array([1, 1, 1, 0])
-    assert fit_temperature(np.full(4, 2.0), labels) == pytest.approx(2 / math.log(3), abs=1e-4)
+    assert fit_temperature(np.full(4, 2.0), labels) == round(2 / math.log(3), 6)
+    # All logits are +5 and 9 in 10 are right: 5 / T = log 9.
+    assert fit_temperature(np.full(10, 5.0), np.array([1] * 9 + [0])) == round(5 / math.log(9), 6)
 
 
 def test_perfect_logits_stay_within_bounds() -> None:
@@ -41,6 +43,13 @@ def test_a_temperature_changes_neither_the_order_nor_the_side_of_one_half() -> N
     probabilities = probabilities_at(logits, 3.0)
     assert (np.diff(probabilities) > 0).all()
     assert probabilities.tolist() == pytest.approx([0, 1 / (1 + math.exp(1 / 3)), 0.5, 1 / (1 + math.exp(-2 / 3)), 1])
+
+
+def test_probabilities_are_float64_whatever_the_logits_are() -> None:
+    found = probabilities_at(np.array([-1, 0.5], np.float32), 3.0)
+    assert found.dtype == np.float64
+    # In float32, only the first 7 digits would be right.
+    assert found.tolist() == pytest.approx([1 / (1 + math.exp(1 / 3)), 1 / (1 + math.exp(-1 / 6))], rel=1e-14)
 
 
 @pytest.mark.parametrize("temperature", [0.2, 1.0, 3.0])
@@ -89,15 +98,26 @@ PROBABILITIES = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.9])
         ([1, 1, 1, 1, 0, 0], "accuracy", 0.05),
         # Between 0.2 and 0.3 all are right.
         ([0, 0, 1, 1, 1, 1], "accuracy", 0.25),
-        # One mistake at 0.15, at 0.35 and at 0.5: the last is nearest to 0.5.
+        # One mistake, the Male at 0.2: at no other threshold is there only one.
         ([0, 1, 0, 0, 1, 1], "accuracy", 0.5),
+        # Two mistakes at 0.15, at 0.35 and at 0.75: the second is nearest to 0.5.
+        ([0, 1, 0, 1, 0, 1], "accuracy", 0.35),
+        # All predicted No male: one mistake.
+        ([1, 0, 0, 0, 0, 0], "accuracy", 0.95),
         # At 0.35 one of three Male is missed, and one of three No male is mistaken for Male.
         ([0, 1, 0, 1, 0, 1], "equal_error", 0.35),
+        # At 0.35 one of two and two of four. At 0.75 there is only one mistake, but one class has it.
+        ([1, 0, 0, 0, 0, 1], "equal_error", 0.35),
         ([0, 1, 0, 1, 0, 1], 0.8, 0.8),
     ],
 )
 def test_thresholds_match_values_worked_out_by_hand(labels: list[int], rule: str | float, threshold: float) -> None:
     assert choose_threshold(PROBABILITIES, np.array(labels), rule) == threshold  # type: ignore[arg-type]
+
+
+def test_a_threshold_is_never_1_which_would_allow_no_prediction_of_male() -> None:
+    # The best threshold is between 0.9999999 and 1.
+    assert choose_threshold(np.array([0.1, 0.2, 0.9999999]), np.array([1, 0, 0]), "accuracy") == 0.999999
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=40))

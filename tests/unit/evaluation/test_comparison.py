@@ -38,7 +38,10 @@ def test_the_verdict_names_a_better_and_a_worse_model() -> None:
     page = comparison_markdown("In short.", compare_predictions(BAD, GOOD, 200, 0), "main", "this folder")
     assert page.startswith("In short.\n\n| Metric | main | this folder | Difference (95% interval) | Judgement |\n")
     assert "| log_loss |" in page
-    assert "one in twenty would be called better or worse by chance alone" in page
+    assert page.endswith(
+        "images, main alone gets 0 right, this folder alone 40.\n\nThe verdict is on accuracy, which was chosen in "
+        "advance. Of the other metrics, about one in twenty would be called better or worse by chance alone.\n"
+    )
     better = [line.split(" | ")[0] for line in page.splitlines() if line.endswith("| better |")]
     assert "| accuracy" in better
     # Lower is better.
@@ -46,12 +49,32 @@ def test_the_verdict_names_a_better_and_a_worse_model() -> None:
 
 
 def test_the_same_predictions_show_no_difference_in_any_order() -> None:
-    comparison = compare_predictions(GOOD, GOOD[::-1], 100, 0)
+    # In a table that was read from a file, the row numbers follow its order.
+    comparison = compare_predictions(GOOD, GOOD[::-1].reset_index(drop=True), 100, 0)
+    assert comparison["same"] is True
     assert difference_in_accuracy(comparison) == "Both models make the same predictions for all 200 images."
     assert all(
         metric["difference"] == metric["low"] == metric["high"] == 0 for metric in comparison["metrics"].values()
     )
     assert comparison["mcnemar"]["p_value"] == 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "begins"),
+    [
+        (0.0, 0.2, "The difference in accuracy is not statistically significant: it is between +0"),
+        (-0.2, 0.0, "The difference in accuracy is not statistically significant: it is between -20"),
+        (-0.2, 0.005, "The difference in accuracy is not statistically significant: it is between -20"),
+        # Half a percentage point.
+        (0.005, 0.2, "The new model is more accurate: the difference is between +0.5 and +20.0 percentage points"),
+        (-0.2, -0.005, "The new model is less accurate: the difference is between -20.0 and -0.5 percentage points"),
+    ],
+)
+def test_only_an_interval_without_0_makes_a_model_more_or_less_accurate(low: float, high: float, begins: str) -> None:
+    accuracy = {"old": 0.78, "new": 0.8, "difference": 0.02, "low": low, "high": high}
+    comparison = {"images": 400, "same": False, "metrics": {"accuracy": accuracy}}
+
+    assert difference_in_accuracy(comparison).startswith(begins)
 
 
 def test_pairing_makes_small_differences_visible() -> None:
@@ -77,7 +100,10 @@ def test_identities_that_only_one_revision_knows_are_resampled_for_both() -> Non
         comparison = compare_predictions(old, new, 100, 0)
         assert comparison["resampled"] == "identities"
         assert comparison["metrics"]["accuracy"]["low"] == comparison["metrics"]["accuracy"]["high"] == 0
-        assert "independent" in mcnemar_text(comparison, "old", "new")
+        assert mcnemar_text(comparison, "old", "new").endswith(
+            "images, old alone gets 0 right, new alone 0. The test assumes independent images, which images of one "
+            "identity are not."
+        )
     unknown = compare_predictions(GOOD, GOOD, 100, 0)
     assert unknown["resampled"] == "images"
     assert "independent" not in mcnemar_text(unknown, "old", "new")
@@ -97,7 +123,9 @@ def test_a_row_has_both_values_the_difference_with_its_interval_and_the_judgemen
 
     table = metrics_table(comparison, "base", "this", ["log_loss", "accuracy"])
 
-    assert table.splitlines()[2:] == [
+    assert table.splitlines() == [
+        "| Metric | base | this | Difference (95% interval) | Judgement |",
+        "| --- | ---: | ---: | ---: | --- |",
         "| log_loss | 0.750 | 0.950 | +0.200 (+0.150 to +0.260) | worse |",
         "| accuracy | 0.750 | 0.950 | +0.200 (+0.150 to +0.260) | better |",
     ]
@@ -197,6 +225,14 @@ def test_mcnemar_s_test_in_words(only_old: int, only_new: int, words: str) -> No
         f"McNemar's exact test: {words}. Of the 100 images, main alone gets {only_old} right, this folder alone "
         f"{only_new}."
     )
+
+
+@pytest.mark.parametrize(("p_value", "words"), [(0.001, "p = 0.001"), (0.000999, "p < 0.001"), (0.04567, "p = 0.046")])
+def test_a_p_value_has_two_digits_but_not_below_one_in_a_thousand(p_value: float, words: str) -> None:
+    mcnemar = {"only_old_right": 1, "only_new_right": 2, "p_value": p_value}
+    comparison = {"images": 400, "resampled": "images", "mcnemar": mcnemar}
+
+    assert mcnemar_text(comparison, "old", "new").startswith(f"McNemar's exact test: {words} (1 against 2 discordant).")
 
 
 @pytest.mark.parametrize(

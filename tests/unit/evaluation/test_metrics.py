@@ -7,7 +7,7 @@ import pytest
 
 from facegender.errors import FacegenderError
 from facegender.evaluation.curves import confusion_table, curve_tables, histogram_table, reliability_table
-from facegender.evaluation.metrics import classification_metrics
+from facegender.evaluation.metrics import checked, classification_metrics
 
 # At 0.5: 5 Male found, 1 missed, 2 No male mistaken for Male, 2 not.
 LABELS = [1, 1, 1, 1, 1, 1, 0, 0, 0, 0]
@@ -72,14 +72,28 @@ def test_a_certain_mistake_costs_a_finite_log_loss() -> None:
 @pytest.mark.parametrize(
     ("labels", "probabilities", "message"),
     [
-        ([1, 1], [0.2, 0.7], r"^labels: only Male images, .* both classes"),
+        (
+            [1, 1],
+            [0.2, 0.7],
+            "^labels: only Male images, and the metrics need both classes; add images of both classes$",
+        ),
         ([0, 0], [0.2, 0.7], r"^labels: only No male images, .* both classes"),
         ([], [], "^labels: no images"),
-        ([0, 1, 1], [0.2, math.nan, 0.5], "^probability 1: nan is not from 0 to 1; train again"),
+        (
+            [0, 1, 1],
+            [0.2, math.nan, 0.5],
+            "^probability 1: nan is not from 0 to 1; train again, with a lower train.learning_rate if the training "
+            "loss is NaN or infinite too$",
+        ),
+        ([0, 1], [0.2, 1.000001], "^probability 1: 1.000001 is not from 0 to 1"),
         ([0, 1], [0.2, math.inf], "^probability 1: inf is not from 0 to 1"),
         ([0, 1], [-0.2, 0.5], r"^probability 0: -0\.2 is not from 0 to 1"),
-        ([-1, 1], [0.2, 0.5], "^label 0: -1 is not a label"),
-        ([0, 1, 1], [0.2, 0.5], r"^labels and probabilities: their shapes are \(3,\) and \(2,\)"),
+        ([-1, 1], [0.2, 0.5], "^label 0: -1 is not a label; use 0 for No male and 1 for Male$"),
+        (
+            [0, 1, 1],
+            [0.2, 0.5],
+            r"^labels and probabilities: their shapes are \(3,\) and \(2,\); use one label and one probability per ",
+        ),
     ],
 )
 def test_invalid_labels_and_probabilities_are_one_clear_line(
@@ -88,6 +102,13 @@ def test_invalid_labels_and_probabilities_are_one_clear_line(
     with pytest.raises(FacegenderError, match=message) as raised:
         classification_metrics(labels, probabilities, 0.5)
     assert "\n" not in str(raised.value)
+
+
+def test_labels_and_probabilities_are_checked_and_converted() -> None:
+    labels, probabilities = checked(np.array([False, True]), np.array([0.25, 0.1], np.float32))
+
+    assert (labels.dtype, labels.tolist()) == (np.int64, [0, 1])
+    assert (probabilities.dtype, probabilities.tolist()) == (np.float64, [0.25, float(np.float32(0.1))])
 
 
 def test_curves_of_four_images_match_values_worked_out_by_hand() -> None:

@@ -81,6 +81,11 @@ def test_predictions_of_other_images_are_one_clear_line(changes: dict[str, Any],
     assert str(caught.value) == f"{message}; run: dvc repro"
 
 
+def test_a_probability_that_is_none_names_the_table() -> None:
+    with pytest.raises(FacegenderError, match=r"^test\.csv: probability 1: nan is not from 0 to 1; train again"):
+        build(probabilities=np.array([0.5, np.nan, 0.1]))
+
+
 def test_a_written_table_is_read_back_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "predictions.csv"
     build().to_csv(path, index=False)
@@ -96,6 +101,8 @@ def test_a_written_table_is_read_back_unchanged(tmp_path: Path) -> None:
         "image_id,label,probability\n1.jpg,1,0.5\n",
         "image_id,label,probability,predicted\n1.jpg,1,x,1\n",
         "image_id,label,probability,predicted\n1.jpg,1,2.5,1\n",
+        "image_id,label,probability,predicted\n1.jpg,1,1.000001,1\n",
+        "image_id,label,probability,predicted\n1.jpg,1,-0.000001,0\n",
         "image_id,label,probability,predicted\n1.jpg,2,0.5,1\n",
         "image_id,label,probability,predicted\n1.jpg,1,0.5,2\n",
         "image_id,label,probability,predicted\n1.jpg,1,,1\n",

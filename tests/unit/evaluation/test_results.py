@@ -57,6 +57,22 @@ def test_the_number_of_images_must_be_one(images: Any) -> None:
         read_results("a", NAMES)
 
 
+def test_a_file_without_the_number_of_images_or_a_metric_is_one_line() -> None:
+    for name in ("images", "log_loss"):
+        metrics = {"accuracy": 0.5, "log_loss": 0.7, "images": 60}
+        del metrics[name]
+        Path("a.json").write_text(json.dumps(metrics), encoding="utf-8")
+
+        with pytest.raises(FacegenderError, match=rf"^a\.json: damaged: it lacks {name}; run: git restore "):
+            read_results("a", NAMES)
+
+
+def test_the_numbers_of_the_table_are_floats_even_if_they_are_whole() -> None:
+    Path("a.csv").write_text("metric,value,low,high\naccuracy,1,0,1\nlog_loss,0,0,1\n", encoding="utf-8")
+
+    assert set(read_results("a", NAMES)[1].dtypes.astype(str)) == {"float64"}
+
+
 def test_a_metric_that_is_missing_is_named() -> None:
     with pytest.raises(FacegenderError, match=r"^a\.json: damaged: it lacks f1; "):
         read_metrics("a.json", ["accuracy", "f1"])

@@ -71,6 +71,28 @@ def test_the_furthest_beyond_its_interval_comes_first_and_what_is_too_small_last
     ]
 
 
+def test_judged_rows_inside_their_interval_are_in_the_order_of_their_difference_and_the_others_of_their_name() -> None:
+    # Of 100 Male images the first 10 are wrong. No interval leaves the recall of 0.9 outside.
+    number = np.arange(100)
+    has = {
+        name: (number < wrong) | ((number >= 10) & (number < 10 + right))
+        for name, wrong, right in [("A", 4, 36), ("C", 2, 38), ("B", 5, 35), ("Z", 0, 5), ("Y", 4, 4), ("X", 1, 9)]
+    }
+    attributes = pd.DataFrame({"Male": True} | has, [f"{index}.jpg" for index in number]).astype(int)
+    predictions = pd.DataFrame({"image_id": attributes.index, "label": 1, "predicted": (number >= 10).astype(int)})
+
+    table = slice_table(predictions, attributes)
+
+    assert list(table.columns) == [
+        *("slice", "class", "images", "units", "recall", "low", "high", "judged", "difference", "beyond")
+    ]
+    assert table["beyond"].max() == 0
+    rows = [(row.slice, abs(row.difference)) for row in table.itertuples() if row.judged]
+    assert [size for _, size in rows[1:]] == sorted((size for _, size in rows[1:]), reverse=True)
+    assert len({size for _, size in rows}) > 3
+    assert [name for name, judged in zip(table["slice"], table["judged"], strict=True) if not judged] == ["X", "Y", "Z"]
+
+
 @pytest.mark.parametrize(("share", "count"), [(0, 1), (0, 30), (0.5, 10), (0.9, 40), (1, 30), (0.25, 20_000)])
 def test_wilsons_interval_is_that_of_scipy(share: float, count: int) -> None:
     expected = binomtest(round(share * count), count).proportion_ci(method="wilson")

@@ -171,12 +171,25 @@ def test_all_rows_are_sorted_with_their_label_and_identity() -> None:
     pd.testing.assert_frame_equal(without, expected.drop(columns="identity"))
 
 
+def test_identities_are_int64_whatever_integers_the_annotations_have() -> None:
+    annotations = annotations_of(identities=40).astype({"identity": "int32"})
+
+    assert all_rows(annotations, "more")["identity"].dtype == np.int64
+    assert {table["identity"].dtype for table in sample_splits(annotations, COUNTS, seed=1).values()} == {
+        np.dtype("int64")
+    }
+
+
 @pytest.mark.parametrize(("label", "missing"), [(0, "Male"), (1, "No male")])
 def test_a_further_test_set_of_one_class_is_one_line(label: int, missing: str) -> None:
     annotations = pd.DataFrame({"Male": [label, label]}, pd.Index(["a.jpg", "b.jpg"], name="image_id"))
 
-    with pytest.raises(FacegenderError, match=f"^evaluate.datasets.more: no image is {missing}, "):
+    with pytest.raises(FacegenderError) as raised:
         all_rows(annotations, "evaluate.datasets.more")
+    assert str(raised.value) == (
+        f"evaluate.datasets.more: no image is {missing}, but the metrics need both classes; add images of that class, "
+        "or remove the data set from params.yaml"
+    )
 
 
 def test_an_identity_stays_where_most_of_its_images_are_and_in_a_tie_in_the_earlier_partition() -> None:
@@ -215,6 +228,18 @@ def test_a_shortage_names_split_class_numbers_and_key() -> None:
         "partition.test: 51 images of class No male needed, 50 available; lower it to 100",
         "partition.test: 51 images of class Male needed, 50 available; lower it to 100",
     ]
+
+
+@pytest.mark.parametrize(("count", "needed"), [(2, "1 image"), (4, "2 images")])
+def test_a_shortage_counts_in_singular_and_plural(count: int, needed: str) -> None:
+    annotations = annotations_of(300)
+    women = annotations[(annotations["partition"] != 1) | (annotations["Male"] == 0)]
+    if needed == "2 images":
+        [one_man] = annotations.index[(annotations["partition"] == 1) & (annotations["Male"] == 1)][:1]
+        women = annotations.loc[[*women.index, one_man]]
+
+    with pytest.raises(FacegenderError, match=f"^partition.val: {needed} of class Male needed, "):
+        sample_splits(women, {**COUNTS, "val": count}, seed=120)
 
 
 def test_a_class_without_images_needs_images_and_not_a_lower_count() -> None:
