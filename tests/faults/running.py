@@ -166,7 +166,7 @@ def told(status: int, errors: str | None, stopped_by: int | None = None) -> tupl
     """
     if errors is None:
         return CRASHED, f"no end within {SECONDS} s"
-    lines = [line for line in errors.strip().splitlines() if not line.startswith("synthetic_data: ")]
+    lines = errors.strip().splitlines()
     if status == 0:
         return (CRASHED, errors[-300:]) if lines else (FINISHED, "")
     if lines == [] and stopped_by is not None and status == -stopped_by:
