@@ -17,7 +17,7 @@ from tests.faults import inputs, running
 from tests.functional.project import run
 
 SEED = 18
-COUNTS = running.Counts(kills=8, interruptions=1, memory=1, disk=1, folders=1, clocks=1, workers=2)
+COUNTS = running.Counts(kills=11, interruptions=1, memory=1, disk=1, folders=1, clocks=1, workers=2)
 DISK_MEGABYTES = 600
 
 
@@ -70,7 +70,7 @@ def faults_of_stages() -> list[str]:
             project = folder / "disk" / "project"
             run(folder, "git", "clone", "--quiet", str(first), str(project))
             disk = folder / "disk" if mounted else None
-            running.faults_of_stages(project, undisturbed, disk, ("",), COUNTS, SEED, score)
+            running.faults_of_stages(project, undisturbed, disk, COUNTS, SEED, score)
         run(folder, "git", "clone", "--quiet", str(first), str(folder / "killed"))
         running.repro_killed(folder / "killed", undisturbed, 30, random.Random(SEED), score)
         # Hard links between outs and DVC's cache stay as they are.

@@ -166,7 +166,7 @@ def told(status: int, errors: str | None, stopped_by: int | None = None) -> tupl
     """
     if errors is None:
         return CRASHED, f"no end within {SECONDS} s"
-    lines = [line for line in errors.strip().splitlines() if not line.startswith("synthetic_data: ")]
+    lines = errors.strip().splitlines()
     if status == 0:
         return (CRASHED, errors[-300:]) if lines else (FINISHED, "")
     if lines == [] and stopped_by is not None and status == -stopped_by:
@@ -391,38 +391,53 @@ def faults_of_stage(
         remove(project / out)
 
 
-def check_project(kind: str, project: Path, undisturbed: Path, score: Score) -> None:
-    """Run `dvc repro`, check that all outs are those of the undisturbed project and DVC's cache is whole; count it."""
+def check_project(kind: str, project: Path, undisturbed: Path, score: Score, only: str | None = None) -> None:
+    """Run `dvc repro`, check that all outs are those of the undisturbed project and DVC's cache is whole; count it.
+
+    Args:
+        kind: of the check, for the score.
+        project: the project.
+        undisturbed: the other one.
+        score: to count it in.
+        only: run and check this stage alone.
+    """
     before = len(score.reports)
-    process = start(project, ("dvc", "repro"))
+    process = start(project, ("dvc", "repro", *(("--single-item", only) if only else ())))
     errors = end(process, 10 * SECONDS)
     if process.returncode or errors is None:
         score.add(kind, CRASHED, f"dvc repro: {(errors or 'no end')[-300:]}")
         return
     lock, expected = lock_of(project), lock_of(undisturbed)
-    if lock != expected:
-        score.add(kind, WRONG, f"dvc.lock of {[name for name in expected if lock.get(name) != expected[name]]}")
-    for stage in stages_of(undisturbed):
+    stages = [stage for stage in stages_of(undisturbed) if only in (None, stage.name)]
+    for stage in stages:
+        if lock.get(stage.name) != expected[stage.name]:
+            score.add(kind, WRONG, f"{stage.name} in dvc.lock differs")
         for out in stage.outs:
             if content(project / out) != content(undisturbed / out):
                 score.add(kind, WRONG, f"{out} differs")
     for path in damaged_objects(project):
         score.add(kind, LOST, f"DVC's {path}")
     if len(score.reports) == before:
-        score.add(kind, FINISHED, "")
+        score.add(kind, FINISHED, only or "")
+
+
+AFTER = "dvc repro afterwards"
 
 
 def faults_of_stages(
-    project: Path, undisturbed: Path, disk: Path | None, names: tuple[str, ...], counts: Counts, seed: int, score: Score
+    project: Path, undisturbed: Path, disk: Path | None, counts: Counts, seed: int, score: Score
 ) -> None:
-    """Let stages meet the faults of a running stage, one after the other, and run each by `dvc repro` after them."""
+    """Let an instance of each stage in dvc.yaml meet the faults of a running stage, then run it by `dvc repro`."""
+    seen = set()
     for stage in stages_of(undisturbed):
-        if stage.name.startswith(names):
-            chance = random.Random(f"{stage.name} {seed}")
+        definition = stage.name.partition("@")[0]
+        if definition not in seen:
             print(f"faults: {stage.name}", flush=True)
+            chance = random.Random(f"{stage.name} {seed}")
             faults_of_stage(project, undisturbed, disk, stage, counts, chance, score)
-        run(project, "dvc", "repro", "--single-item", stage.name)
-    check_project("dvc repro after them", project, undisturbed, score)
+            seen.add(definition)
+        check_project(AFTER, project, undisturbed, score, only=stage.name)
+    check_project(AFTER, project, undisturbed, score)
 
 
 def repro_killed(project: Path, undisturbed: Path, count: int, chance: random.Random, score: Score) -> None:
@@ -454,7 +469,7 @@ def repro_killed(project: Path, undisturbed: Path, count: int, chance: random.Ra
     for group in groups:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
-    check_project("dvc repro after them", project, undisturbed, score)
+    check_project(AFTER, project, undisturbed, score)
 
 
 def told_by_dvc(status: int, printed: str) -> tuple[str, str]:
@@ -497,7 +512,7 @@ def two_at_once(project: Path, undisturbed: Path, rounds: int, chance: random.Ra
         for process, log in zip(processes, logs, strict=True):
             process.wait(600)
             score.add(kind, *told_by_dvc(process.returncode, log.read_text()))
-        check_project("dvc repro after them", project, undisturbed, score)
+        check_project(AFTER, project, undisturbed, score)
 
 
 def damage(data: bytes, chance: random.Random) -> bytes:
@@ -581,4 +596,4 @@ def objects_damaged(project: Path, undisturbed: Path, rounds: int, chance: rando
         errors = end(process) or ""
         found = process.returncode == 1 and errors.startswith("error: DVC's cache: 1 of ")
         score.add(kind, REFUSED if found else CRASHED, errors[-300:])
-        check_project("dvc repro after them", project, undisturbed, score)
+        check_project(AFTER, project, undisturbed, score)

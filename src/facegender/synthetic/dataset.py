@@ -1,6 +1,8 @@
 """The synthetic data set: faces in the layout of the CelebA copy on Kaggle."""
 
+import warnings
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -41,14 +43,18 @@ def write_sample(folder: Path, images: int, seed: int) -> None:
     """
     attributes = sample_attributes(images, seed)
     image_ids = [f"{number:06d}.jpg" for number in range(1, images + 1)]
+    # joblib, not ProcessPoolExecutor: callers need no __main__ guard, and it counts only the CPUs of a container.
+    jpegs = Parallel(n_jobs=-1 if images >= _WORTH_WORKERS else 1, return_as="generator")(
+        delayed(_draw_jpeg)(values, seed, index) for index, values in enumerate(attributes.to_numpy().tolist())
+    )
     with (
+        warnings.catch_warnings(),
+        closing(jpegs),
         whole_file(folder / "img_align_celeba.zip") as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
     ):
-        # joblib, not ProcessPoolExecutor: callers need no __main__ guard, and it counts only the CPUs of a container.
-        jpegs = Parallel(n_jobs=-1 if images >= _WORTH_WORKERS else 1, return_as="generator")(
-            delayed(_draw_jpeg)(values, seed, index) for index, values in enumerate(attributes.to_numpy().tolist())
-        )
+        # joblib warns if an error, such as a full disk, leaves drawn images unused.
+        warnings.filterwarnings("ignore", message=".*tasks (have been successfully executed|which were still being)")
         for image_id, jpeg in zip(image_ids, tqdm(jpegs, "synthetic_data", images, disable=None), strict=True):
             archive.writestr(zipfile.ZipInfo(f"img_align_celeba/{image_id}", ZIP_DATE), jpeg)
     signs = attributes * 2 - 1

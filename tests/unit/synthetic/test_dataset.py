@@ -1,3 +1,5 @@
+import errno
+import gc
 import hashlib
 import zipfile
 from pathlib import Path
@@ -102,3 +104,20 @@ def test_a_failure_leaves_the_old_zip_unchanged(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(MemoryError):
         write_sample(tmp_path, 4, 8)
     assert digests(tmp_path) == before
+
+
+@pytest.mark.parametrize("images", [8, 200])
+def test_a_full_disk_is_one_error_without_a_warning(
+    tmp_path: Path, images: int, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    # From 200 images on, other processes draw them.
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", refuse)
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*img_align_celeba\.zip'"):
+        write_sample(tmp_path, images, 1)
+
+    gc.collect()
+    assert recwarn.list == []
