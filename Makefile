@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help repro celeba test test-fast test-ray faults lint lock-fresh app sweep experiments seeds check-params validate-model lock
+.PHONY: help repro celeba test test-fast test-ray faults soak lint lock-fresh app sweep experiments seeds check-params validate-model lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,11 @@ check-params: $(VENV)/installed ## Check params.yaml and the paths in it
 
 faults: $(VENV)/installed ## Read thousands of wrong files, and count what happens (minutes)
 	python -m tests.faults
+
+MINUTES ?= 30
+
+soak: $(VENV)/installed ## Send good, bad and slow requests to the app for MINUTES (30), and predict beside it
+	python -m tests.soak --minutes $(MINUTES)
 
 lint: $(VENV)/installed ## Run ruff and mypy, as the pre-commit hooks do
 	ruff check
