@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help repro celeba test test-fast test-ray faults mutants lint lock-fresh app sweep experiments seeds check-params validate-model lock audit
+.PHONY: help repro celeba test test-fast test-ray faults soak mutants lint lock-fresh app sweep experiments seeds check-params validate-model lock audit
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,11 @@ check-params: $(VENV)/installed ## Check params.yaml and the paths in it
 
 faults: $(VENV)/installed ## Read wrong files, kill and disturb stages, and count what happens (half an hour)
 	python -m tests.faults
+
+MINUTES ?= 30
+
+soak: $(VENV)/installed ## Send good, bad and slow requests to the app for MINUTES (30), and predict beside it
+	python -m tests.soak --minutes $(MINUTES)
 
 # Those that were tried are not tried again, unless the names or patterns in MUTANTS are theirs; delete mutants/ to start anew.
 # Python must find the folder of the changed modules when it starts.

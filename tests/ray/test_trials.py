@@ -186,7 +186,8 @@ def test_what_the_nodes_would_not_get_is_one_line(project: Path, start: Start, c
     start()
     (project / "stage.py").write_text(STAGE + "# changed\n", encoding="utf-8")
     assert trials(project, TRIALS, cluster.address, status=1).endswith(
-        "error: HEAD: this folder has changes, which the nodes would not get; commit them, or put them aside: git stash\n"
+        "error: HEAD: this folder has changes, which the nodes would not get; "
+        "commit them, or put them aside: git stash\n"
     )
     run(project, "git", "checkout", "--quiet", "--force", "HEAD")
     run(project, "dvc", "remote", "remove", "store")

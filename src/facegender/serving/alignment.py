@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.images import Pixels, fit_image
+from facegender.errors import FacegenderError
 
 Align = Literal["auto", "never", "always"]
 Point = tuple[float, float]
@@ -51,7 +52,7 @@ class Face(NamedTuple):
     right_eye: Point
 
 
-def detect_faces(image: Pixels) -> list[Face]:
+def detect_faces(image: Pixels, most: int | None = None) -> list[Face]:
     """Find faces with YuNet (Wu, Peng and Yu 2023, Machine Intelligence Research), which is part of this package.
 
     The picture is searched twice: scaled to at most 1280 pixels on its longer side, where faces smaller than about
@@ -62,9 +63,13 @@ def detect_faces(image: Pixels) -> list[Face]:
 
     Args:
         image: uint8 RGB (any height, any width, 3).
+        most: the largest number of faces that is worth the time, of about 30 ms a face; None for any number.
 
     Returns:
         The faces from left to right; an empty list if there are none.
+
+    Raises:
+        FacegenderError: there are more.
     """
     rows: list[npt.NDArray[np.float64]] = []
     longer = max(image.shape[:2])
@@ -72,6 +77,8 @@ def detect_faces(image: Pixels) -> list[Face]:
         for row in _search(image, side / longer):
             if all(_overlap(row, known) < _OVERLAP for known in rows):
                 rows.append(row)
+    if most is not None and len(rows) > most:
+        raise FacegenderError("the picture", f"{len(rows)} faces are more than {most}", "cut it into parts")
     faces = [_refined(image, row) for row in rows]
     return sorted(faces, key=lambda face: (face.box[0] + face.box[2], face.box[1]))
 
@@ -95,7 +102,9 @@ def align_face(image: Pixels, face: Face, height: int = HEIGHT, width: int = WID
     return _warped(image, _similarity(np.array([face.left_eye, face.right_eye]), layout), height, width)
 
 
-def aligned_faces(image: Pixels, mode: Align, height: int, width: int) -> list[tuple[Face | None, Pixels]]:
+def aligned_faces(
+    image: Pixels, mode: Align, height: int, width: int, most: int | None = None
+) -> list[tuple[Face | None, Pixels]]:
     """Return the faces of a picture in the form that the model takes.
 
     Args:
@@ -105,15 +114,19 @@ def aligned_faces(image: Pixels, mode: Align, height: int, width: int) -> list[t
             other.
         height: of the results, in pixels.
         width: of the results, in pixels.
+        most: as in `detect_faces`.
 
     Returns:
         For each face, from left to right, the face and its uint8 RGB (height, width, 3); empty if none is found. A
         picture that is taken whole comes with None in place of the face.
+
+    Raises:
+        FacegenderError: as `detect_faces`.
     """
     is_celeba = image.shape[:2] == (HEIGHT, WIDTH)
     if mode == "never" or (mode == "auto" and is_celeba):
         return [(None, fit_image(image, height, width))]
-    return [(face, align_face(image, face, height, width)) for face in detect_faces(image)]
+    return [(face, align_face(image, face, height, width)) for face in detect_faces(image, most)]
 
 
 @cache

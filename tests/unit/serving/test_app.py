@@ -101,7 +101,7 @@ def test_faces_are_numbered_and_boxed_in_pixels_and_a_large_picture_is_sent_back
 ) -> None:
     wide = np.zeros((1000, 2000, 3), np.uint8)
     found = [module.Face((499.6, -40, 999.5, 499.5), 0.9, (600.0, 200.0), (700.0, 200.0))] * 11
-    monkeypatch.setattr("facegender.serving.alignment.detect_faces", lambda image: found)
+    monkeypatch.setattr("facegender.serving.alignment.detect_faces", lambda image, most: found)
 
     result = predict_picture(encode_jpeg(wide), MODEL, with_pictures=True)
 
@@ -380,23 +380,181 @@ def test_a_port_that_is_taken_a_missing_model_and_a_missing_or_damaged_card_are_
         assert run("--port", taken).startswith(f"error: --port {taken}: Address already in use; ")
 
 
-@pytest.fixture
-def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start the server as a user does; its first line of output has been read into `address`."""
-    save_mean_network(tmp_path / "model.onnx", HEIGHT, WIDTH, 0.5)
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "model-card.md").write_text(CARD, encoding="utf-8")
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """Start the server as a user does."""
+    folder = tmp_path_factory.mktemp("project")
+    save_mean_network(folder / "model.onnx", HEIGHT, WIDTH, 0.5)
+    (folder / "docs").mkdir()
+    (folder / "docs" / "model-card.md").write_text(CARD, encoding="utf-8")
     program = "import sys; from facegender import cli; sys.argv[0] = 'facegender'; cli.main()"
     arguments = [sys.executable, "-c", program, "app", "--port", "0", "--model", "model.onnx"]
-    process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     yield process
     process.kill()
     process.wait()
 
 
-def test_rude_clients_leave_no_traceback_and_the_server_goes_on(process: subprocess.Popen[str]) -> None:
+@pytest.fixture(scope="module")
+def port(process: subprocess.Popen[str]) -> int:
     assert process.stdout is not None
-    port = int(re.findall(r":(\d+) ", process.stdout.readline())[0])
+    return int(re.findall(r":(\d+) ", process.stdout.readline())[0])
+
+
+def ask(port: int, request: str, body: bytes = b"") -> tuple[int, dict[str, str]]:
+    """Send a request as text, and return the status and the headers of its answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        client.sendall(request.replace("HOST", f"127.0.0.1:{port}").encode() + body)
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        return answer.status, dict(answer.getheaders())
+
+
+def test_every_answer_has_owasp_s_headers_and_none_names_a_version(port: int) -> None:
+    # https://owasp.org/www-project-secure-headers/, less those of HTTPS and of logins.
+    expected = {
+        "Cache-Control": "no-store",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "X-Permitted-Cross-Domain-Policies": "none",
+    }
+    host, upload = "HTTP/1.1\r\nHost: HOST\r\n", f"Content-Length: {len(picture(1))}\r\n"
+    for request, body, status in (
+        (f"GET / {host}\r\n", b"", 200),
+        (f"GET /examples/1.jpg {host}\r\n", b"", 200),
+        (f"HEAD /app.js {host}\r\n", b"", 200),
+        (f"POST /predict {host}{upload}\r\n", picture(1), 200),
+        (f"POST /predict {host}Content-Length: 4\r\n\r\ntext", b"", 422),
+        (f"GET /nowhere {host}\r\n", b"", 404),
+        (f"DELETE /predict {host}\r\n", b"", 405),
+        ("GET / HTTP/1.0\r\n\r\n", b"", 403),
+        (f"POST /predict {host}Expect: a-miracle\r\n{upload}\r\n", picture(1), 417),
+        ("not HTTP\r\n\r\n", b"", 400),
+    ):
+        answered, headers = ask(port, request, body)
+        assert answered == status, request
+        assert headers["Server"] == "facegender"
+        assert headers.get("Allow") == ("POST" if status == 405 else None)
+        if status != 400:  # No browser sends what is not HTTP.
+            assert expected.items() <= headers.items(), request
+            policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+            assert (policy["default-src"], policy["frame-ancestors"]) == ("'none'", "'none'")
+            assert {"camera=(self)", "geolocation=()", "microphone=()"} <= {*headers["Permissions-Policy"].split(", ")}
+
+
+def test_connections_are_limited_and_one_too_many_is_told_when_to_come_back(port: int) -> None:
+    page = "GET / HTTP/1.1\r\nHost: HOST\r\n\r\n"
+    opened = [socket.create_connection(("127.0.0.1", port)) for _ in range(module.MAX_CONNECTIONS)]
+    try:
+        status, headers = ask(port, page)
+        assert (status, headers["Retry-After"]) == (503, "2")
+    finally:
+        for client in opened:
+            client.close()
+    while ask(port, page)[0] == 503:
+        time.sleep(0.1)
+    assert ask(port, page)[0] == 200
+
+
+def test_a_picture_of_too_many_faces_is_refused_before_they_are_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: Any = np.zeros((module.MAX_FACES + 1, 15))
+    rows[:, :4] = [[20 * number, 0, 10, 10] for number in range(len(rows))]  # Boxes that do not overlap.
+    rows[:, 4:8] = 10, 10, 20, 10  # Eyes.
+    monkeypatch.setattr("facegender.serving.alignment._search", lambda image, scale: rows)
+    assert refusal(png(300, 200)) == f"{module.MAX_FACES + 1} faces are more than {module.MAX_FACES}; cut it into parts"
+    rows = rows[:-1]
+    assert len(predict_picture(png(300, 200), CLASSIFIER)["faces"]) == module.MAX_FACES
+
+
+def test_pictures_that_arrive_byte_by_byte_have_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PASSED_WITHIN", 0.3)
+
+    async def drip() -> Any:
+        while True:
+            yield b"\xff"
+            await asyncio.sleep(0.02)
+
+    async def note() -> Any:
+        yield b"--x\r\nContent-Disposition: form-data; name=note\r\n\r\n"
+        async for byte in drip():
+            yield byte
+
+    async def use(client: TestClient[Any, Any]) -> None:
+        late = (408, "the picture did not arrive within 0.3 seconds")
+        assert await error(await client.post("/predict", data=drip())) == late
+        kind = {"Content-Type": "multipart/form-data; boundary=x"}
+        assert await error(await client.post("/predict", data=note(), headers=kind)) == late
+        assert (await client.post("/predict", data=picture(255))).status == 200
+
+    with_server(use)
+
+
+@pytest.mark.parametrize("in_form", [False, True])
+def test_pictures_that_arrive_together_are_limited_in_memory(in_form: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n' if in_form else b""
+    # A file that has arrived, while its form has not.
+    end = b"\r\n--x\r\nContent-Disposition: form-data; name=c\r\n\r\n" if in_form else b""
+    kind = {"Content-Type": "multipart/form-data; boundary=x" if in_form else "image/jpeg"}
+    monkeypatch.setattr(module, "MAX_ARRIVING", 100_000)
+
+    async def use(client: TestClient[Any, Any]) -> None:
+        async def stall() -> Any:
+            yield start + bytes(90_000) + end
+            await asyncio.sleep(60)
+
+        stalled = asyncio.create_task(client.post("/predict", data=stall(), headers=kind))
+        await asyncio.sleep(0.2)
+        response = await client.post("/predict", data=bytes(20_000))
+        assert await error(response) == (503, "too many pictures are arriving; try again soon")
+        assert response.headers["Retry-After"] == "2"
+        assert (await client.post("/predict", data=picture(255))).status == 200
+        stalled.cancel()
+        await asyncio.sleep(0.2)
+        # What did not arrive does not count any more.
+        assert (await client.post("/predict", data=bytes(20_000))).status == 422
+
+    with_server(use)
+
+
+def test_a_client_that_does_not_read_its_answer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PASSED_WITHIN", 0.5)
+    monkeypatch.setattr(module, "predict_picture", lambda *_: {"faces": "x" * 30_000_000})
+
+    async def use(client: TestClient[Any, Any]) -> None:
+        loop = asyncio.get_running_loop()
+        with socket.socket() as deaf:
+            deaf.setblocking(False)
+            await loop.sock_connect(deaf, ("127.0.0.1", client.port or 0))
+            request = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\nContent-Length: 1\r\n\r\nx"
+            await loop.sock_sendall(deaf, request.encode())
+            for _ in range(100):
+                await asyncio.sleep(0.1)
+                if deaf.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    return
+            pytest.fail("the connection is still open")
+
+    with_server(use)
+
+
+def test_nothing_is_computed_for_a_client_that_left_while_its_picture_waited(port: int) -> None:
+    # A thousand that leave at once would otherwise keep the model busy; the eight that wait are answered.
+    head = f"POST /predict HTTP/1.1\r\nHost: HOST\r\nContent-Length: {len(picture(1))}\r\n\r\n"
+    for _ in range(60):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(head.replace("HOST", f"127.0.0.1:{port}").encode() + picture(1))
+    for _ in range(50):
+        if ask(port, head, picture(1))[0] == 200:
+            return
+        time.sleep(0.1)
+    pytest.fail("places are still taken")
+
+
+# The last test of the process, which it ends.
+def test_rude_clients_leave_no_traceback_and_the_server_goes_on(process: subprocess.Popen[str], port: int) -> None:
     head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
     form_data = "Content-Type: multipart/form-data; boundary=x\r\n"
     file = '--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\nabc'

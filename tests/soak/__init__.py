@@ -1,0 +1,1 @@
+"""The app and batch prediction under load."""
