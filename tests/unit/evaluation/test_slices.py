@@ -87,7 +87,8 @@ def test_judged_rows_inside_their_interval_are_in_the_order_of_their_difference_
         *("slice", "class", "images", "units", "recall", "low", "high", "judged", "difference", "beyond")
     ]
     assert table["beyond"].max() == 0
-    rows = [(row.slice, abs(row.difference)) for row in table.itertuples() if row.judged]
+    judged = table[table["judged"]]
+    rows = list(zip(judged["slice"], judged["difference"].abs(), strict=True))
     assert [size for _, size in rows[1:]] == sorted((size for _, size in rows[1:]), reverse=True)
     assert len({size for _, size in rows}) > 3
     assert [name for name, judged in zip(table["slice"], table["judged"], strict=True) if not judged] == ["X", "Y", "Z"]
