@@ -87,7 +87,7 @@ def test_judged_rows_inside_their_interval_are_in_the_order_of_their_difference_
         *("slice", "class", "images", "units", "recall", "low", "high", "judged", "difference", "beyond")
     ]
     assert table["beyond"].max() == 0
-    judged = table[table["judged"]]
+    judged = table[table["judged"] == 1]
     rows = list(zip(judged["slice"], judged["difference"].abs(), strict=True))
     assert [size for _, size in rows[1:]] == sorted((size for _, size in rows[1:]), reverse=True)
     assert len({size for _, size in rows}) > 3
