@@ -220,6 +220,12 @@ def test_half_of_the_copies_are_mirrored(ranges: Ranges, mirrored: Pixels) -> No
     assert 160 <= sum(turned) <= 240
 
 
+def test_only_a_negative_number_mirrors() -> None:
+    ranges = STILL._replace(horizontal_flip=True, vertical_flip=True)
+
+    assert np.array_equal(transform_image(noise(), ranges, MIDDLE), noise())
+
+
 def test_even_sizes_are_mirrored_exactly_too() -> None:
     image = noise(height=60, width=40)
     ranges = STILL._replace(horizontal_flip=True, vertical_flip=True)
