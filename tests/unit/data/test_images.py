@@ -136,6 +136,13 @@ def test_16_bit_alpha_goes_over_white() -> None:
     assert image[0, :, 0].tolist() == [170, 0, 255]
 
 
+def test_only_an_avif_is_searched_for_the_boxes_of_an_avif() -> None:
+    png = bytes(cv2.imencode(".png", np.full((2, 2, 4), 30_000, np.uint16))[1])
+    boxes = b"pixi\0\0\0\0\x04\x0a" + b"\0\0\0\x09irot\x01"
+
+    assert np.array_equal(decode_image(png + boxes, "a.png"), decode_image(png, "a.png"))
+
+
 @pytest.mark.parametrize("bits", [10, 12])
 def test_avif_of_more_than_8_bits_uses_all_of_its_range(bits: int) -> None:
     white = 2**bits - 1

@@ -512,14 +512,14 @@ def test_an_unmatched_id_with_quotes_and_spaces_names_its_line(write: Callable[.
 
 
 def test_ids_in_one_list_only_are_one_error_with_both_files_and_lines(write: Callable[..., Path]) -> None:
-    attributes = write(b"3\nMale\na.jpg 1\nb.jpg 1\nc.jpg 1\n", "attributes")
-    partitions = write(b"image_id,partition\nx.jpg,0\na.jpg,0\n", "partitions")
+    attributes = write(b"3\nMale\na.jpg 1\nc.jpg 1\nb.jpg 1\n", "attributes")
+    partitions = write(b"image_id,partition\nx.jpg,0\na.jpg,0\nw.jpg,0\n", "partitions")
 
     with pytest.raises(FacegenderError) as raised:
         read_annotations(attributes, partitions)
     assert str(raised.value) == (
         f"{attributes} and {partitions}: they do not list the same images: 2 only in {attributes} "
-        f"(first: b.jpg, line 4) and 1 only in {partitions} (first: x.jpg, line 2); "
+        f"(first: c.jpg, line 4) and 2 only in {partitions} (first: x.jpg, line 2); "
         "use both from the same copy of the data set, or remove these rows"
     )
 
