@@ -238,7 +238,9 @@ def test_damage_is_one_line_that_names_the_image(damage: str) -> None:
 
     assert len(str(caught.value).splitlines()) == 1
     assert str(caught.value).endswith("get the file again")
-    if not DAMAGED[damage].startswith(b"\xff\xd8") and DAMAGED[damage]:
+    if DAMAGED[damage].startswith(b"\xff\xd8"):
+        assert caught.value.what.startswith(("a JPEG that is cut short or damaged", "damaged: "))
+    elif DAMAGED[damage]:
         unknown = "not a readable image: unsupported, damaged or over the size limit"
         assert caught.value.what == ("a web page, which cannot be read as an image" if damage == "html" else unknown)
 
