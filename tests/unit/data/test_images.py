@@ -136,6 +136,13 @@ def test_16_bit_alpha_goes_over_white() -> None:
     assert image[0, :, 0].tolist() == [170, 0, 255]
 
 
+def test_opaque_pixels_keep_their_values() -> None:
+    grey = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 4, axis=2)
+    grey[..., 3] = 255
+
+    assert decode_image(bytes(cv2.imencode(".png", grey)[1]), "a.png")[0, :, 0].tolist() == list(range(256))
+
+
 def test_only_an_avif_is_searched_for_the_boxes_of_an_avif() -> None:
     png = bytes(cv2.imencode(".png", np.full((2, 2, 4), 30_000, np.uint16))[1])
     boxes = b"pixi\0\0\0\0\x04\x0a" + b"\0\0\0\x09irot\x01"
