@@ -48,7 +48,8 @@ def found_mutants(folder: Path = MUTATED) -> list[Mutant]:
             Mutant(group, changes[name.rpartition(".")[2]], code not in _SURVIVED)
             for group in groups
             for name, code in codes.items()
-            if code is not None
+            # The results of a module that is no longer changed stay.
+            if code is not None and name.rpartition(".")[2] in changes
         ]
     return found
 

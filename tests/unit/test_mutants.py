@@ -41,6 +41,7 @@ def test_mutants_are_read_with_their_change_and_without_those_that_were_not_trie
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.py").write_text(MUTATED, encoding="utf-8")
     codes = {"x_half__mutmut_1": 1, "x_half__mutmut_2": 0, "x_half__mutmut_3": None, "xǁShapeǁarea__mutmut_1": 33}
+    codes["x_gone__mutmut_1"] = 0
     content = {"exit_code_by_key": {f"facegender.data.a.{name}": code for name, code in codes.items()}}
     (tmp_path / "data" / "a.py.meta").write_text(json.dumps(content), encoding="utf-8")
 

@@ -46,4 +46,5 @@ def test_files_are_counted_by_suffix_the_most_frequent_first() -> None:
     counts = suffix_counts(["a.HEIC", "b/c.heic", "d.zip", "e.7z", "README", "f.txt", "g.txt", "h.txt", "i.csv"])
 
     assert describe_counts(counts) == "3 .txt, 2 .heic, 1 .7z, 1 .csv, 1 .zip, …"
+    assert describe_counts(suffix_counts(["README", "b/LICENSE", "c.txt"])) == "2 without suffix, 1 .txt"
     assert describe_counts(suffix_counts([])) == "no files"

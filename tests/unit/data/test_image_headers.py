@@ -98,6 +98,15 @@ def test_an_avif_and_a_jpeg_2000_count_as_large_as_the_largest_size_that_they_na
     assert stored_size(jpeg2000 + other) == (8_000, 9_000)
 
 
+def test_the_largest_size_is_that_of_the_most_pixels_and_may_need_all_32_bits() -> None:
+    def box(width: int, height: int) -> bytes:
+        return b"\0\0\0\x14ispe\0\0\0\0" + struct.pack(">II", width, height)
+
+    # A wide line must not hide a large picture from the limit.
+    assert stored_size(FORMS["AVIF"] + box(9_000, 8_000) + box(10_000, 1)) == (8_000, 9_000)
+    assert stored_size(FORMS["AVIF"] + box(2**31, 2**31 + 1)) == (2**31 + 1, 2**31)
+
+
 def test_it_is_the_stored_size_and_not_that_of_a_thumbnail_or_after_rotation() -> None:
     picture = Image.fromarray(smooth_picture())
     thumbnail = saved(picture.resize((8, 8)))
@@ -111,8 +120,9 @@ def test_what_is_not_an_image_has_no_size(data: bytes) -> None:
     assert stored_size(data) is None
 
 
-def test_an_image_without_pixels_has_no_size() -> None:
-    assert stored_size(png_that_claims(0, 5)) is None
+@pytest.mark.parametrize(("one", "other"), [(0, 5), (5, 0)])
+def test_an_image_without_pixels_has_no_size(one: int, other: int) -> None:
+    assert stored_size(png_that_claims(one, other)) is None
 
 
 @given(st.sampled_from(STARTS), st.binary(max_size=80))

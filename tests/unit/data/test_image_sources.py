@@ -1,10 +1,12 @@
 """The raw images, found by their id in a folder or a zip."""
 
+import errno
 import os
 import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,6 +124,41 @@ def test_two_files_with_the_stem_of_an_image_are_an_error(pack: Callable[..., Pa
                 use("1.jpg")
             message = str(raised.value).replace(f"{path}/", "")
             assert message == f"{path}: image 1.jpg appears twice: a/1.png and b/1.JPG; remove one"
+
+
+@pytest.mark.parametrize("pack", [folder_of, zip_of])
+def test_of_many_files_with_one_stem_two_are_named(pack: Callable[..., Path], tmp_path: Path) -> None:
+    path = pack(tmp_path, {"1.bmp": b"one", "1.png": b"other", "1.webp": b"third"})
+
+    with open_images(path) as source, pytest.raises(FacegenderError) as raised:
+        source.find("1.jpg")
+    message = str(raised.value).replace(f"{path}/", "")
+    assert message == f"{path}: image 1.jpg appears twice: 1.bmp and 1.png; remove one"
+
+
+@pytest.mark.parametrize("folder", ["__MACOSX/a/", "a/__MACOSX/", "a/.hidden/b/", "a\\__MACOSX\\", "__MACOSX\\a\\"])
+def test_hidden_folders_of_a_zip_are_hidden_wherever_they_are(folder: str, tmp_path: Path) -> None:
+    with open_images(
+        zip_of(tmp_path, {"b/1.jpg": b"one", f"{folder}1.jpg": b"junk", f"{folder}2.jpg": b"junk"})
+    ) as source:
+        assert source.read("1.jpg") == b"one"
+        assert source.find("2.jpg") is None
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = folder_of(tmp_path, {"a/1.jpg": b"one"})
+    scandir = os.scandir
+
+    # Root may read every folder.
+    def refuse(folder: str) -> Any:
+        if folder.endswith("/a"):
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(FacegenderError) as raised, open_images(root):
+        pass
+    assert str(raised.value) == f"{root}/a: Permission denied; make the folder readable"
 
 
 def test_a_zip_with_backslashes_in_its_names(tmp_path: Path) -> None:

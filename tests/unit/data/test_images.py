@@ -136,6 +136,20 @@ def test_16_bit_alpha_goes_over_white() -> None:
     assert image[0, :, 0].tolist() == [170, 0, 255]
 
 
+def test_opaque_pixels_keep_their_values() -> None:
+    grey = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 4, axis=2)
+    grey[..., 3] = 255
+
+    assert decode_image(bytes(cv2.imencode(".png", grey)[1]), "a.png")[0, :, 0].tolist() == list(range(256))
+
+
+def test_only_an_avif_is_searched_for_the_boxes_of_an_avif() -> None:
+    png = bytes(cv2.imencode(".png", np.full((2, 2, 4), 30_000, np.uint16))[1])
+    boxes = b"pixi\0\0\0\0\x04\x0a" + b"\0\0\0\x09irot\x01"
+
+    assert np.array_equal(decode_image(png + boxes, "a.png"), decode_image(png, "a.png"))
+
+
 @pytest.mark.parametrize("bits", [10, 12])
 def test_avif_of_more_than_8_bits_uses_all_of_its_range(bits: int) -> None:
     white = 2**bits - 1
@@ -231,7 +245,9 @@ def test_damage_is_one_line_that_names_the_image(damage: str) -> None:
 
     assert len(str(caught.value).splitlines()) == 1
     assert str(caught.value).endswith("get the file again")
-    if not DAMAGED[damage].startswith(b"\xff\xd8") and DAMAGED[damage]:
+    if DAMAGED[damage].startswith(b"\xff\xd8"):
+        assert caught.value.what.startswith(("a JPEG that is cut short or damaged", "damaged: "))
+    elif DAMAGED[damage]:
         unknown = "not a readable image: unsupported, damaged or over the size limit"
         assert caught.value.what == ("a web page, which cannot be read as an image" if damage == "html" else unknown)
 

@@ -70,6 +70,7 @@ PAIR_FORMS = {
     "csv without header": "000001.jpg,0\n000003.jpg,2\n000002.jpg,1",
     "unnamed first column": ",{name}\n000001.jpg,0\n000003.jpg,2\n000002.jpg,1",
     "original txt": "000001.jpg 0\r\n000003.jpg 2\r\n000002.jpg 1\r\n",
+    "txt with only the name of the values": "{name}\n000001.jpg 0\n000003.jpg 2\n000002.jpg 1\n",
     "txt with header": "image_id {name}\n000001.jpg 0\n000003.jpg 2\n000002.jpg 1\n",
     "count line": "3\n000001.jpg   0\n000003.jpg 2\n000002.jpg 1\n",
     "byte order mark": "\ufeff000001.jpg 0\n000003.jpg 2\n000002.jpg 1\n",
@@ -134,6 +135,8 @@ BAD_ATTRIBUTES = {
     "backslash in the id": (CSV + "img\\2.jpg,1,1", r"line 3: image id 'img\\2.jpg' must be a file name without"),
     "no Male": ("image_id,Smiling\n000001.jpg,1\n", "line 1: no column Male among Smiling; use the list whose"),
     "no header": ("000001.jpg,1,-1\n", "line 1: no column Male among 000001.jpg, 1, -1; use the list whose header"),
+    "no Male among five": ("image_id,a,b,c,d,e\n1.jpg,1,1,1,1,1\n", "line 1: no column Male among a, b, c, d, e; use"),
+    "no Male among six": ("image_id,a,b,c,d,e,f\n", "line 1: no column Male among a, b, c, d, e, …; use the list"),
     "male": ("image_id,male\n000001.jpg,1\n", "line 1: no column Male among male; rename male to Male"),
     "MALE": ("image_id,Smiling,MALE\n1.jpg,1,1\n", "line 1: no column Male among Smiling, MALE; rename MALE to Male"),
     "gender": ("image_id,gender\n1.jpg,1\n", "line 1: no column Male among gender; use the list whose header"),
@@ -512,14 +515,14 @@ def test_an_unmatched_id_with_quotes_and_spaces_names_its_line(write: Callable[.
 
 
 def test_ids_in_one_list_only_are_one_error_with_both_files_and_lines(write: Callable[..., Path]) -> None:
-    attributes = write(b"3\nMale\na.jpg 1\nb.jpg 1\nc.jpg 1\n", "attributes")
-    partitions = write(b"image_id,partition\nx.jpg,0\na.jpg,0\n", "partitions")
+    attributes = write(b"3\nMale\na.jpg 1\nc.jpg 1\nb.jpg 1\n", "attributes")
+    partitions = write(b"image_id,partition\nx.jpg,0\na.jpg,0\nw.jpg,0\n", "partitions")
 
     with pytest.raises(FacegenderError) as raised:
         read_annotations(attributes, partitions)
     assert str(raised.value) == (
         f"{attributes} and {partitions}: they do not list the same images: 2 only in {attributes} "
-        f"(first: b.jpg, line 4) and 1 only in {partitions} (first: x.jpg, line 2); "
+        f"(first: c.jpg, line 4) and 2 only in {partitions} (first: x.jpg, line 2); "
         "use both from the same copy of the data set, or remove these rows"
     )
 

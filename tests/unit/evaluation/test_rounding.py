@@ -8,7 +8,9 @@ from facegender.evaluation.rounding import decimals, number, percent
     [
         # Half the width is 0.07: 0.01 is at most that, 0.1 is not.
         (0.61, 0.75, 2),
-        # 0.0085: 0.001 is.
+        # 0.00125: 0.001 is.
+        (0.95, 0.9525, 3),
+        # 0.0085.
         (0.954, 0.971, 3),
         # 0.00085.
         (0.954, 0.9557, 4),

@@ -160,6 +160,17 @@ def test_an_epoch_shows_the_pixels_of_the_copy_with_its_number() -> None:
         assert augment_record(record(1), ranges, 5, epoch) == record(1)._replace(jpeg=encode_jpeg(shown))
 
 
+def test_the_same_pixels_under_another_id_are_transformed_in_another_way() -> None:
+    original = record(1)
+    renamed = original._replace(image_id="another.jpg")
+
+    shown = fresh_image(original, LIVELY, 5, 1)
+    assert np.array_equal(
+        shown, transform_image(decode_image(original.jpeg, ""), LIVELY, draw_copy(5, original.image_id, 1))
+    )
+    assert not np.array_equal(fresh_image(renamed, LIVELY, 5, 1), shown)
+
+
 def test_zero_ranges_show_the_original_in_every_epoch() -> None:
     assert np.array_equal(fresh_image(record(1), STILL, 5, 7), decode_image(record(1).jpeg, "original"))
 
@@ -207,6 +218,12 @@ def test_half_of_the_copies_are_mirrored(ranges: Ranges, mirrored: Pixels) -> No
     )
     # 400 coin tosses: mean 200, standard deviation 10.
     assert 160 <= sum(turned) <= 240
+
+
+def test_only_a_negative_number_mirrors() -> None:
+    ranges = STILL._replace(horizontal_flip=True, vertical_flip=True)
+
+    assert np.array_equal(transform_image(noise(), ranges, MIDDLE), noise())
 
 
 def test_even_sizes_are_mirrored_exactly_too() -> None:
