@@ -127,6 +127,9 @@ def damaged_objects(project: Path) -> list[Path]:
 
 def start(project: Path, command: tuple[str, ...], **options: Any) -> "subprocess.Popen[str]":
     """Start a command in a group of processes of its own."""
+    # A job in the background ignores Ctrl-C, and so would what it starts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings: dict[str, Any] = {"env": environment(project), "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     settings |= options
     return subprocess.Popen(

@@ -47,16 +47,16 @@ def write_sample(folder: Path, images: int, seed: int) -> None:
     jpegs = Parallel(n_jobs=-1 if images >= _WORTH_WORKERS else 1, return_as="generator")(
         delayed(_draw_jpeg)(values, seed, index) for index, values in enumerate(attributes.to_numpy().tolist())
     )
-    with (
-        warnings.catch_warnings(),
-        closing(jpegs),
-        whole_file(folder / "img_align_celeba.zip") as partial,
-        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
-    ):
+    with warnings.catch_warnings():
         # joblib warns if an error, such as a full disk, leaves drawn images unused.
         warnings.filterwarnings("ignore", message=".*tasks (have been successfully executed|which were still being)")
-        for image_id, jpeg in zip(image_ids, tqdm(jpegs, "synthetic_data", images, disable=None), strict=True):
-            archive.writestr(zipfile.ZipInfo(f"img_align_celeba/{image_id}", ZIP_DATE), jpeg)
+        with (
+            closing(jpegs),
+            whole_file(folder / "img_align_celeba.zip") as partial,
+            zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
+        ):
+            for image_id, jpeg in zip(image_ids, tqdm(jpegs, "synthetic_data", images, disable=None), strict=True):
+                archive.writestr(zipfile.ZipInfo(f"img_align_celeba/{image_id}", ZIP_DATE), jpeg)
     signs = attributes * 2 - 1
     signs.insert(0, "image_id", image_ids)
     write_csv(folder / "list_attr_celeba.csv", signs)

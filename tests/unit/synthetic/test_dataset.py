@@ -1,6 +1,7 @@
 import errno
 import gc
 import hashlib
+import time
 import zipfile
 from pathlib import Path
 
@@ -107,16 +108,24 @@ def test_a_failure_leaves_the_old_zip_unchanged(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("images", [8, 200])
-def test_a_full_disk_is_one_error_without_a_warning(
-    tmp_path: Path, images: int, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+@pytest.mark.parametrize(("refusing", "named"), [("writestr", r"No space left on device: '.*zip'"), ("__init__", "No")])
+def test_what_the_disk_refuses_is_one_error_without_a_warning(
+    tmp_path: Path,
+    images: int,
+    refusing: str,
+    named: str,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
 ) -> None:
-    # From 200 images on, other processes draw them.
+    # From 200 images on, other processes draw them. The zip file cannot be opened, or be written.
     def refuse(*_: object) -> None:
+        time.sleep(1 if refusing == "__init__" else 0)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(zipfile.ZipFile, "writestr", refuse)
+    monkeypatch.setattr(zipfile.ZipFile, refusing, refuse)
+    monkeypatch.setattr(zipfile.ZipFile, "__del__", lambda _: None)
 
-    with pytest.raises(OSError, match=r"No space left on device: '.*img_align_celeba\.zip'"):
+    with pytest.raises(OSError, match=named):
         write_sample(tmp_path, images, 1)
 
     gc.collect()
