@@ -100,6 +100,16 @@ def test_remarks_on_metadata_are_no_damage_and_do_not_reach_the_terminal(capfd: 
     assert capfd.readouterr().err == ""
 
 
+def test_a_warning_is_one_line_with_the_image_what_was_found_and_what_to_do() -> None:
+    with pytest.raises(FacegenderError) as raised:
+        decode_verified(DAMAGED["extra bytes before the end"], "a.jpg")
+
+    line = str(raised.value)
+    assert line.startswith("a.jpg: damaged: Corrupt JPEG data: ")
+    assert line.endswith("; get the file again, or save it anew in an image editor")
+    assert "\n" not in line
+
+
 def test_damaged_images_are_neither_kept_nor_measured() -> None:
     name = "extra bytes before the end"
 

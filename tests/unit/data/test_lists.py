@@ -130,7 +130,7 @@ BAD_ATTRIBUTES = {
     ),
     "a web page": ("<!doctype html>\n<title>Sign in</title>\n", "a web page, not a list; download the list again"),
     "duplicate id": (CSV + "000002.jpg,1,1\n000001.jpg,1,1", "line 4: '000001.jpg' is already in line 2; remove one"),
-    "blank id": (CSV + ",1,1", "line 3: image id '' must be a file name"),
+    "blank id": (CSV + ",1,1", "line 3: image id '' must be a file name without folders; fix the row"),
     "folder in the id": (CSV + "img/000002.jpg,1,1", "line 3: image id 'img/000002.jpg' must be a file name without"),
     "backslash in the id": (CSV + "img\\2.jpg,1,1", r"line 3: image id 'img\\2.jpg' must be a file name without"),
     "no Male": ("image_id,Smiling\n000001.jpg,1\n", "line 1: no column Male among Smiling; use the list whose"),
