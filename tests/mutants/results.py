@@ -86,4 +86,4 @@ def _changes(module: str, source: str) -> Iterator[tuple[str, str]]:
                 " ".join(line[2:].strip() for line in difference if line.startswith(sign)) for sign in ("- ", "+ ")
             )
             function = original.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
-            yield name, f"{module} {function}: {old} => {new}"
+            yield name, f"{module} {function}: {old or 'nothing'} => {new or 'nothing'}"
