@@ -5,7 +5,6 @@ import csv
 import json
 import random
 import re
-import signal
 import socket
 import statistics
 import subprocess
@@ -190,7 +189,6 @@ async def deaf_client(port: int, content: bytes, patience: float) -> str:
         end = time.monotonic() + patience
         while time.monotonic() < end:
             await asyncio.sleep(1)
-            client.send(b"")
             if client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 return "closed"
         return "left open"
@@ -212,7 +210,10 @@ def slow_clients(port: int) -> dict[str, tuple[Callable[[], Awaitable[str]], set
     later = STALLED_AFTER + 15
     answers = f"GET /app.js HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n".encode() * 3000
     return {
-        "byte by byte": (lambda: slow_client(port, start, picture, 10 / len(picture), later), {"200", "503"}),
+        "byte by byte": (
+            lambda: slow_client(port, start + picture[:-50], picture[-50:], 0.1, 2 * later),
+            {"200", "503"},
+        ),
         "byte by byte, too slow": (lambda: slow_client(port, start, picture, 1, later), {"408", "503"}),
         "opened and left": (lambda: slow_client(port, b"", b"", 0, later), {"closed"}),
         "half a head": (lambda: slow_client(port, start[:20], b"", 0, later), {"closed"}),
@@ -310,7 +311,7 @@ async def predict_batch(process: asyncio.subprocess.Process, report: Report) -> 
     async for line in process.stdout:
         report_line = line.decode()
         if not report_line.endswith("\n"):
-            break  # Interrupted.
+            break  # It was ended.
         [(path, face, *_)] = csv.reader([report_line])
         rows[f"{path} {face}"].add(report_line)
         report_lines = rows[f"{path} {face}"]
@@ -331,7 +332,7 @@ async def run(model: Path, folder: Path, seconds: float, seed: int) -> Report:
     report = Report(defaultdict(list), defaultdict(Counter), defaultdict(list), [])
     write_pictures(folder / "pictures")
     names = sorted(str(path) for path in (folder / "pictures").iterdir())
-    # More than can be predicted, so that the process runs until it is interrupted.
+    # More than can be predicted, so that the process runs until it is ended.
     (folder / "list").write_text("\n".join(names * (10 + int(seconds * 200 / len(names)))), encoding="utf-8")
     command = (sys.executable, "-c", PROGRAM)
     with (folder / "app.err").open("wb") as app_err, (folder / "predict.err").open("wb") as predict_err:
@@ -363,7 +364,7 @@ async def run(model: Path, folder: Path, seconds: float, seed: int) -> Report:
             if process.returncode is not None:
                 report.faults.append(f"{name}: ended by itself with {process.returncode}")
             else:
-                process.send_signal(signal.SIGINT)
+                process.terminate()
         await asyncio.gather(app.wait(), predict.wait(), reading)
     for name in ("app.err", "predict.err"):
         written = (folder / name).read_text(encoding="utf-8")

@@ -67,8 +67,10 @@ def with_dependencies(packages: set[str]) -> set[str]:
 
 def modules_of(packages: set[str]) -> list[str]:
     """List the modules that installed packages contain."""
-    installed = metadata.packages_distributions().items()
-    return [module for module, owners in installed if packages & {canonicalize_name(owner) for owner in owners}]
+    # Not packages_distributions, which sees few of them before Python 3.11.
+    owned = [one for one in metadata.distributions() if canonicalize_name(one.metadata["Name"]) in packages]
+    files = [file for one in owned for file in one.files or () if file.suffix in (".py", ".so", ".pyd")]
+    return sorted({file.parts[0].split(".")[0] for file in files} - {""})
 
 
 def test_the_package_and_the_requirements_files_name_the_same_packages() -> None:

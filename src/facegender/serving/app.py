@@ -337,6 +337,7 @@ async def _send(request: web.Request, response: web.StreamResponse) -> None:
     async def send() -> None:
         await response.prepare(request)
         await response.write_eof()
+        await request.writer.drain()  # aiohttp does not wait for small bodies, so a client could fill the memory.
 
     transport = request.transport
     if transport is None:

@@ -520,17 +520,20 @@ def test_pictures_that_arrive_together_are_limited_in_memory(in_form: bool, monk
     with_server(use)
 
 
-def test_a_client_that_does_not_read_its_answer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("many", [False, True], ids=["a large answer", "many small answers"])
+def test_a_client_that_does_not_read_its_answers_is_dropped(many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PASSED_WITHIN", 0.5)
     monkeypatch.setattr(module, "predict_picture", lambda *_: {"faces": "x" * 30_000_000})
 
     async def use(client: TestClient[Any, Any]) -> None:
         loop = asyncio.get_running_loop()
         with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             deaf.setblocking(False)
             await loop.sock_connect(deaf, ("127.0.0.1", client.port or 0))
-            request = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\nContent-Length: 1\r\n\r\nx"
-            await loop.sock_sendall(deaf, request.encode())
+            host = f"HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\n"
+            requests = f"GET /app.js {host}\r\n" * 1000 if many else f"POST /predict {host}Content-Length: 1\r\n\r\nx"
+            await loop.sock_sendall(deaf, requests.encode())
             for _ in range(100):
                 await asyncio.sleep(0.1)
                 if deaf.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
