@@ -34,7 +34,10 @@ def main(advisories: Path | None = None) -> None:
     Raises:
         FacegenderError: there are some, or the lock files or the advisories cannot be read.
     """
-    packages = {name: version for lock in LOCKS for name, version in pinned(lock).items()}
+    packages: dict[str, set[Version]] = {}
+    for lock in LOCKS:
+        for name, versions in pinned(lock).items():
+            packages.setdefault(name, set()).update(versions)
     if advisories:
         found = list(vulnerabilities(packages, read_advisories(advisories)))
     else:
@@ -48,13 +51,15 @@ def main(advisories: Path | None = None) -> None:
     print(f"audit: no known vulnerability in {len(packages)} packages")
 
 
-def pinned(lock: Path) -> dict[str, Version]:
-    """Return the version of each package in a lock file, by its normalised name.
+def pinned(lock: Path) -> dict[str, set[Version]]:
+    """Return the versions of each package in a lock file, by its normalised name.
+
+    There may be several versions, for different versions of Python or systems.
 
     Raises:
-        FacegenderError: the file is missing, or a line is not `NAME==VERSION`, perhaps with a marker.
+        FacegenderError: a line is not `NAME==VERSION`, perhaps with a marker.
     """
-    packages: dict[str, Version] = {}
+    packages: dict[str, set[Version]] = {}
     lines = lock.read_text(encoding="utf-8").replace("\\\n", "").splitlines()
     for line in lines:
         try:
@@ -62,7 +67,7 @@ def pinned(lock: Path) -> dict[str, Version]:
             [specifier] = requirement.specifier
             if specifier.operator != "==":
                 raise InvalidVersion
-            packages[canonicalize_name(requirement.name)] = Version(specifier.version)
+            packages.setdefault(canonicalize_name(requirement.name), set()).add(Version(specifier.version))
         except (InvalidRequirement, InvalidVersion, ValueError) as error:
             raise FacegenderError(lock, f"not a package with its version: {line!r}", "run: make lock") from error
     return packages
@@ -104,8 +109,8 @@ def read_advisories(path: Path) -> Iterator[dict[str, Any]]:
         raise FacegenderError(path, "has no advisories", f"use {ADDRESS}")
 
 
-def vulnerabilities(packages: Mapping[str, Version], advisories: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a line for each known vulnerability of a package; one in several databases has a line for each.
+def vulnerabilities(packages: Mapping[str, set[Version]], advisories: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each known vulnerability of a version; one in several databases has a line for each.
 
     Args:
         packages: versions by normalised name.
@@ -114,16 +119,20 @@ def vulnerabilities(packages: Mapping[str, Version], advisories: Iterable[Mappin
     for advisory in advisories:
         if "withdrawn" in advisory:
             continue
+        names = ", ".join([advisory["id"], *advisory.get("aliases", [])])
+        text = advisory.get("summary") or " ".join(advisory.get("details", "").split())[:100]
+        # An advisory may have several entries for a package.
+        found: set[tuple[str, Version]] = set()
         for affected in advisory.get("affected", []):
             package = affected.get("package", {})
             name = canonicalize_name(package.get("name", ""))
-            if package.get("ecosystem") != "PyPI" or name not in packages or not affects(affected, packages[name]):
+            if package.get("ecosystem") != "PyPI":
                 continue
-            names = ", ".join([advisory["id"], *advisory.get("aliases", [])])
             fixed = sorted({event["fixed"] for events in _ranges(affected) for event in events if "fixed" in event})
-            text = advisory.get("summary") or " ".join(advisory.get("details", "").split())[:100]
-            yield f"{name} {packages[name]}: {names}: {text}; fixed in {', '.join(fixed) or 'no version'}"
-            break
+            for version in sorted(packages.get(name, set())):
+                if (name, version) not in found and affects(affected, version):
+                    found.add((name, version))
+                    yield f"{name} {version}: {names}: {text}; fixed in {', '.join(fixed) or 'no version'}"
 
 
 def affects(affected: Mapping[str, Any], version: Version) -> bool:
@@ -161,8 +170,9 @@ def _places(events: Iterable[Mapping[str, str]]) -> Iterator[tuple[str, Version]
                 try:
                     yield kind, Version(event[kind])
                 except InvalidVersion:
-                    # A range that cannot be compared counts as one that goes on.
-                    continue
+                    # A beginning or end that cannot be compared counts as none.
+                    if kind == "introduced":
+                        yield kind, Version("0")
 
 
 if __name__ == "__main__":

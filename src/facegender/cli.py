@@ -401,8 +401,7 @@ def trials_command(
     """Run an experiment for each line of standard input.
 
     A line has the experiment's name and parameters as `dvc exp run -S` takes them, for example: seed-121
-    train.seed=121. Those that were run on this commit are skipped. On a cluster (docs/cluster.md), each runs alone on
-    a node or a GPU.
+    train.seed=121. Those that were run on this commit are skipped. docs/cluster.md explains how they run on a cluster.
     """
     from facegender.repository.experiments import shown_experiments
     from facegender.repository.trials import not_yet_run, read_trials, run_here, run_on_cluster

@@ -26,6 +26,9 @@ ADDRESS = "RAY_ADDRESS"
 _LIBRARIES = ("numpy", "onnxruntime", "opencv-python-headless", "openvino", "zstandard")
 """Packages whose versions may change results."""
 
+_TRAINING_LIBRARIES = ("keras", "pandas", "scikit-learn", "scipy", "tensorflow")
+"""The same for what only whole experiments use."""
+
 _PROCESSOR = "the kind of processor"
 
 _TASKS_PER_CPU = 2
@@ -88,8 +91,9 @@ def finished(
 ) -> Iterator[tuple[Item, Result | FacegenderError]]:
     """Return each item and what `function` yields for it on a Ray cluster, in the order in which they end.
 
-    Each task is one item, and takes a GPU with its share of the node's CPUs, or a whole node if no node has GPUs.
-    Nodes may have other kinds of processors than this machine. An item that fails does not stop the others.
+    Each task is one item. It takes a GPU with its share of the node's CPUs or, if no node has GPUs, as many CPUs as
+    the smallest node has, so a larger node may run several. Nodes may have other kinds of processors than this machine.
+    An item that fails does not stop the others.
 
     Args:
         function: as in `spread`.
@@ -146,7 +150,7 @@ def _on_cluster(
         task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_portable())
         # Ray unpickles arguments before the task can check its node: so this one is in a tuple, and the batch is bytes.
         shared = (ray.put(function),)
-        expected = environment()
+        expected = {key: value for key, value in environment().items() if key not in _TRAINING_LIBRARIES}
         if not _cpus(ray):
             raise _no_cpu(address)
         for batch in chain([first], batches):
@@ -284,7 +288,7 @@ def environment() -> dict[str, str]:
             digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     return {
         "the code of facegender": digest.hexdigest()[:12],
-        **{name: _version(name) for name in _LIBRARIES},
+        **{name: _version(name) for name in (*_LIBRARIES, *_TRAINING_LIBRARIES)},
         _PROCESSOR: this_processor(),
     }
 

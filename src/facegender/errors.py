@@ -122,7 +122,8 @@ def in_one_line(error: BaseException) -> str | None:
         what = "a worker process was killed, perhaps because memory ran out"
         told = FacegenderError("this machine", what, "close other programs and try again")
     elif isinstance(error, OSError):
-        remedy = "free space on its disk and try again" if error.errno == errno.ENOSPC else "fix that and try again"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "free space on its disk and try again" if full else "fix that and try again"
         told = FacegenderError(error.filename or "the operating system", error.strerror or str(error), remedy)
     else:
         return None

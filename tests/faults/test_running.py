@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,10 @@ def test_a_stage_that_is_disturbed_says_so_in_a_line_and_leaves_whole_outs_or_no
         assert judge(project, undisturbed, VAL, FINISHED, "") == (FINISHED, "")
 
     assert score.reports == []
-    assert score.counts["kill -9"].keys() <= {STOPPED, REFUSED}
-    assert score.counts["kill -9"].total() + score.counts["Ctrl-C"].total() > 0
+    # A signal may come too late, and then it is not counted, or the stage has finished.
+    signals = score.counts.get("kill -9", Counter()) + score.counts.get("Ctrl-C", Counter())
+    assert signals.keys() <= {STOPPED, REFUSED, FINISHED}
+    assert signals.total() > 0
     if not mounted:
         pytest.skip("a disk cannot be mounted here: no full disk, no read-only folder")
     assert score.counts["full disk"] == {REFUSED: 1}

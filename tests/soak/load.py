@@ -309,15 +309,15 @@ async def predict_batch(process: asyncio.subprocess.Process, report: Report) -> 
     rows: dict[str, set[str]] = defaultdict(set)
     await process.stdout.readline()
     async for line in process.stdout:
-        report_line = line.decode()
-        if not report_line.endswith("\n"):
-            break  # It was ended.
-        [(path, face, *_)] = csv.reader([report_line])
-        rows[f"{path} {face}"].add(report_line)
-        report_lines = rows[f"{path} {face}"]
-        if len(report_lines) == 2:
-            report.faults.append(f"predict: {sorted(report_lines)}")
-        report.statuses["predict"]["error" if report_line.rstrip().split(",")[-1] else "prediction"] += 1
+        text = line.decode()
+        if not text.endswith("\n"):
+            break  # Interrupted.
+        [(path, face, *_, error)] = csv.reader([text])
+        found = rows[f"{path} {face}"]
+        found.add(text)
+        if len(found) == 2:
+            report.faults.append(f"predict: {sorted(found)}")
+        report.statuses["predict"]["error" if error else "prediction"] += 1
 
 
 async def run(model: Path, folder: Path, seconds: float, seed: int) -> Report:

@@ -12,7 +12,7 @@ from facegender.errors import FacegenderError
 from scripts import audit
 from tests.paths import ROOT
 
-PACKAGES = {"aiohttp": Version("3.14.5"), "ruamel-yaml": Version("0.19.1")}
+PACKAGES = {"aiohttp": {Version("3.14.5"), Version("3.9.1")}, "ruamel-yaml": {Version("0.19.1")}}
 
 
 def advisory(**affected: Any) -> dict[str, Any]:
@@ -46,6 +46,8 @@ def events(*pairs: tuple[str, str]) -> dict[str, Any]:
         (events(("fixed", "3.9"), ("introduced", "0")), False),
         (events(("introduced", "3.10"), ("introduced", "1"), ("fixed", "2")), True),
         (events(("introduced", "0"), ("fixed", "rubbish")), True),
+        (events(("introduced", "rubbish"), ("fixed", "3.15")), True),
+        (events(("introduced", "rubbish"), ("fixed", "3.14.5")), False),
         ({"ranges": [{"type": "GIT", "events": [{"introduced": "0"}]}]}, False),
         ({}, False),
     ],
@@ -55,13 +57,22 @@ def test_a_version_is_affected_if_it_is_listed_or_in_a_range(affected: dict[str,
 
 
 def test_each_vulnerability_is_a_line_with_its_names_and_the_version_that_fixes_it() -> None:
-    found = audit.vulnerabilities(PACKAGES, [advisory(**events(("introduced", "0"), ("fixed", "3.15")))])
+    found = audit.vulnerabilities(PACKAGES, [advisory(**events(("introduced", "3.10"), ("fixed", "3.15")))])
     assert list(found) == ["aiohttp 3.14.5: GHSA-1, CVE-1: It breaks; fixed in 3.15"]
 
     unfixed = advisory(package={"name": "Ruamel.YAML"}, versions=["0.19.1"])
     del unfixed["summary"], unfixed["aliases"]
     assert list(audit.vulnerabilities(PACKAGES, [unfixed | {"details": "It\nbreaks"}])) == [
         "ruamel-yaml 0.19.1: GHSA-1: It breaks; fixed in no version"
+    ]
+
+
+def test_every_version_of_a_package_is_compared_once() -> None:
+    twice = advisory(versions=["3.14.5"])
+    twice["affected"] += advisory(**events(("introduced", "0"), ("fixed", "3.15")))["affected"]
+    assert list(audit.vulnerabilities(PACKAGES, [twice])) == [
+        "aiohttp 3.14.5: GHSA-1, CVE-1: It breaks; fixed in no version",
+        "aiohttp 3.9.1: GHSA-1, CVE-1: It breaks; fixed in 3.15",
     ]
 
 
@@ -80,11 +91,17 @@ def test_other_packages_and_versions_and_withdrawn_advisories_do_not_count(other
 
 
 def test_the_lock_files_have_every_package_with_its_version() -> None:
-    packages = {name: version for lock in audit.LOCKS for name, version in audit.pinned(ROOT / lock).items()}
+    packages = {name: versions for lock in audit.LOCKS for name, versions in audit.pinned(ROOT / lock).items()}
 
     assert {"dvc", "tensorflow", "numpy", "ray", "antlr4-python3-runtime", "ruamel-yaml"} <= packages.keys()
     assert len(packages) > 200
-    assert str(packages["tensorflow"]) == "2.21.0"
+    assert packages["tensorflow"] == {Version("2.21.0")}
+
+
+def test_a_package_may_have_a_version_for_each_python(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("a==1 ; python_full_version < '3.14'\na==2 ; python_full_version >= '3.14'\n", encoding="utf-8")
+    assert audit.pinned(lock) == {"a": {Version("1"), Version("2")}}
 
 
 @pytest.mark.parametrize("line", ["aiohttp", "aiohttp>=3", "aiohttp==3,<4", "-r other.txt", "aiohttp==3.*", ""])

@@ -51,6 +51,10 @@ def test_several_mistakes_are_a_line_each() -> None:
             "data/x.zip: No space left on device; free space on its disk and try again",
         ),
         (
+            OSError(errno.EDQUOT, "Disk quota exceeded", "data/x.zip"),
+            "data/x.zip: Disk quota exceeded; free space on its disk and try again",
+        ),
+        (
             PermissionError(errno.EACCES, "Permission denied", "models"),
             "models: Permission denied; fix that and try again",
         ),

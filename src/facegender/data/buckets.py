@@ -4,6 +4,7 @@ Credentials and endpoint come from where Amazon's own tools take them. All funct
 cannot be read, or s3fs is not installed.
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -69,7 +70,10 @@ def _file_system(path: str) -> Any:
 
 def _client_errors() -> tuple[type[Exception], ...]:
     try:
+        from aiohttp import ClientError
         from botocore.exceptions import BotoCoreError
     except ModuleNotFoundError:
         return (OSError,)
-    return (OSError, BotoCoreError)
+    # s3fs passes on what its clients raise, such as a ClientPayloadError if an answer breaks off. Before Python 3.11,
+    # asyncio's TimeoutError is no OSError.
+    return (OSError, asyncio.TimeoutError, BotoCoreError, ClientError)

@@ -1,6 +1,7 @@
 """What a pull request changes of that by which it is judged: dvc.yaml, dvc.lock, the tests and the gate's own code."""
 
 import ast
+import importlib.machinery
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -56,6 +57,11 @@ def _body(stage: Mapping[str, Any]) -> Mapping[str, Any]:
     return stage.get("do", stage)
 
 
+def _entries(stage: Mapping[str, Any], *kinds: str) -> list[Any]:
+    """Return the entries of some kinds, such as `deps`; a key without a value has none."""
+    return [entry for kind in kinds for entry in _body(stage).get(kind) or []]
+
+
 def _path(entry: Any) -> str:
     """Return an entry of `deps`, `outs`, `metrics` or `plots` without its settings."""
     return str(next(iter(entry))) if isinstance(entry, Mapping) else str(entry)
@@ -79,7 +85,7 @@ def pipeline_mistakes(
         if not command:
             yield f"{name} runs {body['cmd']!r}, not python -m stages.NAME"
             continue
-        deps = [_path(entry) for entry in body.get("deps", [])]
+        deps = [_path(entry) for entry in _entries(stage, "deps")]
         for path in sorted(imported(f"stages/{command[1]}.py")):
             if not any(path == dep or path.startswith(f"{dep}/") for dep in deps):
                 yield f"{name} imports {path}, which is not in its deps"
@@ -88,7 +94,7 @@ def pipeline_mistakes(
 
 
 def _written(stage: Mapping[str, Any]) -> Iterator[str]:
-    paths = [_path(entry) for kind in _WRITTEN for entry in _body(stage).get(kind, [])]
+    paths = [_path(entry) for entry in _entries(stage, *_WRITTEN)]
     # A text names a group of params.yaml.
     items = stage.get("foreach", [""])
     for item in [] if isinstance(items, str) else items:
@@ -125,12 +131,11 @@ def weakened_stages(base: Mapping[str, Mapping[str, Any]], here: Mapping[str, Ma
 
 
 def _named_in(stage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    body = _body(stage)
-    for entry in body.get("deps", []):
+    for entry in _entries(stage, "deps"):
         if not _path(entry).endswith(".py"):
             yield "no longer depends on", _path(entry)
-    yield from (("no longer depends on the parameters", str(entry)) for entry in body.get("params", []))
-    yield from (("no longer writes", _path(entry)) for kind in _WRITTEN for entry in body.get(kind, []))
+    yield from (("no longer depends on the parameters", str(entry)) for entry in _entries(stage, "params"))
+    yield from (("no longer writes", _path(entry)) for entry in _entries(stage, *_WRITTEN))
     items = stage.get("foreach", [])
     yield from (("no longer runs for", str(item)) for item in ([items] if isinstance(items, str) else items))
 
@@ -195,7 +200,8 @@ def locked_stages(text: str, name: str) -> dict[str, LockedStage]:
 
 
 def _sums(entry: Mapping[str, Any], kind: str) -> dict[str, str]:
-    return {file["path"]: file.get("md5", "") for file in entry.get(kind, [])}
+    # What is in a bucket has an ETag instead of an MD5 sum.
+    return {file["path"]: file.get("md5") or file.get("etag", "") for file in entry.get(kind, [])}
 
 
 def other_outs(base: Mapping[str, LockedStage], here: Mapping[str, LockedStage]) -> Iterator[str]:
@@ -281,19 +287,24 @@ GROUPS = {
 _CODE = ("src/facegender/", "stages/", "tests/", "scripts/", "benchmarks/")
 """Where code is. A module elsewhere, such as numpy.py in this folder, is imported instead of a package of that name."""
 
+_MODULES = tuple(importlib.machinery.all_suffixes())
+"""How the name of a file ends that Python can import: `.py`, and those of compiled modules."""
 
-def unjudged(changed: Iterable[str], gate_code: Collection[str]) -> dict[str, list[str]]:
+
+def unjudged(changed: Iterable[str], gate_code: Collection[str], plumbing: Collection[str]) -> dict[str, list[str]]:
     """Sort changed files that no check judges into groups.
 
     Args:
         changed: the files that differ from the base.
         gate_code: the files that the gate imports.
+        plumbing: files that stages import, but that are not in their deps.
     """
     groups: dict[str, list[str]] = {}
+    code = dict.fromkeys(plumbing, "code whose changes run no stage") | dict.fromkeys(gate_code, "the gate's own code")
     for path in sorted(changed):
         named = (group for group, beginnings in GROUPS.items() if path.startswith(beginnings))
-        group = "the gate's own code" if path in gate_code else next(named, None)
-        if path.endswith(".py") and not path.startswith(_CODE):
+        group = code.get(path) or next(named, None)
+        if path.endswith(_MODULES) and not path.startswith(_CODE):
             group = "modules that may hide packages"
         if group:
             groups.setdefault(group, []).append(path)

@@ -12,7 +12,7 @@ from facegender.errors import FacegenderError
 from facegender.evaluation.predictions import read_predictions
 from facegender.evaluation.results import read_metrics, restore
 from facegender.files import md5_of
-from facegender.imports import PACKAGE, imported_files
+from facegender.imports import PACKAGE, PLUMBING, imported_files
 from facegender.params import Gate, load_params
 from facegender.processor import this_processor
 from facegender.repository import changes, gate, lock, revisions, status
@@ -29,7 +29,7 @@ JUDGED = (MODEL, TEST_IMAGES, revisions.PREDICTIONS, revisions.BASELINE, METRICS
 
 _MADE_BY = {MODEL: "calibrate", revisions.PREDICTIONS: "evaluate", revisions.BASELINE: "baseline"}
 
-TAKEN = (TEST_IMAGES, revisions.BASELINE)
+_NOT_COMPUTED = (TEST_IMAGES, revisions.BASELINE)
 """Of JUDGED, what the gate does not compute again."""
 
 CHECKS = ("lock", "pipeline", "outs", "floors", "baseline", "base", "model", "remote", "review")
@@ -89,10 +89,10 @@ def _pipeline(base: str | None) -> Finding:
         stages = changes.read_stages(Path("dvc.yaml").read_text(encoding="utf-8"), "dvc.yaml")
     except (OSError, UnicodeDecodeError) as error:
         raise FacegenderError("dvc.yaml", "missing or not valid", "run: git restore dvc.yaml") from error
-    fork = None if base is None else revisions.fork_point(base)
     mistakes = list(changes.pipeline_mistakes(stages, _imported, JUDGED))
-    if base is None or fork is None:
+    if base is None:
         return changes.check_pipeline(mistakes, [], [], [], "")
+    fork = revisions.fork_point(base)
     before = changes.read_stages(revisions.file_at(fork, "dvc.yaml") or "stages: {}", f"{base}: dvc.yaml")
     weakened = list(changes.weakened_stages(before, stages))
     return changes.check_pipeline(mistakes, weakened, revisions.changed_files(fork), _results(fork), base)
@@ -102,11 +102,16 @@ def _imported(script: str) -> set[str]:
     """Return the files of this project that a script imports, relative to this folder, and the script."""
     if not Path(script).is_file():
         raise FacegenderError("dvc.yaml", f"{script} does not exist", "fix the stage's cmd")
+    try:
+        return set(map(_relative, imported_files([Path(script)])))
+    except (SyntaxError, ValueError) as error:
+        what = f"it or a module that it imports cannot be read as this project's code ({error})"
+        raise FacegenderError(script, what, "fix that, then run: dvc repro") from error
+
+
+def _relative(path: Path) -> str:
     package = PACKAGE.parent
-    return {
-        f"src/{path.relative_to(package).as_posix()}" if package in path.parents else os.path.relpath(path)
-        for path in imported_files([Path(script)])
-    }
+    return f"src/{path.relative_to(package).as_posix()}" if package in path.parents else os.path.relpath(path)
 
 
 def _results(fork: str) -> list[str]:
@@ -136,15 +141,13 @@ def _review(base: str | None) -> Finding:
         return _without_base("review")
     fork = revisions.fork_point(base)
     changed = revisions.changed_files(fork)
-    code = {f"src/{path.relative_to(PACKAGE.parent).as_posix()}" for path in _gate_code()}
     tests = [path for path in changed if path.startswith("tests/") and path.endswith(".py")]
     before = {path: text for path in tests if (text := revisions.file_at(fork, path)) is not None}
     here = {path: Path(path).read_text(encoding="utf-8", errors="replace") for path in tests if Path(path).is_file()}
     removed, results = changes.removed_tests(before, here), _results(fork)
-    groups = changes.unjudged(changed, code)
-    taken = [path for path in TAKEN if path in results]
-    if taken:
-        groups["results that no check computes again"] = taken
+    groups = changes.unjudged(changed, set(map(_relative, _gate_code())), set(map(_relative, PLUMBING)))
+    if not_computed := [path for path in _NOT_COMPUTED if path in results]:
+        groups["results that no check computes again"] = not_computed
     return changes.check_review(groups, removed, results, base)
 
 

@@ -142,7 +142,7 @@ def run_here(trials: Iterable[Trial]) -> None:
 
 
 def run_on_cluster(trials: Sequence[Trial], address: str) -> Iterator[tuple[str, FacegenderError | None]]:
-    """Run trials of HEAD on a Ray cluster, each alone on a node or on a GPU.
+    """Run trials of HEAD on a Ray cluster, each as a task of `finished`.
 
     A node gets the commit from this machine and what DVC tracks from the default remote, to which it pushes the outs.
     This machine then has the experiment and, in DVC's cache, its outs, as if the trial had been run here.
@@ -170,10 +170,13 @@ def run_on_cluster(trials: Sequence[Trial], address: str) -> Iterator[tuple[str,
         bundle = Path(folder) / "bundle"
         _check(["git", "bundle", "create", "--quiet", str(bundle), "HEAD"])
         for trial, result in finished(partial(run_trials, bundle=bundle.read_bytes()), trials, address):
-            if isinstance(result, FacegenderError):
-                yield trial.name, result
+            try:
+                if isinstance(result, FacegenderError):
+                    raise result
+                _record(trial.name, Path(folder) / "recorded", result)
+            except FacegenderError as error:
+                yield trial.name, error
             else:
-                _record(Path(folder) / "recorded", result)
                 yield trial.name, None
 
 
@@ -214,15 +217,26 @@ def _experiment(trial: Trial) -> list[str]:
     return ["exp", "run", "--name", trial.name, *settings]
 
 
-def _record(path: Path, bundle: bytes) -> None:
-    """Put an experiment's commit into this repository, and its outs into DVC's cache."""
+def _record(name: str, path: Path, bundle: bytes) -> None:
+    """Put an experiment's commit into this repository, and its outs into DVC's cache.
+
+    Raises:
+        FacegenderError: one of the two fails, as without the remote.
+    """
     from dvc.repo import Repo
 
     path.write_bytes(bundle)
     commit = _check(["git", "bundle", "list-heads", str(path)]).split()[0]
     _check(["git", "fetch", "--quiet", str(path), "refs/exps/*:refs/exps/*"])
-    with Repo() as repo:
-        repo.fetch(revs=[commit], workspace=False)
+    try:
+        with Repo() as repo:
+            repo.fetch(revs=[commit], workspace=False)
+    # A remote's library raises errors of its own.
+    except Exception as error:
+        what = f"the experiment is recorded, but its outs cannot be fetched ({' '.join(str(error).split())})"
+        raise FacegenderError(
+            name, what, f"when the remote can be read: dvc exp apply {name}, then dvc pull"
+        ) from error
 
 
 def _check(command: Sequence[str], folder: Path = Path()) -> str:
@@ -235,10 +249,11 @@ def _check(command: Sequence[str], folder: Path = Path()) -> str:
         env=os.environ | {"PATH": path},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     )
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()
-        name = " ".join(word for word in command if word not in (sys.executable, "-m"))
-        raise FacegenderError(name, "failed", "the lines below say why", lines[-20:])
+        shown = " ".join(word for word in command if word not in (sys.executable, "-m"))
+        raise FacegenderError(shown, "failed", "the lines below say why", lines[-20:])
     return done.stdout

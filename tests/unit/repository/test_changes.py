@@ -87,6 +87,7 @@ def branch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "scripts/validate_model.sh": "exit 1",
         "src/facegender/repository/gate.py": "",
         "src/facegender/reporting/charts.py": "",
+        "src/facegender/reporting/costs.py": "",
         **{f"stages/{path.name}": path.read_text(encoding="utf-8") for path in (ROOT / "stages").glob("*.py")},
     }.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -166,6 +167,20 @@ def test_a_stage_with_another_input_may_write_something_else(part: str, branch: 
     stages["calibrate"][part] = other[part]
     write_lock({"models/gender.onnx": "50"}, stages)
 
+    assert found_by("outs").verdict == "pass"
+
+
+def test_other_raw_images_in_a_bucket_are_another_input(branch: Path) -> None:
+    stages = json.loads(json.dumps(LOCK))
+    stages["preprocess@test"]["deps"] = [{"path": "s3://bucket/faces.zip", "size": 9, "etag": "1-2"}]
+    write_lock({}, stages)
+    commit()
+    subprocess.run(["git", "branch", "--force", "main"], check=True)
+
+    write_lock({"data/preprocessed/test": "20.dir"}, stages)
+    assert found_by("outs").verdict == "fail"
+    stages["preprocess@test"]["deps"][0]["etag"] = "3-2"
+    write_lock({"data/preprocessed/test": "20.dir"}, stages)
     assert found_by("outs").verdict == "pass"
 
 
@@ -333,6 +348,20 @@ def test_a_stage_without_its_script_is_one_line(branch: Path) -> None:
     assert found_by("pipeline")[1:3] == ("fail", "dvc.yaml: stages/eda.py does not exist")
 
 
+@pytest.mark.parametrize("code", ["def main(:", "from . import eda"])
+def test_a_stage_that_is_not_python_is_one_line(code: str, branch: Path) -> None:
+    Path("stages/eda.py").write_text(code, encoding="utf-8")
+    finding = found_by("pipeline")
+    assert finding.verdict == "fail"
+    assert finding.found.startswith("stages/eda.py: it or a module that it imports cannot be read as this project's ")
+
+
+def test_keys_without_a_value_have_no_entries() -> None:
+    empty = {"a": {"cmd": "python -m stages.a", "deps": None, "params": None, "outs": None}}
+    assert list(changes.pipeline_mistakes(empty, lambda script: [], ["x"])) == ["no stage writes x"]
+    assert list(changes.weakened_stages(empty, empty)) == []
+
+
 FEWER: dict[str, tuple[str | None, str]] = {
     "deleted": (TEST_FILE.replace("def test_one", "def unused"), "test_one is gone"),
     "deleted file": (None, "test_one is gone, test_two is gone"),
@@ -407,6 +436,9 @@ def test_tests_may_move_to_another_file_and_be_added(branch: Path) -> None:
         ("numpy.py", "modules that may hide packages"),
         ("src/numpy/__init__.py", "modules that may hide packages"),
         ("conftest.py", "modules that may hide packages"),
+        ("numpy.so", "modules that may hide packages"),
+        ("src/facegender/cache.py", "code whose changes run no stage"),
+        ("src/facegender/params.py", "the gate's own code"),
         ("pyproject.toml", "what is installed"),
         ("requirements.lock", "what is installed"),
         ("dvc.yaml", "what DVC does"),
@@ -415,8 +447,10 @@ def test_tests_may_move_to_another_file_and_be_added(branch: Path) -> None:
     ],
 )
 def test_what_no_check_judges_is_named_for_the_reviewer(path: str, group: str) -> None:
-    code = {"src/facegender/repository/gate.py"}
-    groups = changes.unjudged([path, "src/facegender/reporting/charts.py", "stages/eda.py", "docs/app.md"], code)
+    code = {"src/facegender/repository/gate.py", "src/facegender/params.py"}
+    plumbing = {"src/facegender/cache.py", "src/facegender/params.py"}
+    files = [path, "src/facegender/reporting/charts.py", "stages/eda.py", "docs/app.md"]
+    groups = changes.unjudged(files, code, plumbing)
 
     assert groups == {group: [path]}
     finding = changes.check_review(groups, [], ["models/gender.onnx"], "main")
@@ -425,14 +459,14 @@ def test_what_no_check_judges_is_named_for_the_reviewer(path: str, group: str) -
 
 
 def test_a_branch_that_changes_the_gate_is_named_with_its_files(branch: Path) -> None:
-    for path in ("src/facegender/repository/gate.py", "src/facegender/reporting/charts.py"):
-        append(path, "# changed\n")
+    for name in ("repository/gate.py", "reporting/charts.py", "reporting/costs.py"):
+        append(f"src/facegender/{name}", "# changed\n")
     Path("scripts/validate_model.sh").unlink()
     commit()
 
     assert found_by("review").found == (
-        "no check judges these changes: CI and its commands: scripts/validate_model.sh; the gate's own code: "
-        "src/facegender/repository/gate.py"
+        "no check judges these changes: CI and its commands: scripts/validate_model.sh; code whose changes run no "
+        "stage: src/facegender/reporting/costs.py; the gate's own code: src/facegender/repository/gate.py"
     )
 
 

@@ -1,11 +1,15 @@
 """The trials that `facegender trials` reads, and those that are left to run."""
 
 import copy
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
 from facegender.errors import FacegenderError
+from facegender.repository import trials as module
 from facegender.repository.trials import Trial, not_yet_run, read_trials
 
 PARAMS: dict[str, Any] = {"train": {"seed": 120, "learning_rate": 0.001}, "augment": {"mode": "copies"}}
@@ -102,3 +106,44 @@ def test_a_folder_that_dvc_cannot_read_is_one_line() -> None:
         with pytest.raises(FacegenderError) as caught:
             not_yet_run([Trial("a", ("train.seed=1",))], found)
         assert str(caught.value) == line
+
+
+def test_a_trial_that_cannot_be_recorded_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Remote:
+        def __enter__(self) -> "Remote":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def fetch(self, revs: list[str], workspace: bool) -> None:
+            if revs == ["b"]:
+                raise ConnectionResetError("the remote\nis gone")
+
+    def finished(*_: Any) -> Iterator[Any]:
+        yield Trial("a", ("x=1",)), b"a"
+        yield Trial("b", ("x=2",)), b"b"
+        yield Trial("c", ("x=3",)), FacegenderError("c on node", "failed", "the lines below say why")
+        yield Trial("d", ("x=4",)), b"d"
+
+    def check(command: list[str], folder: Path = Path()) -> str:
+        if command[1:3] == ["bundle", "create"]:
+            Path(command[4]).write_bytes(b"")
+        return Path(command[3]).read_text(encoding="utf-8") if command[1:3] == ["bundle", "list-heads"] else ""
+
+    clean = CompletedProcess([], 0, "", "")
+    monkeypatch.setattr(module, "git", lambda *_: clean)
+    monkeypatch.setattr(module, "dvc", lambda *_: CompletedProcess([], 0, "store", ""))
+    monkeypatch.setattr(module, "finished", finished)
+    monkeypatch.setattr(module, "_check", check)
+    monkeypatch.setattr("dvc.repo.Repo", Remote)
+
+    errors = {name: error and str(error) for name, error in module.run_on_cluster([], "address")}
+
+    assert errors == {
+        "a": None,
+        "b": "b: the experiment is recorded, but its outs cannot be fetched (the remote is gone); when the remote can "
+        "be read: dvc exp apply b, then dvc pull",
+        "c": "c on node: failed; the lines below say why",
+        "d": None,
+    }
