@@ -116,11 +116,11 @@ def verify_dvc_cache() -> None:
     Raises:
         FacegenderError: something was.
     """
-    from facegender.repository.objects import damage_told, delete_damaged, verify_objects
+    from facegender.repository.objects import damage_error, delete_damaged, verify_objects
 
     verified = verify_objects()
     if verified.damaged:
-        raise damage_told(verified, delete_damaged(verified.damaged))
+        raise damage_error(verified, delete_damaged(verified.damaged))
     print(f"DVC's cache: {verified.objects} objects, none damaged")
 
 

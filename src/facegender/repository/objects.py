@@ -81,7 +81,7 @@ def _members(cache: Path, md5: str) -> list[str]:
         return []
 
 
-def damage_told(verified: Verified, outs: list[str]) -> FacegenderError:
-    """Return the error that says what was damaged and is deleted."""
+def damage_error(verified: Verified, outs: list[str]) -> FacegenderError:
+    """Return the error that says what was damaged and has been deleted."""
     what = f"{len(verified.damaged)} of {verified.objects} objects were damaged and are deleted, with the outs below"
     return FacegenderError("DVC's cache", what, "run: dvc repro, or: dvc pull", outs or ["none of this revision"])
