@@ -80,7 +80,7 @@ def cache_command(
     ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Delete everything.")] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check DVC's cache instead, and delete what is damaged there.")
+        bool, typer.Option("--verify", help="Check DVC's cache instead, and delete damaged outs.")
     ] = False,
 ) -> None:
     """Show, limit or clear .cache, or check DVC's cache.
@@ -111,7 +111,7 @@ def cache_command(
 
 
 def verify_dvc_cache() -> None:
-    """Check DVC's cache, and delete what is damaged.
+    """Check DVC's cache, and delete damaged outs.
 
     Raises:
         FacegenderError: something was.

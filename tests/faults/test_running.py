@@ -23,7 +23,7 @@ def test_a_stage_that_is_disturbed_says_so_in_a_line_and_leaves_whole_outs_or_no
     for command in (("synthetic_data",), ("partition",), ("preprocess", "val")):
         run(undisturbed, "python", "-m", f"stages.{command[0]}", *command[1:])
     score = Score()
-    counts = Counts(kills=2, interruptions=1, memory=0, disk=1, folders=1, clocks=0, workers=0)
+    counts = Counts(kills=1, interruptions=0, memory=0, disk=1, folders=1, clocks=0, workers=0)
 
     with running.small_disk(tmp_path / "disk", 60) as mounted:
         project = tmp_path / "disk" / "project"
@@ -34,10 +34,8 @@ def test_a_stage_that_is_disturbed_says_so_in_a_line_and_leaves_whole_outs_or_no
         assert judge(project, undisturbed, VAL, FINISHED, "") == (FINISHED, "")
 
     assert score.reports == []
-    # A signal may come too late, and then it is not counted, or the stage has finished.
-    signals = score.counts.get("kill -9", Counter()) + score.counts.get("Ctrl-C", Counter())
-    assert signals.keys() <= {STOPPED, REFUSED, FINISHED}
-    assert signals.total() > 0
+    # The kill may come too late, and then it is not counted, or the stage has finished.
+    assert score.counts.get("kill -9", Counter()).keys() <= {STOPPED, FINISHED}
     if not mounted:
         pytest.skip("a disk cannot be mounted here: no full disk, no read-only folder")
     assert score.counts["full disk"] == {REFUSED: 1}

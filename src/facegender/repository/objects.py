@@ -38,25 +38,36 @@ def verify_objects() -> Verified:
     )
 
 
-def delete_damaged(damaged: list[str]) -> list[str]:
-    """Delete damaged objects, and the outs in this folder that consist of them, so that DVC makes both again.
+class Deleted(NamedTuple):
+    """What `delete_damaged` deleted and kept.
+
+    Attributes:
+        outs: paths in this folder that consisted of damaged objects, which are deleted too.
+        kept: paths of damaged objects that no stage is known to make again, such as raw data.
+    """
+
+    outs: list[str]
+    kept: list[str]
+
+
+def delete_damaged(damaged: list[str]) -> Deleted:
+    """Delete damaged objects of the outs in dvc.lock, and these outs, so that DVC makes both again.
 
     Args:
         damaged: MD5 sums, as `verify_objects` returns them.
-
-    Returns:
-        The paths of the outs.
     """
     cache = _cache()
-    outs = [path for path, md5 in read_lock([OUTS]).items() if not {md5, *_members(cache, md5)}.isdisjoint(damaged)]
+    consist_of = {path: {md5, *_members(cache, md5)} for path, md5 in read_lock([OUTS]).items()}
+    outs = [path for path, objects in consist_of.items() if not objects.isdisjoint(damaged)]
     for out in outs:
         if Path(out).is_dir():
             shutil.rmtree(out)
         else:
             Path(out).unlink(missing_ok=True)
-    for md5 in damaged:
+    made_again = set().union(*consist_of.values())
+    for md5 in made_again.intersection(damaged):
         _object(cache, md5).unlink()
-    return outs
+    return Deleted(outs, [str(_object(cache, md5)) for md5 in damaged if md5 not in made_again])
 
 
 def _cache() -> Path:
@@ -81,7 +92,10 @@ def _members(cache: Path, md5: str) -> list[str]:
         return []
 
 
-def damage_error(verified: Verified, outs: list[str]) -> FacegenderError:
-    """Return the error that says what was damaged and has been deleted."""
-    what = f"{len(verified.damaged)} of {verified.objects} objects were damaged and are deleted, with the outs below"
-    return FacegenderError("DVC's cache", what, "run: dvc repro, or: dvc pull", outs or ["none of this revision"])
+def damage_error(verified: Verified, deleted: Deleted) -> FacegenderError:
+    """Return the error that says what was damaged, deleted and kept."""
+    what = f"{len(verified.damaged)} of {verified.objects} objects are damaged"
+    remedies = ["run dvc repro, or dvc pull, for what is deleted"] * bool(deleted.outs)
+    remedies += ["replace what is kept from a copy, or delete it"] * bool(deleted.kept)
+    details = [*(f"deleted: {out}" for out in deleted.outs), *(f"kept: {path}" for path in deleted.kept)]
+    return FacegenderError("DVC's cache", what, "; ".join(remedies), details)
