@@ -21,6 +21,9 @@ _EXTERNAL = b"\n\x08location"
 """How the place of external data is written in an ONNX file (StringStringEntryProto): the first field, of eight bytes.
 onnxruntime would read any file that is named there."""
 
+_NOT_TEXT = re.compile("[\ud800-\udfff]")
+"""How Python keeps a name's bytes that cannot be decoded."""
+
 _ANOTHER = "get the file again, or name another model with --model"
 
 
@@ -133,12 +136,14 @@ def _onnx_classifier(path: Path) -> Classifier:
         what = "keeps weights in other files, which are not read"
         raise FacegenderError(path, what, "use a model that the pipeline wrote, such as models/gender.onnx")
     found = what_it_is(content)
+    # onnxruntime takes no name that is not text, which in a locale of ASCII is any name with an accent.
+    source = content if _NOT_TEXT.search(str(path)) else path
     del content
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_limit()
     options.log_severity_level = 4  # Only what ends the process: errors are raised.
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         metadata = session.get_modelmeta().custom_metadata_map
         inputs = [(entry.name, entry.type, entry.shape) for entry in session.get_inputs()]
         outputs = [(output.name, output.shape) for output in session.get_outputs()]

@@ -46,6 +46,14 @@ def changed(path: Path, change: Any) -> Path:
     return path
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no such names")
+def test_a_name_that_is_not_text_is_read(model: Path) -> None:
+    name = os.fsdecode(b"mod\xe8le.onnx")
+    images = np.full((1, HEIGHT, WIDTH, 3), 51, np.uint8)
+
+    assert load_classifier(model.rename(model.with_name(name))).predict(images).tolist() == [pytest.approx(0.2)]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
