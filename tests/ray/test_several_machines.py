@@ -1,4 +1,4 @@
-"""What Keras can train on several machines today, which docs/cluster.md tells; needs no Ray.
+"""What Keras can train on several machines today, which docs/cluster.md tells.
 
 If a test fails because Keras can do more, training can use it: `training_strategy` in network/devices.py.
 """
@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+# Not because Ray is used: so that only `make test-ray` takes the time.
+pytest.importorskip("ray", reason="Ray is not installed; run: make test-ray")
 pytestmark = pytest.mark.slow
 
 WORKER = """\
