@@ -1,9 +1,11 @@
 """Git and DVC run as commands in this folder."""
 
+import getpass
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 from facegender.errors import FacegenderError
 
@@ -44,8 +46,28 @@ def check_not_shallow(revision: str, repo: str = ".") -> None:
         raise FacegenderError(revision, "not in this shallow clone", remedy)
 
 
+def check_user() -> None:
+    """Check that this user has a name and a home directory, without which DVC ends in a traceback.
+
+    Raises:
+        FacegenderError: it has not, as in a container that runs as a number.
+    """
+    try:
+        Path.home()
+        getpass.getuser()
+    # KeyError: the name, before Python 3.13; OSError: since then.
+    except (RuntimeError, KeyError, OSError) as error:
+        what = "this user has no home directory or no name, which DVC needs"
+        raise FacegenderError("HOME and USER", what, "set both, such as: export HOME=/tmp/me USER=me") from error
+
+
 def dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a DVC command; the caller checks its exit status."""
+    """Run a DVC command; the caller checks its exit status.
+
+    Raises:
+        FacegenderError: as `check_user`.
+    """
+    check_user()
     return subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)
 
 

@@ -14,7 +14,7 @@ from platformdirs import user_cache_path
 
 from facegender.errors import FacegenderError
 from facegender.files import md5_of
-from facegender.repository.commands import check_not_shallow, git
+from facegender.repository.commands import check_not_shallow, check_user, git
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
@@ -43,6 +43,7 @@ def fetch_model(revision: str, repo: str = ".") -> Path:
     """
     if not revision:
         raise FacegenderError("revision", "must not be empty", "use one such as gender@v1.0.0 or a Git revision")
+    check_user()
     if os.path.isdir(repo):
         git("-C", repo, "rev-parse", "--git-dir")  # It says if Git refuses the repository; DVC ends in a traceback.
     # These take a second to load.

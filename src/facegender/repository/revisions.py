@@ -10,7 +10,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from facegender.errors import FacegenderError
 from facegender.params import Gate
-from facegender.repository.commands import check_not_shallow, git
+from facegender.repository.commands import check_not_shallow, check_user, git
 from facegender.repository.lock import locked_files
 from facegender.repository.status import changed_places
 
@@ -95,6 +95,7 @@ def predictions_of(revision: str, path: str = PREDICTIONS) -> pd.DataFrame:
 
     from facegender.evaluation.predictions import parse_predictions
 
+    check_user()
     _check_commit(revision)
     try:
         content = dvc.api.read(path, rev=revision, mode="rb")
@@ -130,6 +131,7 @@ def current_predictions(path: str = PREDICTIONS) -> pd.DataFrame:
 
     from facegender.evaluation.predictions import read_predictions
 
+    check_user()
     try:
         repository = Repo()
         outs = repository.find_outs_by_path(str(Path(repository.root_dir, path)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from facegender.errors import FacegenderError
-from facegender.repository.commands import dvc, git, output_of
+from facegender.repository.commands import check_user, dvc, git, output_of
 
 
 def stale_stages() -> dict[str, list[str]]:
@@ -54,6 +54,7 @@ def missing_files() -> list[str]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    check_user()
     try:
         with Repo() as repository:
             missing = [str(out) for out in repository.index.outs if not out.use_cache and not out.exists]
