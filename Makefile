@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help repro celeba test test-fast test-ray faults soak mutants lint lock-fresh app sweep experiments seeds check-params validate-model lock audit
+.PHONY: help repro celeba test test-fast test-long test-ray faults soak mutants lint lock-fresh app sweep experiments seeds check-params validate-model lock audit
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[^\t#].*:.*## / { sub(/\$$\(VENV\)/, "$(VENV)"); printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -22,8 +22,11 @@ app: $(VENV)/installed ## Serve a local web page to try the model on
 	facegender app
 
 # Without reordering, the files of tests/functional, which take minutes, start first.
-test: lint lock-fresh ## Run all checks and tests (minutes)
-	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: lint lock-fresh ## Run all checks, and all tests but the longest (minutes)
+	pytest -m "not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-long: $(VENV)/installed ## Run the tests that make test leaves out, apart from those on a Ray cluster (minutes)
+	pytest -m long --numprocesses 2 --dist loadfile
 
 test-fast: $(VENV)/installed ## Run the tests that need neither TensorFlow nor DVC (seconds)
 	pytest -m "not slow"

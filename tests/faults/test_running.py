@@ -18,6 +18,7 @@ VAL = Stage("preprocess@val", ("python", "-m", "stages.preprocess", "val"), ("da
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_stage_that_is_disturbed_says_so_in_a_line_and_leaves_whole_outs_or_none(tmp_path: Path) -> None:
     undisturbed = make_project(tmp_path / "undisturbed", TINY)
     for command in (("synthetic_data",), ("partition",), ("preprocess", "val")):

@@ -13,7 +13,7 @@ import yaml
 from tests.functional.project import commit_all, run
 from tests.paths import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def experiments(project: Path) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.functional.project import GIT, change_params, commit_all, repro, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def test_two_branches_with_different_parameters(finished: Path, tmp_path: Path) -> None:

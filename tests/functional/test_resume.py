@@ -17,7 +17,7 @@ import yaml
 
 from tests.functional.project import TINY, environment, make_project, run, use_small_backbone
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 FOUR_SHARDS = TINY | {"synthetic_data.images": 900, "partition.train": 400}
 

@@ -204,6 +204,7 @@ def test_fitting_memorises_a_dozen_images_and_keeps_the_best_epoch(
     assert ((model.predict_on_batch(images)[:, 1] > 0.5) == LABELS).mean() > 0.9
 
 
+@pytest.mark.long
 def test_a_model_file_has_the_same_bytes_in_every_process(model: keras.Model, weights: Path, tmp_path: Path) -> None:
     program = (
         "import sys; from facegender.network.backbone import build_model, load_backbone; import keras\n"

@@ -433,6 +433,7 @@ compare(undisturbed, trained(mirrored, "interrupted", dropout=0.5), 0)
 """
 
 
+@pytest.mark.long
 def test_two_devices_train_what_one_trains_and_resume(tmp_path: Path) -> None:
     command = [sys.executable, "-c", TWO_DEVICES, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
