@@ -208,10 +208,11 @@ def slow_clients(port: int) -> dict[str, tuple[Callable[[], Awaitable[str]], set
     picture, large = flat_png(218, 178), photograph(4, 5, 2000, 1600)
     start = head(port, len(picture))
     later = STALLED_AFTER + 15
+    waits = 600.0  # For the pictures before this one.
     answers = f"GET /app.js HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n".encode() * 3000
     return {
         "byte by byte": (
-            lambda: slow_client(port, start + picture[:-50], picture[-50:], 0.1, 2 * later),
+            lambda: slow_client(port, start + picture[:-50], picture[-50:], 0.1, waits),
             {"200", "503"},
         ),
         "byte by byte, too slow": (lambda: slow_client(port, start, picture, 1, later), {"408", "503"}),
