@@ -124,10 +124,10 @@ def read_regular_file(path: str | Path, max_bytes: int | None = None) -> bytes:
         if max_bytes is not None and size > max_bytes:
             raise too_large(path, size, max_bytes)
         return Path(path).read_bytes()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # ValueError: the path contains a zero byte.
         if is_url(path):
             raise FacegenderError(path, "a URL, and nothing is downloaded", "download it first") from error
-        reason = error.strerror if isinstance(error, OSError) else "the path contains a zero byte"
+        reason = error.strerror if isinstance(error, OSError) else None
         if not str(path):
             raise FacegenderError("''", "an empty path", "name a file or a folder") from error
         raise FacegenderError(path, reason or str(error), "check the path") from error

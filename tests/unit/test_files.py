@@ -181,12 +181,14 @@ def test_only_files_with_an_end_and_of_the_right_size_are_read(tmp_path: Path) -
         assert str(raised.value).endswith(words)
     for path, message in {
         "": "'': an empty path; name a file or a folder",
-        "a\0b": "a\\x00b: the path contains a zero byte; check the path",
         "https://example.org/a.jpg": "https://example.org/a.jpg: a URL, and nothing is downloaded; download it first",
     }.items():
         with pytest.raises(FacegenderError) as raised:
             read_regular_file(path)
         assert str(raised.value) == message
+    # Python's words for this differ by version.
+    with pytest.raises(FacegenderError, match=r"^a\\x00b: .*embedded null .*; check the path$"):
+        read_regular_file("a\0b")
 
 
 def test_a_path_is_found_in_either_form_of_its_accents(tmp_path: Path) -> None:
