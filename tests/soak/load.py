@@ -232,8 +232,8 @@ def slow_clients(port: int) -> dict[str, tuple[Callable[[], Awaitable[str]], set
 
 async def put_under_load(port: int, seconds: float, seed: int, report: Report) -> None:
     """Run all clients for a while."""
+    asked, slow = requests(), slow_clients(port)  # This takes seconds.
     end = time.monotonic() + seconds
-    asked, slow = requests(), slow_clients(port)
     first: dict[str, Any] = {}
 
     async with aiohttp.ClientSession(f"http://{HOST}:{port}", connector=aiohttp.TCPConnector(limit=0)) as session:
