@@ -10,6 +10,7 @@ Markdown tables.
 """
 
 import os
+import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +55,9 @@ def main() -> None:
             os.environ.pop(ADDRESS, None)
             if where == "cluster":
                 os.environ[ADDRESS] = address
-            for stage, work in stages(options.celeba, options.images, folder, folder / where).items():
+            for stage, work in stages(
+                options.celeba, options.images, folder / "backbone.keras", folder / where
+            ).items():
                 seconds[stage].setdefault(where, []).append(timed(work))
             return sum(of_stage[where][-1] for of_stage in seconds.values())
 
@@ -96,17 +99,15 @@ def two_nodes() -> Iterator[str]:
         started.shutdown()
 
 
-def stages(celeba: Path, count: int, folder: Path, target: Path) -> dict[str, Callable[[], object]]:
+def stages(celeba: Path, count: int, backbone: Path, target: Path) -> dict[str, Callable[[], object]]:
     """Return the work of each stage, which replaces what it wrote below `target` before."""
     table_of_images = pd.DataFrame({"image_id": read_partitions(celeba / DATASET["partitions"]).index[:count]})
     table_of_images["label"] = 0
     ranges = Ranges(**{key.removeprefix("augment."): value for key, value in PLAIN.items()})
-    paths = {stage: Path(tempfile.mkdtemp(dir=folder)) for stage in (*STAGES, "memo")}
-    if not target.is_symlink():
-        target.mkdir(exist_ok=True)
-    for stage in STAGES:
-        (target / stage).unlink(missing_ok=True)
-        (target / stage).symlink_to(paths[stage])
+    paths = {stage: target / stage for stage in (*STAGES, "memo")}
+    for path in paths.values():
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
 
     def preprocess_all() -> None:
         with open_images(celeba / DATASET["images"]) as source:
@@ -120,7 +121,7 @@ def stages(celeba: Path, count: int, folder: Path, target: Path) -> dict[str, Ca
             (paths["augment"] / f"{number}.zip").write_bytes(content)
 
     def features_of_all() -> None:
-        engine = OpenVinoEngine(trunk_network(folder / "backbone.keras", "head"))
+        engine = OpenVinoEngine(trunk_network(backbone, "head"))
         for computed in write_features(paths["preprocess"], paths["features"], "trunk", engine, paths["memo"]):
             assert computed
 

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from facegender.errors import FacegenderError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+"""A function that a decorator leaves as it is for its callers."""
 
 CACHE = Path(".cache")
 FEATURES = "features"

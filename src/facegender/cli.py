@@ -116,7 +116,7 @@ def verify_dvc_cache() -> None:
     Raises:
         FacegenderError: something was.
     """
-    from facegender.repository.objects import damage_error, delete_damaged, verify_objects
+    from facegender.repository.dvc_cache import damage_error, delete_damaged, verify_objects
 
     verified = verify_objects()
     if verified.damaged:

@@ -5,15 +5,14 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from facegender.cache import stage_name
+from facegender.cache import Function, stage_name
 from facegender.errors import FacegenderError
 from facegender.files import write_json
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Cost = Mapping[str, float]
 """`seconds` and `peak_bytes`."""
 

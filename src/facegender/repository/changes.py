@@ -11,6 +11,7 @@ import yaml
 
 from facegender.errors import FacegenderError
 from facegender.repository.gate import Finding, first_of
+from facegender.repository.lock import LockedStage
 
 OWN_REQUEST = "merge it in a pull request of its own, with the same results as before"
 
@@ -172,36 +173,6 @@ def check_pipeline(
         found = f"dvc.yaml: {first_of(whats)}, unlike at {revision}; no result changes"
         return Finding("pipeline", "pass", found, "read the changes of dvc.yaml")
     return Finding("pipeline", "pass", "dvc.yaml names all code of each stage, and takes nothing away")
-
-
-class LockedStage(NamedTuple):
-    """An entry of dvc.lock: what a stage ran on, in a form that can be compared, and the MD5 sum of each out."""
-
-    inputs: Any
-    outs: dict[str, str]
-
-
-def locked_stages(text: str, name: str) -> dict[str, LockedStage]:
-    """Parse the stages of a dvc.lock.
-
-    Raises:
-        FacegenderError: it is not valid.
-    """
-    try:
-        stages = (yaml.safe_load(text) or {}).get("stages", {})
-        return {
-            stage: LockedStage((entry.get("cmd"), _sums(entry, "deps"), entry.get("params", {})), _sums(entry, "outs"))
-            for stage, entry in stages.items()
-        }
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-        raise FacegenderError(
-            name, "not valid, perhaps because a merge is unfinished", "take either side and run: dvc repro"
-        ) from error
-
-
-def _sums(entry: Mapping[str, Any], kind: str) -> dict[str, str]:
-    # What is in a bucket has an ETag instead of an MD5 sum.
-    return {file["path"]: file.get("md5") or file.get("etag", "") for file in entry.get(kind, [])}
 
 
 def other_outs(base: Mapping[str, LockedStage], here: Mapping[str, LockedStage]) -> Iterator[str]:

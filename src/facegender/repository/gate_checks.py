@@ -129,9 +129,8 @@ def _outs(base: str | None) -> Finding:
     if base is None:
         return _without_base("outs")
     fork = revisions.fork_point(base)
-    before = changes.locked_stages(revisions.file_at(fork, "dvc.lock") or "", f"{base}: dvc.lock")
-    lock.read_lock()
-    here = changes.locked_stages(Path("dvc.lock").read_text(encoding="utf-8"), "dvc.lock")
+    before = lock.locked_stages(revisions.file_at(fork, "dvc.lock") or "", f"{base}: dvc.lock")
+    here = lock.read_stages()
     reasons = sorted({RECORD.as_posix(), "requirements.lock"} & set(revisions.changed_files(fork)))
     return changes.check_outs(list(changes.other_outs(before, here)), reasons, base)
 

@@ -10,7 +10,7 @@ import yaml
 
 from facegender import cli
 from facegender.errors import FacegenderError
-from facegender.repository.objects import Verified, verify_objects
+from facegender.repository.dvc_cache import Verified, verify_objects
 
 
 def md5(content: bytes) -> str:
@@ -22,7 +22,7 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes
     """Return a function that puts an object into the cache of the project in this folder."""
     monkeypatch.chdir(tmp_path)
     cache = tmp_path / "cache"
-    monkeypatch.setattr("facegender.repository.objects._cache", lambda: cache)
+    monkeypatch.setattr("facegender.repository.dvc_cache._cache", lambda: cache)
 
     def write(name: str, content: bytes) -> Path:
         path = cache / name[:2] / name[2:]
