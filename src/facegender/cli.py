@@ -406,7 +406,7 @@ def trials_command(
     from facegender.repository.experiments import shown_experiments
     from facegender.repository.trials import not_yet_run, read_trials, run_here, run_on_cluster
 
-    trials = read_trials(sys.stdin.read())
+    trials = read_trials(sys.stdin.buffer.read())
     left = not_yet_run(trials, shown_experiments())
     for trial in trials:
         if trial not in left:

@@ -95,8 +95,7 @@ def _row(name: str, row: Mapping[str, Any], before: Mapping[str, Any]) -> _Row:
         for key in sorted(here.keys() | before.keys())
         if here.get(key) != before.get(key)
     ]
-    state = (row.get("executor") or {}).get("state") or ""
-    return _Row(name, metrics, " ".join([*([state] if state in ("queued", "running", "failed") else []), *changed]))
+    return _Row(name, metrics, " ".join([*filter(None, [unfinished(row)]), *changed]))
 
 
 def _lines(rows: Sequence[_Row]) -> Iterator[str]:
@@ -119,6 +118,12 @@ def problem(row: Mapping[str, Any]) -> str:
     if row["error"]:
         return str(row["error"]["msg"])
     return "" if PARAMS in contents(row, "params") else f"no {PARAMS}"
+
+
+def unfinished(experiment: Mapping[str, Any]) -> str:
+    """Return `queued`, `running` or `failed` if an experiment of `shown_experiments` is that, or an empty string."""
+    state = (experiment.get("executor") or {}).get("state")
+    return state if state in ("queued", "running", "failed") else ""
 
 
 def contents(row: Mapping[str, Any], kind: str) -> dict[str, Any]:

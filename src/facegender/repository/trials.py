@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from facegender.cluster import finished
 from facegender.errors import FacegenderError
 from facegender.repository.commands import dvc, git
-from facegender.repository.experiments import PARAMS, contents, flat, problem
+from facegender.repository.experiments import PARAMS, contents, flat, problem, unfinished
 
 _GUARD = """\
 import os, signal, subprocess, sys, threading, time
@@ -50,12 +50,17 @@ class Trial(NamedTuple):
     settings: tuple[str, ...]
 
 
-def read_trials(text: str) -> list[Trial]:
+def read_trials(content: bytes) -> list[Trial]:
     """Read trials from lines of the form NAME KEY=VALUE …
 
     Raises:
-        FacegenderError: a line has another form, a name is there twice, or there is no line.
+        FacegenderError: it is not UTF-8 text, a line has another form, a name is there twice, or there is no line.
     """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        what = f"not UTF-8 text at byte {error.start}"
+        raise FacegenderError("standard input", what, "save the list as UTF-8") from None
     trials: dict[str, Trial] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         name, *settings = line.split() or [""]
@@ -84,7 +89,7 @@ def not_yet_run(trials: Sequence[Trial], shown: Sequence[Mapping[str, Any]]) -> 
         shown: as `shown_experiments` returns it.
 
     Raises:
-        FacegenderError: an experiment has a trial's name, but failed or has other parameters; params.yaml has no
+        FacegenderError: an experiment has a trial's name, but has other parameters or no result; params.yaml has no
             such parameter; or there is no commit.
     """
     if len(shown) < 2:
@@ -93,15 +98,19 @@ def not_yet_run(trials: Sequence[Trial], shown: Sequence[Mapping[str, Any]]) -> 
     if found := problem(folder):
         raise FacegenderError("this folder", f"DVC cannot read it: {found}", "run: dvc status")
     here = dict(flat(contents(folder, "params")[PARAMS]))
-    rows = {row["name"]: row["revs"][0] for row in commit["experiments"] or []}
+    experiments = {experiment["name"]: experiment for experiment in commit["experiments"] or []}
     left = []
     for trial in trials:
         expected = here | _values(trial, here)
-        if trial.name not in rows:
+        if trial.name not in experiments:
             left.append(trial)
             continue
-        row, again = rows[trial.name], f"run: dvc exp remove {trial.name}"
-        if problem(row):
+        experiment = experiments[trial.name]
+        row, again = experiment["revs"][0], f"run: dvc exp remove {trial.name}"
+        if (state := unfinished(experiment)) in ("queued", "running"):
+            what = f"an experiment of this commit has this name and is {state}"
+            raise FacegenderError(trial.name, what, "choose another name, or wait until it has ended")
+        if state or problem(row):
             raise FacegenderError(trial.name, "an experiment of this commit has this name and failed", again)
         there = dict(flat(contents(row, "params")[PARAMS]))
         for key in sorted(expected.keys() | there.keys()):

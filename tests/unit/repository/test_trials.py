@@ -32,27 +32,28 @@ def with_seed(seed: int, **others: Any) -> dict[str, Any]:
 
 
 def test_each_line_is_a_trial() -> None:
-    assert read_trials("a train.seed=1\n  b  train.seed=2   augment.mode=epoch\n") == [
+    assert read_trials(b"\xef\xbb\xbfa train.seed=1\r\n  b  train.seed=2   augment.mode=epoch\n") == [
         Trial("a", ("train.seed=1",)),
         Trial("b", ("train.seed=2", "augment.mode=epoch")),
     ]
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
+    ("content", "line"),
     [
-        ("", "standard input: has no trials; write, for example: seed-121 train.seed=121"),
-        ("a x=1\n\n", "line 2: '' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
-        ("a", "line 1: 'a' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
-        ("a x", "line 1: 'a x' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
-        ("x=1 y=2", "line 1: 'x=1 y=2' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
-        ("--force x=1", "line 1: '--force x=1' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
-        ("a x=1\na x=2", "line 2: a is there twice; give each trial a name of its own"),
+        (b"", "standard input: has no trials; write, for example: seed-121 train.seed=121"),
+        (b"a x=1\n\n", "line 2: '' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
+        (b"a", "line 1: 'a' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
+        (b"a x", "line 1: 'a x' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
+        (b"x=1 y=2", "line 1: 'x=1 y=2' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
+        (b"--force x=1", "line 1: '--force x=1' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
+        (b"a x=1\na x=2", "line 2: a is there twice; give each trial a name of its own"),
+        (b"a x=1\nb\xff x=2", "standard input: not UTF-8 text at byte 7; save the list as UTF-8"),
     ],
 )
-def test_another_form_is_one_line(text: str, line: str) -> None:
+def test_another_form_is_one_line(content: bytes, line: str) -> None:
     with pytest.raises(FacegenderError) as caught:
-        read_trials(text)
+        read_trials(content)
     assert str(caught.value) == line
 
 
@@ -96,6 +97,18 @@ def test_a_trial_that_cannot_be_run_is_one_line(trial: Trial, experiments: dict[
     with pytest.raises(FacegenderError) as caught:
         not_yet_run([trial], shown(**experiments))
     assert str(caught.value) == line
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_trial_that_has_not_ended_is_one_line(state: str) -> None:
+    commit = shown(a=with_seed(1))
+    commit[1]["experiments"][0]["executor"] = {"state": state, "name": "dvc-task"}
+    with pytest.raises(FacegenderError) as caught:
+        not_yet_run([Trial("a", ("train.seed=1",))], commit)
+    expected = (
+        f"a: an experiment of this commit has this name and is {state}; choose another name, or wait until it has ended"
+    )
+    assert str(caught.value) == expected
 
 
 def test_a_folder_that_dvc_cannot_read_is_one_line() -> None:

@@ -64,7 +64,8 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "THROUGHPUT",
         }
         if limit := thread_limit():
-            options["INFERENCE_NUM_THREADS"] = limit
+            # OpenVINO would pin the threads to the first cores, and so those of all processes to the same ones.
+            options |= {"INFERENCE_NUM_THREADS": limit, "ENABLE_CPU_PINNING": False}
         return core.compile_model(model, "CPU", options)
 
 
