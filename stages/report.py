@@ -94,7 +94,7 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def hashes(raw: set[str]) -> dict[str, str]:
-    """Look up in dvc.lock the MD5 sums of the raw data, the weights and the models."""
+    """Look up in dvc.lock the checksums of the raw data, the weights and the models."""
     found = read_lock(without="report")
     return {path: found[path] for path in sorted(found) if path in raw or path.startswith("models/")}
 

@@ -135,7 +135,7 @@ def check_answer(kind: str, request: Request, answer: aiohttp.ClientResponse, co
     if answer.status == 503 and not answer.headers.get("Retry-After", "").isdigit():
         faults.append(f"{kind}: 503 without Retry-After")
     full = answer.status == 503 and not content  # All connections are taken.
-    if not full and any(answer.headers.get(name) != value for name, value in SECURITY_HEADERS.items()):
+    if any(answer.headers.get(name) != value for name, value in SECURITY_HEADERS.items()):
         faults.append(f"{kind}: headers are missing in an answer with status {answer.status}")
     if answer.status != 200 and not full:
         reason = json.loads(content)["error"]

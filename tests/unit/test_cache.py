@@ -363,14 +363,22 @@ def test_the_command_says_if_there_is_no_cache(cache: Path, command: Command, ar
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--limit", "-1"], ["--limit", "nan"], ["--limit", "0", "--clear"]], ids=" ".join
+    "arguments",
+    [
+        ["--limit", "-1"],
+        ["--limit", "nan"],
+        ["--limit", "0", "--clear"],
+        ["--verify", "--clear"],
+        ["--verify", "--limit", "0"],
+    ],
+    ids=" ".join,
 )
 def test_a_mistake_drops_nothing_and_is_one_line(cache: Path, command: Command, arguments: list[str]) -> None:
     keep(cache / "training" / "aa", 700, 2)
 
     status, printed = command("cache", *arguments)
 
-    assert status.startswith("error: --limit")
+    assert status.startswith(f"error: {arguments[0]}")
     assert "\n" not in status
     assert printed == ""
     assert size_on_disk(cache) == 700

@@ -118,7 +118,7 @@ def render_report(
         verdict: on the model against its baseline.
         resampled: what the bootstrap resampled, `identities` or `images`.
         params: all parameters by group and key.
-        hashes: MD5 sums by path.
+        hashes: checksums by path, as in dvc.lock.
         test_sets: metrics of the test set, and of further ones.
         baseline: metrics of the baseline on the test set.
         calibration: as the stage calibrate writes it.

@@ -14,7 +14,7 @@ DEPENDENCIES, OUTS = "deps", "outs"
 
 
 class LockedStage(NamedTuple):
-    """An entry of dvc.lock: what a stage ran on, in a form that can be compared, and the MD5 sum of each out."""
+    """An entry of dvc.lock: what a stage ran on, in a form that can be compared, and the checksum of each out."""
 
     inputs: Any
     outs: dict[str, str]
@@ -32,7 +32,8 @@ def locked_files(
         without: a stage to leave out: a stage that reads dvc.lock finds what it read itself in its last run.
 
     Returns:
-        The MD5 sum of each file and folder that a stage reads or writes, by path; a folder's ends in `.dir`.
+        The MD5 sum of each file and folder that a stage reads or writes, by path; a folder's ends in `.dir`. What is in
+        a bucket has an ETag instead.
 
     Raises:
         FacegenderError: it is not a valid lock file.
@@ -40,8 +41,11 @@ def locked_files(
     with _valid(name):
         stages = {**(yaml.safe_load(text) or {}).get("stages", {})}
         stages.pop(without, None)
-        entries = [entry for kind in kinds for stage in stages.values() for entry in stage.get(kind, [])]
-        return {entry["path"]: entry["md5"] for entry in entries if "md5" in entry}
+        sums: dict[str, str] = {}
+        for kind in kinds:
+            for stage in stages.values():
+                sums |= _sums(stage, kind)
+        return sums
 
 
 def locked_stages(text: str, name: str) -> dict[str, LockedStage]:
@@ -64,7 +68,6 @@ def locked_stages(text: str, name: str) -> dict[str, LockedStage]:
 
 
 def _sums(entry: Mapping[str, Any], kind: str) -> dict[str, str]:
-    # What is in a bucket has an ETag instead of an MD5 sum.
     return {file["path"]: file.get("md5") or file.get("etag", "") for file in entry.get(kind, [])}
 
 

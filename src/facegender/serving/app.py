@@ -439,6 +439,7 @@ class _Door(asyncio.Protocol):
             f"Retry-After: {_RETRY_AFTER}",
             "Content-Length: 0",
             "Connection: close",
+            *(f"{name}: {value}" for name, value in SECURITY_HEADERS.items()),
         )
         transport.write("".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii"))
         transport.close()

@@ -25,7 +25,7 @@ def test_threads_of_a_limited_process_may_run_on_every_core(monkeypatch: pytest.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     size = (40 * BLOCK, 40 * BLOCK)
     engine = OpenVinoEngine(part(make_network(size, np.zeros(3 * 40 * 40), 0.0), IMAGE, PROBABILITIES))
-    seen = set()
+    seen: set[str] = set()
 
     # A thread is pinned only while it computes: so this looks while images are read.
     def images() -> Iterator[np.ndarray]:

@@ -12,6 +12,7 @@ stages:
     deps:
     - {path: data.csv, hash: md5, md5: of an earlier run}
     - {path: raw.zip, hash: md5, md5: aa}
+    - {path: s3://bucket/raw.zip, size: 9, etag: 1-2}
     outs:
     - {path: model, hash: md5, md5: bb.dir}
   prepare:
@@ -22,7 +23,12 @@ stages:
 
 
 def test_a_lock_file_has_the_sum_of_each_file_as_it_was_written() -> None:
-    assert locked_files(LOCK, "dvc.lock") == {"raw.zip": "aa", "model": "bb.dir", "data.csv": "cc"}
+    assert locked_files(LOCK, "dvc.lock") == {
+        "raw.zip": "aa",
+        "s3://bucket/raw.zip": "1-2",
+        "model": "bb.dir",
+        "data.csv": "cc",
+    }
     assert locked_files(LOCK, "dvc.lock", [OUTS]) == {"model": "bb.dir", "data.csv": "cc"}
     assert locked_files(LOCK, "dvc.lock", without="train") == {"data.csv": "cc"}
     assert locked_files("", "dvc.lock") == {}

@@ -452,6 +452,7 @@ def test_connections_are_limited_and_one_too_many_is_told_when_to_come_back(port
     try:
         status, headers = ask(port, page)
         assert (status, headers["Retry-After"]) == (503, "2")
+        assert module.SECURITY_HEADERS.items() <= headers.items()
     finally:
         for client in opened:
             client.close()
