@@ -14,7 +14,7 @@ GROUPS = {
     "metrics": ("evaluation/",),
     "augmentation": ("preparation/augment.py",),
     "readers": ("data/",),
-    "gate": ("repository/gate",),
+    "gate": ("repository/gate", "repository/changes.py"),
 }
 """How the paths of a group's modules begin, below src/facegender. pyproject.toml has them for mutmut."""
 
