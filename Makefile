@@ -36,7 +36,8 @@ test-ray: $(VENV)/installed ## Install Ray, and test on a cluster of nodes on th
 	pytest tests/ray tests/unit/test_cluster.py
 
 # The experiments run one after the other in this folder, because .cache keeps the features: they are computed once for
-# each cut, and for a larger number of copies only for the additional ones. A cut needs mode copies and no mirror image.
+# each cut, and for a larger number of copies only for the additional ones. A cut needs
+# augment.mode copies, and calibrate.mirror false.
 CUTS ?= mixed5 mixed4
 COPIES ?= 0 1
 RATES ?= 0.0001 0.0003
@@ -74,7 +75,7 @@ MINUTES ?= 30
 soak: $(VENV)/installed ## Send good, bad and slow requests to the app for MINUTES (30), and predict beside it
 	python -m tests.soak --minutes $(MINUTES)
 
-# Those that were tried are not tried again, unless the names or patterns in MUTANTS are theirs; delete mutants/ to start anew.
+# Mutants that were tried are skipped, unless MUTANTS names them; delete mutants/ to start anew.
 # Python must find the folder of the changed modules when it starts.
 MUTANTS ?=
 

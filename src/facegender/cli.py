@@ -85,8 +85,8 @@ def cache_command(
 ) -> None:
     """Show, limit or clear .cache, or check DVC's cache.
 
-    The folder .cache holds computed features and the state of interrupted training. Deleting it only costs time. DVC's
-    cache holds what the stages wrote. Do not use this command while the pipeline is running.
+    The folder .cache holds computed features and the checkpoints of interrupted training. Deleting it only costs time.
+    DVC's cache holds what the stages wrote. Do not use this command while the pipeline is running.
     """
     from facegender import cache
 
@@ -114,7 +114,7 @@ def verify_dvc_cache() -> None:
     """Check DVC's cache, and delete damaged outs.
 
     Raises:
-        FacegenderError: something was.
+        FacegenderError: an object is damaged.
     """
     from facegender.repository.dvc_cache import damage_error, delete_damaged, verify_objects
 
@@ -317,7 +317,8 @@ def compare_command(
     """Compare two models on the same test images.
 
     `facegender compare baseline` compares this folder's model with its baseline, logistic regression on small grey
-    images; `facegender compare baseline REV` does so for a revision. Name a branch called baseline refs/heads/baseline.
+    images; `facegender compare baseline REV` does so for a revision. For a branch that is called baseline, write
+    refs/heads/baseline.
     """
     from facegender.evaluation.comparison import (
         against_baseline,
@@ -486,13 +487,14 @@ def gate_command(
 ) -> None:
     """Check whether this folder's model may be merged.
 
-    The exit status is 0 only if every check passes.
+    The exit status is 1 if a check fails. One that is waived or skipped does not fail: without --base, outs, base and
+    review are skipped. With --base, the row limits shows what changed in `gate`.
 
-    lock: dvc.lock matches code, parameters, data, metrics and plots. pipeline: dvc.yaml hides no change. outs: what did
-    not have to run again is as at the base. floors: the metrics are within the limits, `gate` in params.yaml. baseline:
-    the model is more accurate than its baseline. base: no metric is significantly worse than the base's and by more
-    than its margin. model: the committed predictions and metrics are those of the model. remote: others can get all
-    data. review: tests do not go while results change.
+    lock: dvc.lock matches code, parameters, data, metrics and plots. pipeline: dvc.yaml hides no change. outs: stages
+    whose inputs did not change have the same outs as at the base. floors: the metrics are within the limits, `gate` in
+    params.yaml. baseline: the model is more accurate than its baseline. base: no metric is significantly worse than
+    the base's and by more than its margin. model: the committed predictions and metrics are those of the model.
+    remote: others can get all data. review: tests do not go while results change.
     """
     from facegender.repository.gate import findings_markdown
     from facegender.repository.gate_checks import CHECKS, add_to_job_summary, run_checks

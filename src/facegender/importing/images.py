@@ -21,7 +21,7 @@ _SUFFIXES = {
     b"II*\0": ".tif",
     b"MM\0*": ".tif",
 }
-"""By the first bytes of the formats that the pipeline reads."""
+"""By the first bytes of the formats that are kept; others become JPEGs."""
 
 
 def identify(images: pd.DataFrame, align: Align = "never") -> tuple[pd.DataFrame, list[str]]:
