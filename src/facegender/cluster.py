@@ -26,7 +26,17 @@ ADDRESS = "RAY_ADDRESS"
 _LIBRARIES = ("numpy", "onnxruntime", "opencv-python-headless", "openvino", "zstandard")
 """Packages whose versions may change results."""
 
-_TRAINING_LIBRARIES = ("keras", "pandas", "scikit-learn", "scipy", "tensorflow")
+_TRAINING_LIBRARIES = (
+    "cleanlab",
+    "h5py",
+    "keras",
+    "matplotlib",
+    "onnx",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "tensorflow",
+)
 """The same for what only whole experiments use."""
 
 _PROCESSOR = "the kind of processor"
@@ -38,6 +48,10 @@ _RETRIES = 3
 """How often Ray repeats a task whose process or node died."""
 
 _SECONDS_TO_ANSWER = 10
+
+
+class NodeError(FacegenderError):
+    """A node has other code, libraries or another kind of processor than it needs."""
 
 
 class Named(Protocol):
@@ -93,7 +107,8 @@ def finished(
 
     Each task is one item. It takes a GPU with its share of the node's CPUs or, if no node has GPUs, as many CPUs as
     the smallest node has, so a larger node may run several. Nodes may have other kinds of processors than this machine.
-    An item that fails does not stop the others.
+    An item that fails does not stop the others. A node that has other code or libraries does, because it would fail one
+    item after the other while the other nodes compute.
 
     Args:
         function: as in `spread`.
@@ -104,7 +119,8 @@ def finished(
         An item with its result, or with the error as in `spread`.
 
     Raises:
-        FacegenderError: Ray is not installed, no cluster answers, or it has no CPU for tasks.
+        FacegenderError: Ray is not installed, no cluster answers, it has no CPU for tasks, or a node has other code or
+            libraries.
     """
     with _connected(address) as ray:
         task = ray.remote(max_retries=_RETRIES, **_large_share(ray, address))(_portable())
@@ -116,6 +132,8 @@ def finished(
             item = running.pop(reference)
             try:
                 [result] = _results(ray, item.name, reference)
+            except NodeError:
+                raise
             except FacegenderError as error:
                 yield item, error
             else:
@@ -201,9 +219,12 @@ def _results(ray: Any, name: str, reference: Any) -> list[Any]:
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, FacegenderError):
             raise error.cause from None
-        node, reason = error.cause.args
-        what = f"facegender is missing, or is another version ({reason})"
-        raise FacegenderError(f"node {node}", what, "install the version of this machine there") from error
+        if isinstance(error.cause, ImportError) and len(error.cause.args) == 2:  # As `_portable` raises it.
+            node, reason = error.cause.args
+            what = f"facegender is missing, or is another version ({reason})"
+            raise NodeError(f"node {node}", what, "install the version of this machine there") from error
+        what = f"failed on the cluster ({type(error.cause).__name__}: {_line(error.cause)})"
+        raise FacegenderError(name, what, "look at Ray's logs") from error
     except ray.exceptions.RayError as error:
         what = f"was given up on the cluster after {1 + _RETRIES} tries ({_line(error)})"
         raise FacegenderError(name, what, "look at the memory of its nodes, and at Ray's logs") from error
@@ -250,7 +271,7 @@ def run_task(expected: dict[str, str], shared: tuple[Any], batch: bytes) -> list
     for key, value in expected.items():
         if here[key] != value:
             what = f"{key} is {here[key]}, but {value} on the machine that wants the results"
-            raise FacegenderError(node, what, "make them the same, or leave this node out of the cluster")
+            raise NodeError(node, what, "make them the same, or leave this node out of the cluster")
     items = pickle.loads(batch)
     try:
         return list(_received(shared[0])(iter(items)))
@@ -284,7 +305,8 @@ def environment() -> dict[str, str]:
     package = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
+        # Python writes temporary files into __pycache__, too.
+        if "__pycache__" not in path.parts and path.is_file():
             digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     return {
         "the code of facegender": digest.hexdigest()[:12],

@@ -70,10 +70,18 @@ def test_a_node_that_dies_in_the_middle_of_a_stage_changes_nothing(
 
 KILLED = """
 import sys
+import time
 from pathlib import Path
 import facegender.data.shards
 facegender.data.shards.SHARD_SIZE = 4
+from facegender.network import features
 from tests.ray.stages_here import features_of
+
+path_of = features._feature_path
+def slowly(*arguments):
+    time.sleep(0.2)
+    return path_of(*arguments)
+features._feature_path = slowly
 features_of(Path(sys.argv[1]))
 """
 
@@ -94,7 +102,7 @@ def test_a_killed_run_goes_on_where_it_was(
     kept = len(list(tmp_path.glob("memo/trunk/[!.]*")))
 
     assert features_of(tmp_path) == [False] * kept + [True] * (6 - kept)
-    assert kept > 0
+    assert 0 < kept < 6
 
 
 def test_a_shard_that_always_fails_is_named(start: Start, cluster: Any) -> None:
@@ -172,3 +180,13 @@ def test_a_node_that_would_compute_something_else_is_named(
     start(tmp_path)
 
     assert re.fullmatch(rf"node [\d.]+: {line}", line_of(work.doubled, shard_files(b"content"), cluster.address))
+
+
+def test_a_task_that_cannot_start_is_named(start: Start, cluster: Any, tmp_path: Path) -> None:
+    old_version(tmp_path)
+    (tmp_path / "facegender/cluster.py").write_text("def run_task(batch):\n    pass\n", encoding="utf-8")
+    start(tmp_path)
+
+    line = line_of(work.doubled, shard_files(b"content"), cluster.address)
+
+    assert re.fullmatch(r"0\.zip: failed on the cluster \(TypeError: .*\); look at Ray's logs", line)

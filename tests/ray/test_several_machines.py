@@ -67,7 +67,11 @@ def work_on_two_machines(folder: Path, how: str) -> list[str]:
         environment = os.environ | {"TF_CONFIG": json.dumps(config), "CUDA_VISIBLE_DEVICES": ""}
         command = [sys.executable, "-c", WORKER, how, str(folder / f"{index}.npy")]
         workers.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
-    return [worker.communicate(timeout=300)[1] for worker in workers]
+    try:
+        return [worker.communicate(timeout=300)[1] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
 
 
 def test_fit_does_not_work_on_several_machines(tmp_path: Path) -> None:

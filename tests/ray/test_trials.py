@@ -27,6 +27,7 @@ if "FACEGENDER_TEST_WAITS" in os.environ:
     path.with_suffix(".part").write_text(str(os.getpid()))
     path.with_suffix(".part").rename(path)
     time.sleep(3600)
+assert "RAY_ADDRESS" not in os.environ
 seed = yaml.safe_load(open("params.yaml"))["train"]["seed"]
 if seed == 13:
     sys.exit("error: 13: brings bad luck; use another seed")
@@ -36,7 +37,12 @@ pathlib.Path(os.environ["FACEGENDER_TEST_RAN"]).open("a").write(os.environ.get("
 """
 STAGES = {
     # As in the project itself, what is large and can be computed again is not pushed.
-    "features": {"cmd": "cp raw.txt features.txt", "deps": ["raw.txt"], "outs": [{"features.txt": {"push": False}}]},
+    "features": {
+        "cmd": "cp raw.txt features.txt && grep '^  seed: ' params.yaml >> features.txt",
+        "deps": ["raw.txt"],
+        "params": ["train.seed"],
+        "outs": [{"features.txt": {"push": False}}],
+    },
     "train": {
         "cmd": "python stage.py",
         "deps": ["stage.py", "features.txt"],
@@ -84,7 +90,7 @@ def test_trials_are_recorded_as_if_they_had_been_run_here(
 ) -> None:
     ran = tmp_path / "ran"
     for _ in range(2):
-        start(FACEGENDER_TEST_RAN=str(ran))
+        start(FACEGENDER_TEST_RAN=str(ran), RAY_ADDRESS="elsewhere:1")
 
     printed = trials(project, f"{TRIALS}unlucky train.seed=13\n", cluster.address, status=1)
 
@@ -98,17 +104,38 @@ def test_trials_are_recorded_as_if_they_had_been_run_here(
     assert ran.read_text(encoding="utf-8") == "\n\n"
     shown = run(project, "dvc", "exp", "show", "--csv", "--only-changed").splitlines()
     assert sorted(line.split(",")[0] for line in shown if "seed-" in line) == ["seed-7", "seed-8"]
-    # The outs are here: nothing runs, and nothing is fetched.
+    # Its outs are here, and nothing is fetched; only features, which are not pushed, are missing.
     run(project, "dvc", "remote", "remove", "store")
-    run(project, "dvc", "exp", "apply", "seed-8")
-    assert (project / "model.txt").read_text(encoding="utf-8") == "raw8"
+    applied = subprocess.run(
+        [sys.executable, "-m", "dvc", "exp", "apply", "seed-8"], cwd=project, env=environment(project),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert "Checkout failed for following targets:\nfeatures.txt" in applied.stderr
     there = (project / "dvc.lock").read_bytes()
-    assert run(project, "dvc", "status") == "Data and pipelines are up to date.\n"
+    model = (project / "model.txt").read_text(encoding="utf-8")
+    assert model.endswith("8")
+    run(project, "dvc", "repro")
+    assert (project / "dvc.lock").read_bytes() == there
+    assert (project / "model.txt").read_text(encoding="utf-8") == model
 
     run(project, "git", "checkout", "--quiet", "--force", "HEAD")
     run(project, "dvc", "exp", "remove", "seed-8")
     run(project, "dvc", "exp", "run", "--force", "--name", "seed-8", "--set-param", "train.seed=8")
     assert (project / "dvc.lock").read_bytes() == there
+
+
+def test_a_node_that_would_compute_something_else_stops_all(
+    start: Start, cluster: Any, project: Path, tmp_path: Path
+) -> None:
+    metadata = tmp_path / "other" / "pandas-0.1.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("Metadata-Version: 2.1\nName: pandas\nVersion: 0.1\n", encoding="utf-8")
+    start(tmp_path / "other")
+
+    printed = trials(project, TRIALS, cluster.address, status=1)
+
+    assert printed.count("error: ") == 1
+    assert ": pandas is 0.1, but " in printed
 
 
 def test_what_was_run_is_not_run_again(start: Start, cluster: Any, project: Path, tmp_path: Path) -> None:

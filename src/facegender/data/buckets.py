@@ -65,6 +65,8 @@ def _file_system(path: str) -> Any:
     except ModuleNotFoundError as error:
         remedy = "run: pip install -r requirements-s3.txt"
         raise FacegenderError(path, "needs the package s3fs, which is not installed", remedy) from error
+    if not path.removeprefix(S3).strip("/"):
+        raise FacegenderError(path, "names no bucket", "write s3://BUCKET/PATH")
     return S3FileSystem()
 
 

@@ -99,17 +99,19 @@ def _row(name: str, row: Mapping[str, Any], before: Mapping[str, Any]) -> _Row:
 
 
 def _lines(rows: Sequence[_Row]) -> Iterator[str]:
-    titles = [column.title for column in COLUMNS.values()]
-    fixed = sum(len(title) + 2 for title in titles)
+    widths = {column.title: max(len(column.title), len("0.0000")) for column in COLUMNS.values()}
+    fixed = sum(width + 2 for width in widths.values())
     name_width = min(max(len(row.name) for row in rows), WIDTH - fixed - _CHANGED_WIDTH - 2)
     indent = name_width + fixed + 2
-    heading = "".join(f"  {title}" for title in titles)
+    heading = "".join(f"  {title:>{width}}" for title, width in widths.items())
     yield f"{'Experiment'[:name_width]:{name_width}}{heading}  changed parameters"
     for row in rows:
         numbers = ("-" if value is None else f"{value:.4f}" for value in row.metrics.values())
-        cells = "".join(f"  {number:>{len(title)}}" for number, title in zip(numbers, titles, strict=True))
+        cells = "".join(f"  {number:>{width}}" for number, width in zip(numbers, widths.values(), strict=True))
         first, *more = textwrap.wrap(row.changed, WIDTH - indent) or [""]
-        yield f"{row.name[:name_width]:{name_width}}{cells}  {first}".rstrip()
+        if len(row.name) > name_width:
+            yield row.name
+        yield f"{row.name if len(row.name) <= name_width else '':{name_width}}{cells}  {first}".rstrip()
         yield from (" " * indent + line for line in more)
 
 

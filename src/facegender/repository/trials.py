@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from facegender.cluster import finished
+from facegender.cluster import ADDRESS, finished
 from facegender.errors import FacegenderError
 from facegender.repository.commands import dvc, git
 from facegender.repository.experiments import PARAMS, contents, flat, problem, unfinished
@@ -28,7 +28,10 @@ def watch():
             os.killpg(0, signal.SIGKILL)
         time.sleep(1)
 threading.Thread(target=watch, daemon=True).start()
-sys.exit(subprocess.call(sys.argv[2:]))
+try:
+    sys.exit(subprocess.call(sys.argv[2:]))
+except OSError as error:
+    sys.exit(f"{sys.argv[2]}: {error.strerror}")
 """
 """Runs a command, and kills it with all that it started as soon as a given process has ended.
 
@@ -74,7 +77,7 @@ def read_trials(content: bytes) -> list[Trial]:
             what = f"{line.strip()!r} is not NAME KEY=VALUE …"
             raise FacegenderError(f"line {number}", what, f"write, for example: {_EXAMPLE}")
         if name in trials:
-            raise FacegenderError(f"line {number}", f"{name} is there twice", "give each trial a name of its own")
+            raise FacegenderError(f"line {number}", f"{name} is listed twice", "give each trial a name of its own")
         trials[name] = Trial(name, tuple(settings))
     if not trials:
         raise FacegenderError("standard input", "has no trials", f"write, for example: {_EXAMPLE}")
@@ -85,23 +88,29 @@ def not_yet_run(trials: Sequence[Trial], shown: Sequence[Mapping[str, Any]]) -> 
     """Return the trials that this commit has no experiment of.
 
     Args:
-        trials: to run with the params.yaml of this folder.
+        trials: to run with the params.yaml of this commit.
         shown: as `shown_experiments` returns it.
 
     Raises:
         FacegenderError: an experiment has a trial's name, but has other parameters or no result; params.yaml has no
-            such parameter; or there is no commit.
+            such parameter, or has changes that are not those of a trial; or there is no commit.
     """
     if len(shown) < 2:
         raise FacegenderError("HEAD", "DVC found no commit", "commit this folder first")
     folder, commit = shown[:2]
-    if found := problem(folder):
-        raise FacegenderError("this folder", f"DVC cannot read it: {found}", "run: dvc status")
-    here = dict(flat(contents(folder, "params")[PARAMS]))
+    for where, row in (("this folder", folder), ("HEAD", commit)):
+        if found := problem(row):
+            raise FacegenderError(where, f"DVC cannot read it: {found}", "run: dvc status")
+    here, committed = (dict(flat(contents(row, "params")[PARAMS])) for row in (folder, commit))
+    wanted = {trial.name: committed | _values(trial, committed) for trial in trials}
+    # `dvc exp run` leaves those of the last trial.
+    if here != committed and here not in wanted.values():
+        remedy = f"commit them, or put them back: git restore {PARAMS}"
+        raise FacegenderError(PARAMS, "has changes that are not committed, which the trials would not have", remedy)
     experiments = {experiment["name"]: experiment for experiment in commit["experiments"] or []}
     left = []
     for trial in trials:
-        expected = here | _values(trial, here)
+        expected = wanted[trial.name]
         if trial.name not in experiments:
             left.append(trial)
             continue
@@ -115,19 +124,19 @@ def not_yet_run(trials: Sequence[Trial], shown: Sequence[Mapping[str, Any]]) -> 
         there = dict(flat(contents(row, "params")[PARAMS]))
         for key in sorted(expected.keys() | there.keys()):
             if expected.get(key) != there.get(key):
-                known, wanted = (values.get(key, "missing") for values in (there, expected))
-                what = f"an experiment of this commit has this name, but {key} is {known} there and {wanted} here"
+                before, now = (values.get(key, "missing") for values in (there, expected))
+                what = f"an experiment of this commit has this name, but {key} is {before} there and {now} here"
                 raise FacegenderError(trial.name, what, again)
     return left
 
 
-def _values(trial: Trial, here: Mapping[str, Any]) -> dict[str, Any]:
+def _values(trial: Trial, known: Mapping[str, Any]) -> dict[str, Any]:
     from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
     values = {}
     for setting in trial.settings:
         key, _, value = setting.partition("=")
-        if key not in here:
+        if key not in known:
             raise FacegenderError(trial.name, f"{PARAMS} has no {key}", "use a parameter that it has")
         try:
             # As DVC reads it: for PyYAML, 1e-4 is no number.
@@ -140,12 +149,16 @@ def _values(trial: Trial, here: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_here(trials: Iterable[Trial]) -> None:
-    """Run trials in this folder, as `dvc exp run` does; what they print goes to the terminal.
+    """Run trials of HEAD in this folder, as `dvc exp run` does; what they print goes to the terminal.
 
     Raises:
         FacegenderError: a trial fails; the rest is not run.
     """
     for trial in trials:
+        # `dvc exp run` would keep what the trial before has set.
+        restored = git("restore", "--source=HEAD", "--", PARAMS)
+        if restored.returncode:
+            raise FacegenderError(PARAMS, f"cannot be put back ({restored.stderr.strip()})", "run: git status")
         if subprocess.run([sys.executable, "-m", "dvc", *_experiment(trial)]).returncode:
             raise FacegenderError(trial.name, "failed", "the lines above say why; the trials after it were not run")
 
@@ -239,12 +252,14 @@ def _record(name: str, path: Path, bundle: bytes) -> None:
     _check(["git", "fetch", "--quiet", str(path), "refs/exps/*:refs/exps/*"])
     try:
         with Repo() as repo:
-            repo.fetch(revs=[commit], workspace=False)
+            with repo.switch(commit):
+                pushed = [out.fs_path for out in repo.index.outs if out.can_push]
+            repo.fetch(pushed, revs=[commit], workspace=False)
     # A remote's library raises errors of its own.
     except Exception as error:
         what = f"the experiment is recorded, but its outs cannot be fetched ({' '.join(str(error).split())})"
         raise FacegenderError(
-            name, what, f"when the remote can be read: dvc exp apply {name}, then dvc pull"
+            name, what, f"when the remote can be read: dvc exp apply {name}, then dvc pull --allow-missing"
         ) from error
 
 
@@ -252,10 +267,12 @@ def _check(command: Sequence[str], folder: Path = Path()) -> str:
     """Run a command in a folder and return what it prints to standard output."""
     # Stages are run by this environment's Python, which a node need not have on its path.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    # A trial that has a whole node must not wait for other nodes.
+    environment = {key: value for key, value in os.environ.items() if key != ADDRESS}
     done = subprocess.run(
         [sys.executable, "-c", _GUARD, str(os.getpid()), *command],
         cwd=folder,
-        env=os.environ | {"PATH": path},
+        env=environment | {"PATH": path},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",

@@ -33,3 +33,11 @@ def test_whatever_the_client_raises_is_one_line(error: Exception, read: Any, mon
 
     with pytest.raises(FacegenderError, match=r"^s3://bucket/a: cannot be read \(.*\); check the network, AWS_ENDP"):
         read("s3://bucket/a")
+
+
+@pytest.mark.parametrize("path", ["s3://", "s3:///"])
+@pytest.mark.parametrize("read", [buckets.is_folder, buckets.open_file, buckets.list_sizes, buckets.read_file])
+def test_a_path_without_a_bucket_is_one_line(path: str, read: Any) -> None:
+    with pytest.raises(FacegenderError) as caught:
+        read(path)
+    assert str(caught.value) == f"{path}: names no bucket; write s3://BUCKET/PATH"

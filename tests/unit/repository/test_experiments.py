@@ -57,13 +57,17 @@ def test_the_best_on_validation_images_comes_first_with_what_it_changed() -> Non
 
 
 def test_every_line_fits_and_nothing_is_lost() -> None:
-    many = {f"parameter_number_{number}": number for number in range(12)}
+    many = {f"parameter_number_{number:04}": number for number in range(12)}
+    name = "an-experiment-with-a-rather-long-name"
 
-    table = experiments_table(shown(row("an-experiment-with-a-rather-long-name", 0.4, 0.6, **many)), "accuracy")
+    table = experiments_table(shown(row(name, 0.4, 0.6, **many)), "accuracy")
 
     assert max(map(len, table.splitlines())) <= 120
-    for name, value in many.items():
-        assert f"train.{name}={value}" in table
+    assert name in table
+    for key, value in many.items():
+        assert f"train.{key}={value}" in table
+    heading, first = table.splitlines()[0], next(line for line in table.splitlines() if "train." in line)
+    assert first.index("train.") == heading.index("changed parameters")
 
 
 def test_queued_failed_and_unnamed_experiments_are_shown_as_such() -> None:

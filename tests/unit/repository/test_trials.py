@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_each_line_is_a_trial() -> None:
         (b"a x", "line 1: 'a x' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
         (b"x=1 y=2", "line 1: 'x=1 y=2' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
         (b"--force x=1", "line 1: '--force x=1' is not NAME KEY=VALUE …; write, for example: seed-121 train.seed=121"),
-        (b"a x=1\na x=2", "line 2: a is there twice; give each trial a name of its own"),
+        (b"a x=1\na x=2", "line 2: a is listed twice; give each trial a name of its own"),
         (b"a x=1\nb\xff x=2", "standard input: not UTF-8 text at byte 7; save the list as UTF-8"),
     ],
 )
@@ -111,10 +112,25 @@ def test_a_trial_that_has_not_ended_is_one_line(state: str) -> None:
     assert str(caught.value) == expected
 
 
+def test_trials_start_from_the_committed_parameters() -> None:
+    trials = [Trial("a", ("train.learning_rate=0.1",)), Trial("b", ("train.seed=7",))]
+    found = shown(a=with_seed(120, learning_rate=0.1))
+    # As the last trial leaves them.
+    assert not_yet_run(trials, [row(with_seed(7)), found[1]]) == trials[1:]
+
+    with pytest.raises(FacegenderError) as caught:
+        not_yet_run(trials, [row(with_seed(7, learning_rate=0.1)), found[1]])
+    assert str(caught.value) == (
+        "params.yaml: has changes that are not committed, which the trials would not have; "
+        "commit them, or put them back: git restore params.yaml"
+    )
+
+
 def test_a_folder_that_dvc_cannot_read_is_one_line() -> None:
     for found, line in (
         ([row(PARAMS)], "HEAD: DVC found no commit; commit this folder first"),
         ([row(None), row(PARAMS)], "this folder: DVC cannot read it: lost; run: dvc status"),
+        ([row(PARAMS), row(None)], "HEAD: DVC cannot read it: lost; run: dvc status"),
     ):
         with pytest.raises(FacegenderError) as caught:
             not_yet_run([Trial("a", ("train.seed=1",))], found)
@@ -123,13 +139,19 @@ def test_a_folder_that_dvc_cannot_read_is_one_line() -> None:
 
 def test_a_trial_that_cannot_be_recorded_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     class Remote:
+        index = SimpleNamespace(outs=[SimpleNamespace(fs_path="model", can_push=True), SimpleNamespace(can_push=False)])
+
         def __enter__(self) -> "Remote":
             return self
 
         def __exit__(self, *_: object) -> None:
             pass
 
-        def fetch(self, revs: list[str], workspace: bool) -> None:
+        def switch(self, _: str) -> "Remote":
+            return self
+
+        def fetch(self, targets: list[str], revs: list[str], workspace: bool) -> None:
+            assert targets == ["model"]
             if revs == ["b"]:
                 raise ConnectionResetError("the remote\nis gone")
 
@@ -156,7 +178,7 @@ def test_a_trial_that_cannot_be_recorded_does_not_stop_the_others(monkeypatch: p
     assert errors == {
         "a": None,
         "b": "b: the experiment is recorded, but its outs cannot be fetched (the remote is gone); when the remote can "
-        "be read: dvc exp apply b, then dvc pull",
+        "be read: dvc exp apply b, then dvc pull --allow-missing",
         "c": "c on node: failed; the lines below say why",
         "d": None,
     }
