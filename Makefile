@@ -67,7 +67,7 @@ seeds: check-params ## Run an experiment for each of N seeds, and show how much 
 check-params: $(VENV)/installed ## Check params.yaml and the paths in it
 	@facegender check
 
-faults: $(VENV)/installed ## Read wrong files, kill and disturb stages, and count what happens (an hour or more)
+faults: $(VENV)/installed ## Read wrong files, kill and disturb stages, and count what happens (long)
 	python -m tests.faults
 
 MINUTES ?= 30
