@@ -106,11 +106,8 @@ def test_trials_are_recorded_as_if_they_had_been_run_here(
     assert sorted(line.split(",")[0] for line in shown if "seed-" in line) == ["seed-7", "seed-8"]
     # Its outs are here, and nothing is fetched; only features, which are not pushed, are missing.
     run(project, "dvc", "remote", "remove", "store")
-    applied = subprocess.run(
-        [sys.executable, "-m", "dvc", "exp", "apply", "seed-8"], cwd=project, env=environment(project),
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert "Checkout failed for following targets:\nfeatures.txt" in applied.stderr
+    applied = run(project, "dvc", "exp", "apply", "seed-8", status=255)
+    assert "Checkout failed for following targets:\nfeatures.txt" in applied
     there = (project / "dvc.lock").read_bytes()
     model = (project / "model.txt").read_text(encoding="utf-8")
     assert model.endswith("8")

@@ -95,7 +95,7 @@ def _row(name: str, row: Mapping[str, Any], before: Mapping[str, Any]) -> _Row:
         for key in sorted(here.keys() | before.keys())
         if here.get(key) != before.get(key)
     ]
-    return _Row(name, metrics, " ".join([*filter(None, [unfinished(row)]), *changed]))
+    return _Row(name, metrics, " ".join([*filter(None, [execution_state(row)]), *changed]))
 
 
 def _lines(rows: Sequence[_Row]) -> Iterator[str]:
@@ -122,7 +122,7 @@ def problem(row: Mapping[str, Any]) -> str:
     return "" if PARAMS in contents(row, "params") else f"no {PARAMS}"
 
 
-def unfinished(experiment: Mapping[str, Any]) -> str:
+def execution_state(experiment: Mapping[str, Any]) -> str:
     """Return `queued`, `running` or `failed` if an experiment of `shown_experiments` is that, or an empty string."""
     state = (experiment.get("executor") or {}).get("state")
     return state if state in ("queued", "running", "failed") else ""

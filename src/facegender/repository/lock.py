@@ -41,11 +41,12 @@ def locked_files(
     with _valid(name):
         stages = {**(yaml.safe_load(text) or {}).get("stages", {})}
         stages.pop(without, None)
-        sums: dict[str, str] = {}
-        for kind in kinds:
-            for stage in stages.values():
-                sums |= _sums(stage, kind)
-        return sums
+        return {
+            path: checksum
+            for kind in kinds
+            for stage in stages.values()
+            for path, checksum in _sums(stage, kind).items()
+        }
 
 
 def locked_stages(text: str, name: str) -> dict[str, LockedStage]:

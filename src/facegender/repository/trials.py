@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from facegender.cluster import ADDRESS, finished
 from facegender.errors import FacegenderError
 from facegender.repository.commands import dvc, git
-from facegender.repository.experiments import PARAMS, contents, flat, problem, unfinished
+from facegender.repository.experiments import PARAMS, contents, execution_state, flat, problem
 
 _GUARD = """\
 import os, signal, subprocess, sys, threading, time
@@ -110,13 +110,12 @@ def not_yet_run(trials: Sequence[Trial], shown: Sequence[Mapping[str, Any]]) -> 
     experiments = {experiment["name"]: experiment for experiment in commit["experiments"] or []}
     left = []
     for trial in trials:
-        expected = wanted[trial.name]
         if trial.name not in experiments:
             left.append(trial)
             continue
-        experiment = experiments[trial.name]
+        expected, experiment = wanted[trial.name], experiments[trial.name]
         row, again = experiment["revs"][0], f"run: dvc exp remove {trial.name}"
-        if (state := unfinished(experiment)) in ("queued", "running"):
+        if (state := execution_state(experiment)) in ("queued", "running"):
             what = f"an experiment of this commit has this name and is {state}"
             raise FacegenderError(trial.name, what, "choose another name, or wait until it has ended")
         if state or problem(row):
