@@ -9,9 +9,9 @@ not when faces are drawn differently: the statistics need to be plausible, not t
 
 # ruff: noqa: E402
 
-from facegender.network.quiet import quiet_tensorflow
+from facegender.network.startup import configure_tensorflow
 
-quiet_tensorflow()  # Before a module imports TensorFlow.
+configure_tensorflow()  # Before a module imports TensorFlow.
 
 import keras
 import numpy as np

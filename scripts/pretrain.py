@@ -19,9 +19,9 @@ import time
 import zipfile
 from pathlib import Path
 
-from facegender.network.quiet import quiet_tensorflow
+from facegender.network.startup import configure_tensorflow
 
-quiet_tensorflow()  # Before a module imports TensorFlow.
+configure_tensorflow()  # Before a module imports TensorFlow.
 
 import cv2
 import keras

@@ -14,8 +14,8 @@ if SOURCE not in Path(facegender.__file__).resolve().parents:
     sys.exit(f"error: {facegender.__file__}: not the code of this folder, {SOURCE}; run: python -m stages.NAME")
 
 from facegender.errors import tell_in_one_line  # noqa: E402
-from facegender.network.quiet import quiet_tensorflow  # noqa: E402
+from facegender.network.startup import configure_tensorflow  # noqa: E402
 
 # A stage's imports take seconds, in which Ctrl-C may be pressed too.
 sys.excepthook = tell_in_one_line
-quiet_tensorflow()
+configure_tensorflow()

@@ -17,7 +17,7 @@ from typer.core import TyperCommand
 
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.evaluation.calibration import UNSURE_WITHIN
-from facegender.network.quiet import load_tensorflow
+from facegender.network.startup import load_tensorflow
 
 CACHE = Path(".cache")
 MODEL, KERAS_MODEL = Path("models/gender.onnx"), Path("models/gender.keras")
@@ -607,7 +607,9 @@ def import_command(
     imported = import_data(source, folder, kind, male, columns, images, align, skip_bad, shares, seed, force)
     available = balanced_counts(imported.annotations)
     paths = dataset_paths(folder, "identity" in imported.annotations)
-    filled = fill_in(f"{paths['images']}, imported by facegender import.", paths, available, weights)
+    filled = fill_in(
+        f"{paths['images']}, imported by facegender import.", paths, available, weights, _multiplies_bfloat16
+    )
     if params is None:
         print(filled.text)
     else:
@@ -636,13 +638,20 @@ def use_command(
     check_before(weights)
     celeba = find_celeba(folder)
     available = balanced_counts(celeba.annotations)
-    filled = fill_in("CelebA, set up by facegender use celeba.", celeba.paths, available, weights)
+    filled = fill_in("CelebA, set up by facegender use celeba.", celeba.paths, available, weights, _multiplies_bfloat16)
     replace_committed(PARAMS, filled.text)
     raw = [path for path in celeba.paths.values() if path != UNKNOWN_IDENTITIES and not Path(path).is_absolute()]
     ignored, removed = keep_out_of_git([*PICTURES_OF_FACES, *raw])
     if ignored or removed:
         print(f"kept out of Git from now on: {', '.join(sorted({*ignored, *removed}))}")
     print(describe_celeba(celeba.annotations, filled, available, PARAMS))
+
+
+def _multiplies_bfloat16() -> bool:
+    load_tensorflow()
+    from facegender.network.devices import multiplies_bfloat16
+
+    return multiplies_bfloat16()
 
 
 @contextmanager

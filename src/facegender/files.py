@@ -156,6 +156,19 @@ def as_stored(path: str) -> str:
     return next(filter(os.path.lexists, forms), path)
 
 
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Unpack a member of a zip file, but no more than the size that its headers say.
+
+    Raises:
+        Exception: one of DAMAGED_ZIP; also if the member unpacks to another size, or is neither stored nor deflated.
+    """
+    # Python unpacks the others in parts of unlimited size.
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise NotImplementedError("its compression method is not supported, only Deflate is")
+    with archive.open(member) as file:
+        return file.read(member.file_size)
+
+
 def too_large(where: str | Path, size: int, max_bytes: int, kind: str = "an image") -> FacegenderError:
     """Return the error for a file, or a member of a zip file, that has too many bytes for its kind."""
     what = f"{size / 1e6:,.0f} MB are more than {max_bytes / 1e6:,.0f} MB, the most for {kind}"

@@ -378,6 +378,8 @@ def faults_of_stage(
             # What the lock and small files need may be there or not.
             with full(disk, chance.choice((0, chance.randrange(0, max(1, size // 2) + 1)))):
                 one("full disk", lambda: plain(project, stage))
+    # Root may write anyway, unless the folder is mounted.
+    if disk is not None or os.geteuid():
         tops = [*sorted({Path(out).parts[0] for out in stage.outs}), ".cache"]
         for top in chance.sample(tops, min(counts.folders, len(tops))):
             with read_only(project / top):

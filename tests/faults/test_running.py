@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ def test_a_stage_that_is_disturbed_says_so_in_a_line_and_leaves_whole_outs_or_no
     for command in (("synthetic_data",), ("partition",), ("preprocess", "val")):
         run(undisturbed, "python", "-m", f"stages.{command[0]}", *command[1:])
     score = Score()
-    counts = Counts(kills=1, interruptions=0, memory=0, disk=1, folders=1, clocks=0, workers=0)
+    counts = Counts(kills=1, interruptions=1, memory=0, disk=1, folders=1, clocks=0, workers=0)
 
     with running.small_disk(tmp_path / "disk", 60) as mounted:
         project = tmp_path / "disk" / "project"
@@ -35,12 +34,15 @@ def test_a_stage_that_is_disturbed_says_so_in_a_line_and_leaves_whole_outs_or_no
         assert judge(project, undisturbed, VAL, FINISHED, "") == (FINISHED, "")
 
     assert score.reports == []
-    # The kill may come too late, and then it is not counted, or the stage has finished.
-    assert score.counts.get("kill -9", Counter()).keys() <= {STOPPED, FINISHED}
+    # One that comes too late, when the stage has finished, is tried again, three times in all.
+    assert score.counts["kill -9"].total() == 1
+    assert score.counts["Ctrl-C"].total() == 1
+    assert score.counts["kill -9"].keys() | score.counts["Ctrl-C"].keys() <= {STOPPED, REFUSED, FINISHED}
+    if mounted or os.geteuid():
+        assert score.counts["read-only folder"] == {REFUSED: 1}
     if not mounted:
-        pytest.skip("a disk cannot be mounted here: no full disk, no read-only folder")
+        pytest.skip("a disk cannot be mounted here, so none can be full")
     assert score.counts["full disk"] == {REFUSED: 1}
-    assert score.counts["read-only folder"] == {REFUSED: 1}
 
 
 @pytest.mark.parametrize(

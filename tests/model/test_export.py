@@ -106,6 +106,29 @@ def test_nothing_else_is_replaced(folder: Path, target: str, form: Any, words: s
     assert sorted(path.name for path in folder.rglob("*")) == before
 
 
+def test_a_full_disk_is_one_line_that_names_the_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "{{SaveV2}} a/b; No space left on device [Op:SaveV2]")
+
+    monkeypatch.setattr(keras.Model, "export", fail)
+
+    with pytest.raises(FacegenderError) as raised:
+        export_model(folder / "gender.keras", tmp_path / "saved", "saved_model", folder / "faces")
+    assert str(raised.value).startswith(f"{tmp_path / 'saved'}: No space left on device; free space on its disk, or")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_faces_are_refused(folder: Path, tmp_path: Path) -> None:
+    jpeg = encode_jpeg(IMAGES[0])
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces" / "a.jpg").write_bytes(jpeg[:-2] + b"\x12" * 50 + jpeg[-2:])
+
+    with pytest.raises(FacegenderError, match=r"a\.jpg: damaged: Corrupt JPEG data"):
+        export_model(folder / "gender.keras", tmp_path / "model.tflite", "tflite", tmp_path / "faces")
+
+
 @pytest.mark.parametrize("faces", ["nowhere", "empty", "text"])
 def test_no_faces_to_compare_on_is_one_line(folder: Path, tmp_path: Path, faces: str) -> None:
     (tmp_path / "empty").mkdir()

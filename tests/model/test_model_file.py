@@ -2,7 +2,9 @@
 
 import calendar
 import json
+import struct
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -187,6 +189,52 @@ def test_a_file_that_would_unpack_to_more_than_any_model_is_not_unpacked(whole: 
                 bomb.write(bytes(1_000_000))
 
     assert refusal(path).startswith("too large for a model of this pipeline")
+
+
+@pytest.mark.parametrize("name", ["facegender.json", "config.json", "model.weights.h5"])
+@pytest.mark.parametrize("load", [load_classifier, read_layers])
+def test_a_member_that_denies_its_size_takes_no_memory(
+    name: str, load: Callable[[Path], object], whole: bytes, tmp_path: Path
+) -> None:
+    members = members_of(whole, tmp_path / "whole.keras")
+    path = tmp_path / "gender.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member in members:
+            archive.writestr(member, bytes(100_000_000) if member == name else members[member])
+    # The uncompressed size in both headers (APPNOTE.TXT, 4.3.7 and 4.3.12).
+    path.write_bytes(path.read_bytes().replace(struct.pack("<I", 100_000_000), struct.pack("<I", 100)))
+    load_classifier(packed(tmp_path / "other.keras", members))  # What the first load allocates for ever.
+
+    tracemalloc.start()
+    try:
+        if not (load is read_layers and name == "facegender.json"):
+            refusal(path, load)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_sidecar_that_is_too_large_is_not_ours(whole: bytes, tmp_path: Path) -> None:
+    members = members_of(whole, tmp_path / "whole.keras") | {"facegender.json": b"[" + b" " * 2_000_000 + b"]"}
+
+    assert refusal(packed(tmp_path / "gender.keras", members)).startswith("contains no facegender.json")
+
+
+def test_weights_in_another_file_are_not_read(whole: bytes, tmp_path: Path) -> None:
+    members = members_of(whole, tmp_path / "whole.keras")
+    (tmp_path / "model.weights.h5").write_bytes(members["model.weights.h5"])
+    with h5py.File(tmp_path / "model.weights.h5", "r+") as file:
+        datasets: list[h5py.Dataset] = []
+        file.visititems(lambda _, item: datasets.append(item) if isinstance(item, h5py.Dataset) else None)
+        kernel = next(dataset for dataset in datasets if dataset.ndim == 2)
+        shape, place = kernel.shape, kernel.name
+        del file[place]
+        np.full(shape, 7, np.float32).tofile(tmp_path / "elsewhere.bin")
+        file.create_dataset(place, shape, np.float32, external=[(str(tmp_path / "elsewhere.bin"), 0, 4 * 3 * 2)])
+    content = (tmp_path / "model.weights.h5").read_bytes()
+
+    path = packed(tmp_path / "gender.keras", members | {"model.weights.h5": content})
+    assert refusal(path).startswith("damaged, or from another version of Keras")
 
 
 def test_a_model_with_other_inputs_or_outputs_is_told(tmp_path: Path) -> None:

@@ -29,15 +29,15 @@ _SURVIVED = (0, 5, 33)
 
 
 class Mutant(NamedTuple):
-    """A mutant that was tried: its group, its function and changed line in words, and whether a test failed with it."""
+    """A mutant: its group, its function and changed line in words, and whether a test failed; None if it is untried."""
 
     group: str
     change: str
-    killed: bool
+    killed: bool | None
 
 
 def found_mutants(folder: Path = MUTATED) -> list[Mutant]:
-    """Read the results of mutmut, without those of mutants that were not tried."""
+    """Read the results of mutmut."""
     found = []
     for path in sorted(folder.rglob("*.py.meta")):
         module = path.with_suffix("").relative_to(folder).as_posix()
@@ -45,11 +45,11 @@ def found_mutants(folder: Path = MUTATED) -> list[Mutant]:
         codes = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
         changes = dict(_changes(module, path.with_suffix("").read_text(encoding="utf-8")))
         found += [
-            Mutant(group, changes[name.rpartition(".")[2]], code not in _SURVIVED)
+            Mutant(group, changes[name.rpartition(".")[2]], None if code is None else code not in _SURVIVED)
             for group in groups
             for name, code in codes.items()
             # The results of a module that is no longer changed stay.
-            if code is not None and name.rpartition(".")[2] in changes
+            if name.rpartition(".")[2] in changes
         ]
     return found
 
@@ -66,11 +66,27 @@ def explanations(path: Path = SURVIVORS) -> dict[str, str]:
     return found
 
 
-def count(mutants: list[Mutant], explained: dict[str, str]) -> tuple[int, int, int, int]:
-    """Return how many mutants there are, how many were killed and survived, and how many survivors have a reason."""
-    survivors = [mutant for mutant in mutants if not mutant.killed]
-    with_reason = sum(mutant.change in explained for mutant in survivors)
-    return len(mutants), len(mutants) - len(survivors), len(survivors), with_reason
+class Count(NamedTuple):
+    """How many mutants there are of each kind; `explained` is how many survivors have a reason."""
+
+    untried: int
+    tried: int
+    killed: int
+    survived: int
+    explained: int
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether all were tried, tests kill enough of them, and each survivor has a reason."""
+        return not self.untried and self.killed >= REQUIRED * self.tried > 0 and self.explained == self.survived
+
+
+def count(mutants: list[Mutant], explained: dict[str, str]) -> Count:
+    """Count mutants by what became of them."""
+    survivors = [mutant.change for mutant in mutants if mutant.killed is False]
+    killed = sum(mutant.killed is True for mutant in mutants)
+    tried = killed + len(survivors)
+    return Count(len(mutants) - tried, tried, killed, len(survivors), sum(change in explained for change in survivors))
 
 
 def _changes(module: str, source: str) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import pytest
 
 from facegender.serving.app import SECURITY_HEADERS
 from tests.onnx_model import save_mean_network
-from tests.soak.load import BURST, Request, check_answer, growth, requests, run
+from tests.soak.load import BURST, Request, check_answer, growth, run
 
 
 def test_good_bad_and_slow_clients_are_served_and_nothing_fails(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_good_bad_and_slow_clients_are_served_and_nothing_fails(tmp_path: Path) 
     report = asyncio.run(run(tmp_path / "model.onnx", tmp_path / "work", seconds=3, seed=0))
 
     assert report.faults == []
-    assert set(report.seconds) <= set(requests())
+    assert report.statuses["face"]["200"] > 0
     # All that were sent at once are answered, with a prediction or 503.
     assert report.statuses["face"].total() >= BURST
     assert set(report.statuses["face"]) <= {"200", "503"}

@@ -4,6 +4,8 @@ import json
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
+
 from tests.mutants.results import GROUPS, Mutant, count, explanations, found_mutants
 from tests.paths import ROOT
 from tests.unit.test_packaging import tomllib
@@ -37,7 +39,7 @@ class Shape:
 '''
 
 
-def test_mutants_are_read_with_their_change_and_without_those_that_were_not_tried(tmp_path: Path) -> None:
+def test_mutants_are_read_with_their_change_and_what_became_of_them(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.py").write_text(MUTATED, encoding="utf-8")
     codes = {"x_half__mutmut_1": 1, "x_half__mutmut_2": 0, "x_half__mutmut_3": None, "xǁShapeǁarea__mutmut_1": 33}
@@ -48,6 +50,7 @@ def test_mutants_are_read_with_their_change_and_without_those_that_were_not_trie
     assert found_mutants(tmp_path) == [
         Mutant("readers", "data/a.py half: doubled = 2 * number => doubled = None", True),
         Mutant("readers", "data/a.py half: return doubled / 4 => return doubled * 4", False),
+        Mutant("readers", "data/a.py half: doubled = 2 * number => doubled = 3 * number", None),
         Mutant("readers", "data/a.py Shape.area: return 1 => return 2", False),
     ]
 
@@ -58,7 +61,26 @@ def test_survivors_are_counted_with_and_without_a_reason(tmp_path: Path) -> None
     mutants = [Mutant("gate", change, killed) for change, killed in (("a => b", False), ("e => f", False), ("g", True))]
 
     assert explained == {"a => b": "Both are the same.", "c => d": "It is text."}
-    assert count(mutants, explained) == (3, 1, 2, 1)
+    assert count(mutants, explained) == (0, 3, 1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("killed", "survived", "untried", "explained", "enough"),
+    [
+        (9, 1, 0, True, True),
+        (9, 1, 0, False, False),
+        (9, 1, 1, True, False),
+        (8, 1, 0, True, False),
+        (0, 0, 0, True, False),
+    ],
+)
+def test_all_must_be_tried_nine_in_ten_killed_and_the_rest_explained(
+    killed: int, survived: int, untried: int, explained: bool, enough: bool
+) -> None:
+    results = [True] * killed + [False] * survived + [None] * untried
+    mutants = [Mutant("gate", "a => b", result) for result in results]
+
+    assert count(mutants, {"a => b": "Both are the same."} if explained else {}).is_enough is enough
 
 
 def test_every_module_that_is_mutated_is_in_one_group() -> None:

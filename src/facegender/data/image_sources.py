@@ -15,7 +15,15 @@ from facegender.data import buckets
 from facegender.data.folders import describe_counts, is_hidden, list_files, suffix_counts
 from facegender.data.images import IMAGE_SUFFIXES, MAX_FILE_BYTES
 from facegender.errors import FacegenderError
-from facegender.files import ARCHIVES, DAMAGED_ZIP, check_has_an_end, kind_of_file, read_regular_file, too_large
+from facegender.files import (
+    ARCHIVES,
+    DAMAGED_ZIP,
+    check_has_an_end,
+    kind_of_file,
+    read_member,
+    read_regular_file,
+    too_large,
+)
 
 _FOLDER_DEPTH = 4
 
@@ -199,11 +207,10 @@ class _Zip(_Source):
 
     def read(self, image_id: str) -> bytes:
         info = self._infos[self._found(image_id)]
-        # What is unpacked is never more than the size that the zip file says.
         if info.file_size > MAX_FILE_BYTES:
             raise too_large(f"{self._path}: image {image_id}", info.file_size, MAX_FILE_BYTES)
         try:
-            return self._archive.read(info)
+            return read_member(self._archive, info)
         except self._errors as error:
             what = f"image {image_id} cannot be unpacked ({error})"
             raise FacegenderError(self._path, what, "download it again, or zip the images again") from error

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,15 +28,23 @@ class ParamsFile(NamedTuple):
         template: the file in params/ that it was made of.
         counts: images in train, val and test.
         weights: what it says about the weights that training starts from.
+        precision: of training.
     """
 
     text: str
     template: Path
     counts: dict[str, int]
     weights: str
+    precision: str
 
 
-def fill_in(title: str, dataset: Mapping[str, str], available: Mapping[str, int], weights: Path | None) -> ParamsFile:
+def fill_in(
+    title: str,
+    dataset: Mapping[str, str],
+    available: Mapping[str, int],
+    weights: Path | None,
+    multiplies_bfloat16: Callable[[], bool],
+) -> ParamsFile:
     """Fill in the file in params/ that suits the number of images; its comments stay.
 
     Args:
@@ -45,6 +53,7 @@ def fill_in(title: str, dataset: Mapping[str, str], available: Mapping[str, int]
         available: the most images, half of each class, that train, val and test can have. A split gets as many, up to
             what the file says. If there are none, it gets 2, and the stage partition says which class is missing.
         weights: an .h5 file of InceptionV3 without its top; None for ImageNet's.
+        multiplies_bfloat16: called if the file says bfloat16; if this machine does not, it becomes float32.
 
     Raises:
         FacegenderError: as `check_before`.
@@ -60,11 +69,14 @@ def fill_in(title: str, dataset: Mapping[str, str], available: Mapping[str, int]
     params["partition"].update(counts)
     if weights is not None:
         params["backbone"].update(weights="file", weights_file=project_path(weights))
+    train = params["train"]
+    if train["precision"] == "bfloat16" and not multiplies_bfloat16():
+        train["precision"] = "float32"
     written = io.StringIO()
     yaml.dump(params, written)
     body = written.getvalue().partition("\n")[2]
     described = "ImageNet's, which Keras downloads once (88 MB)" if weights is None else f"those in {weights}"
-    return ParamsFile(f"# {title}\n{body}", template, counts, described)
+    return ParamsFile(f"# {title}\n{body}", template, counts, described, train["precision"])
 
 
 def check_before(weights: Path | None) -> None:

@@ -16,9 +16,14 @@ from facegender.preparation.partition import drop_shared_identities
 
 IMAGES_OF_CELEBA = 202_599
 
-_MINUTES = {CELEBA: (66 / 14_000, 90 / 14_000), PORTRAITS: (7 / 1000, 10 / 1000)}
-"""Of `dvc repro` on two cores, for each training image. CELEBA: the runs in README.md. PORTRAITS: extrapolated from
-benchmarks/README.md, where the features of 46 images and the training of 28 took a second."""
+_MINUTES = {
+    (CELEBA, "bfloat16"): (66 / 14_000, 90 / 14_000),
+    (CELEBA, "float32"): (105 / 14_000, 200 / 14_000),
+    (PORTRAITS, "float32"): (7 / 1000, 10 / 1000),
+}
+"""Of `dvc repro` on two cores, for each training image. CELEBA, bfloat16: the runs in README.md. The others are
+extrapolated from benchmarks/README.md: a second for 7 to 16 images of the whole network in float32; PORTRAITS: a second
+for the features of 46 images, or the training of 28."""
 
 _GIGABYTES = {CELEBA: 0.01 / 1000, PORTRAITS: 0.4 / 1000}
 """For each training image: its JPEG, and with PORTRAITS its features and those of its copy, twice."""
@@ -69,6 +74,7 @@ def describe_params(params: ParamsFile, available: Mapping[str, int], path: Path
             f"params: {kept} from {params.template.as_posix()}, whose comments explain each key",
             f"images, half of each class (or all for every image): {counts}{at_most}",
             f"weights that training starts from: {params.weights}",
+            *_precision(params),
             _effort(params),
         ]
     )
@@ -99,9 +105,15 @@ def describe_celeba(annotations: pd.DataFrame, params: ParamsFile, available: Ma
     )
 
 
+def _precision(params: ParamsFile) -> list[str]:
+    if params.template != CELEBA or params.precision == "bfloat16":
+        return []
+    return ["train.precision: float32, because this processor has no bfloat16 instructions"]
+
+
 def _effort(params: ParamsFile) -> str:
     images = params.counts["train"]
-    low, high = (images * minutes for minutes in _MINUTES[params.template])
+    low, high = (images * minutes for minutes in _MINUTES[params.template, params.precision])
     minutes = f"{max(2, low):.0f} to {max(5, high):.0f} minutes"
     gigabytes = round(_GIGABYTES_FIXED + images * _GIGABYTES[params.template])
     return f"make repro takes about {minutes} on two cores, and about {gigabytes} GB of disk"

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -95,7 +96,12 @@ def pack_shard(computed: FeatureShard, name: str | Path) -> bytes:
             "use other weights (backbone.weights) or another cut",
         )
     buffer = io.BytesIO()
-    np.savez(buffer, **computed._replace(features=halves)._asdict())
+    # Not np.savez, whose zip headers differ between versions of Python.
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for key, array in computed._replace(features=halves)._asdict().items():
+            content = io.BytesIO()
+            np.save(content, array)
+            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), content.getvalue())
     # The checksum detects damage on the disk.
     return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(buffer.getvalue())
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facegender.errors import FacegenderError, shortened
-from facegender.files import DAMAGED_ZIP, kind_of_file, whole_file
+from facegender.files import DAMAGED_ZIP, kind_of_file, read_member, whole_file
 from facegender.network.sidecar import LOGITS, SIDECAR, Sidecar, TrunkSpec, has_threshold, restore
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ _ZIP_YEARS = range(1980, 2108)
 
 _MOST_BYTES = 2_000_000_000
 """The most that is unpacked; InceptionV3 has 88 MB."""
+
+_MOST_SIDECAR_BYTES = 1_000_000
 
 
 def save_model(model: "keras.Model", path: str | Path, sidecar: Mapping[str, Any]) -> None:
@@ -134,10 +136,8 @@ def load_model(path: str | Path) -> "tuple[keras.Model, Sidecar]":
 
 
 def _check_kinds(path: str | Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
-            raise FacegenderError(path, "too large for a model of this pipeline", restore(path))
-        config = json.loads(archive.read(_CONFIG))
+    # All members are read, since Keras would unpack more than the headers of a member say.
+    config = json.loads(_read_members(path)[_CONFIG])
     for module, kind in _kinds_in(config):
         is_known = kind in _KINDS and (module is None or module == "keras" or module.startswith("keras."))
         if not (is_known or module == "keras.initializers"):
@@ -182,7 +182,10 @@ def read_sidecar(path: str | Path) -> Sidecar:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            content = archive.read(SIDECAR)
+            member = archive.getinfo(SIDECAR)
+            if member.file_size > _MOST_SIDECAR_BYTES:
+                raise _not_ours(path)
+            content = read_member(archive, member)
     except OSError as error:
         raise _unreadable(path, error) from error
     except KeyError as error:
@@ -276,7 +279,9 @@ def _taken(content: Any) -> Iterator[str]:
 
 def _read_members(path: str | Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+        if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
+            raise FacegenderError(path, "too large for a model of this pipeline", restore(path))
+        return {member.filename: read_member(archive, member) for member in archive.infolist()}
 
 
 def _write_members(path: str | Path, members: dict[str, bytes], sidecar: Mapping[str, Any]) -> None:

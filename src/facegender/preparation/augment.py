@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from facegender.cluster import thread_limit
 from facegender.data.images import Pixels, decode_image, encode_jpeg
 from facegender.data.shards import Record, ShardFile, read_shard, write_shard
 from facegender.errors import FacegenderError
@@ -185,7 +186,7 @@ def augment_record(record: Record, ranges: Ranges, seed: int, copy: int) -> Reco
 def copy_shards(shards: Iterable[ShardFile], ranges: Ranges, seed: int, copies: int) -> Iterator[bytes]:
     """Yield, for each shard of training records, the shards of their copies 1 to `copies`."""
     # OpenCV releases the GIL, so threads are enough.
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(thread_limit() or None) as pool:
         for shard in shards:
             records = read_shard(io.BytesIO(shard.content))
             for copy in range(1, copies + 1):

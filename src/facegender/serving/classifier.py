@@ -14,8 +14,8 @@ from facegender.data.images import Pixels
 from facegender.errors import FacegenderError, shortened
 from facegender.files import check_has_an_end, is_url, what_it_is
 from facegender.network.description import notices, read_description
-from facegender.network.quiet import load_tensorflow
 from facegender.network.sidecar import EVIDENCE, sidecar_of_onnx
+from facegender.network.startup import load_tensorflow
 
 _EXTERNAL = b"\n\x08location"
 """How the place of external data is written in an ONNX file (StringStringEntryProto): the first field, of eight bytes.

@@ -17,8 +17,8 @@ from facegender.data.shards import read_records, shard_paths
 from facegender.errors import FacegenderError
 from facegender.files import read_regular_file, whole_file, whole_folder
 from facegender.network.model_file import load_calibrated
-from facegender.network.quiet import discarded
 from facegender.network.sidecar import SIDECAR
+from facegender.network.startup import discarded
 from facegender.serving.photographs import find_photographs
 
 Format = Literal["saved_model", "tflite"]
@@ -51,7 +51,7 @@ def export_model(source: str | Path, target: str | Path, form: Format, faces: st
 
     Raises:
         FacegenderError: the source is not such a model, the target may not be replaced, there are no faces, or the
-            difference is larger than 1e-4.
+            difference is larger than 1e-4; or TensorFlow cannot write it, for example because the disk is full.
     """
     _check_target(Path(source), Path(target), form)
     model, sidecar = load_calibrated(source)
@@ -60,7 +60,13 @@ def export_model(source: str | Path, target: str | Path, form: Format, faces: st
     expected = np.asarray(model.predict_on_batch(images))[:, 1]
     writing = whole_folder(target) if form == "saved_model" else whole_file(target)
     with writing as partial:
-        found = _WRITERS[form](model, partial, json.dumps(sidecar, sort_keys=True))(images)
+        try:
+            predict = _WRITERS[form](model, partial, json.dumps(sidecar, sort_keys=True))
+        except tf.errors.OpError as error:
+            # TensorFlow's messages are: the operation, its file; the system's reason [Op:its name].
+            reason = error.message.partition(" [Op:")[0].rpartition("; ")[2]
+            raise FacegenderError(target, reason, "free space on its disk, or name another with --output") from error
+        found = predict(images)
         difference = float(np.abs(found - expected).max())
         if not difference <= TOLERANCE:
             raise FacegenderError(
@@ -115,7 +121,8 @@ def _write_saved_model(model: keras.Model, folder: Path, sidecar: str) -> Predic
 def _write_tflite(model: keras.Model, path: Path, sidecar: str) -> Predict:
     # Keras, TensorFlow and MLIR print hundreds of lines here, and the interpreter more when it is made and first used.
     with discarded(1, 2):
-        path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+        content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    path.write_bytes(content)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(zipfile.ZipInfo(SIDECAR), sidecar)
     with discarded(2):

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import struct
+import tracemalloc
 import unicodedata
 import zipfile
 from collections.abc import Callable
@@ -308,6 +310,32 @@ def test_a_member_that_cannot_be_unpacked_is_one_line(
         source.read("1.jpg")
     assert str(raised.value).startswith(f"{path}: image 1.jpg cannot be unpacked (")
     assert reason in str(raised.value)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("says", [100, 50_000_000])
+def test_a_bomb_takes_no_memory_even_if_it_denies_its_size(method: int, says: int, tmp_path: Path) -> None:
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("1.jpg", bytes(50_000_000))
+    data = bytearray(path.read_bytes())
+    # The uncompressed size in both headers (APPNOTE.TXT, 4.3.7 and 4.3.12).
+    for place in (22, data.index(b"PK\x01\x02") + 24):
+        data[place : place + 4] = struct.pack("<I", says)
+    path.write_bytes(data)
+    is_honest = method == zipfile.ZIP_DEFLATED and says == 50_000_000
+
+    tracemalloc.start()
+    try:
+        with open_images(path) as source:
+            if is_honest:
+                assert source.read("1.jpg") == bytes(50_000_000)
+            else:
+                with pytest.raises(FacegenderError, match=r"images\.zip: image 1\.jpg cannot be unpacked \("):
+                    source.read("1.jpg")
+        assert tracemalloc.get_traced_memory()[1] < (200_000_000 if is_honest else 2_000_000)
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_zip_in_a_zip_is_named(tmp_path: Path) -> None:

@@ -330,6 +330,13 @@ def test_a_small_file_that_claims_many_pixels_is_refused_by_default(monkeypatch:
         decode_image(bomb, "bomb.png")
 
 
+def test_a_jpeg_header_that_claims_many_pixels_is_refused_for_its_size() -> None:
+    frame = struct.pack(">BBHBHHB", 0xFF, 0xC0, 11, 8, 60_000, 60_000, 1) + b"\x01\x11\0"
+
+    with pytest.raises(FacegenderError, match=r"^a\.jpg: 60000 x 60000 pixels are more than 70 megapixels; scale it"):
+        decode_image(b"\xff\xd8" + frame, "a.jpg")
+
+
 def test_a_jpeg_cut_anywhere_is_refused() -> None:
     jpeg = right_jpeg()
 

@@ -104,6 +104,7 @@ def test_zip_members_that_point_outside_are_extracted_inside(tmp_path: Path) -> 
             archive.writestr(f"img_align_celeba/{name}", jpeg(number))
     import_data(tmp_path / "archive.zip", tmp_path / "out")
     assert sorted(read(tmp_path / "out").index) == names
+    assert (tmp_path / "list_attr_celeba.csv").read_text(encoding="utf-8") == "not a list"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facegender.data.images import Pixels, encode_jpeg
+from facegender.data.images import MAX_FILE_BYTES, Pixels, encode_jpeg
 from facegender.errors import FacegenderError
 from facegender.importing import images as importing_images
 from facegender.importing.images import image_bytes
@@ -37,6 +37,14 @@ def test_a_pipe_and_a_device_are_bad_images_that_are_not_read(classes: Path, tmp
     assert sorted(lines) == [
         f"  {name}: a pipe or a device, not a file" for name in ("female/zero.jpg", "male/pipe.jpg")
     ]
+
+
+def test_a_file_of_too_many_bytes_is_a_bad_image(classes: Path, tmp_path: Path) -> None:
+    with next(classes.rglob("*.jpg")).open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1_000_000)  # Without its zeros on the disk.
+
+    with pytest.raises(FacegenderError, match="561 MB are more than 560 MB, the most for an image"):
+        import_data(classes, tmp_path / "out")
 
 
 def test_all_bad_images_are_listed_and_nothing_is_written(classes: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_class_that_a_partition_lacks_is_explained(classes: Path, tmp_path: Pa
 def test_the_parameters_are_explained_with_weights_time_and_space(project: Path) -> None:
     Path("own.h5").touch()
     some = {"train": 1000, "val": 100, "test": 100}
-    lines = describe_params(fill_in("x", {}, some, None), some, None).splitlines()
+    lines = describe_params(fill_in("x", {}, some, None, lambda: False), some, None).splitlines()
     assert lines == [
         "params: the file above, to save as params.yaml, from params/portraits.yaml, whose comments explain each key",
         "images, half of each class (or all for every image): train 1,000, val 100, test 100",
@@ -46,13 +46,21 @@ def test_the_parameters_are_explained_with_weights_time_and_space(project: Path)
     ]
 
     many = {"train": 136_000, "val": 4000, "test": 7000}
-    lines = describe_params(fill_in("x", {}, many, Path("own.h5")), many, Path("params.yaml")).splitlines()
+    filled = fill_in("x", {}, many, Path("own.h5"), lambda: True)
+    lines = describe_params(filled, many, Path("params.yaml")).splitlines()
     assert lines == [
         "params: params.yaml, written from params/celeba.yaml, whose comments explain each key",
         "images, half of each class (or all for every image): train 14,000, val 4,000, test 6,000; at most: train "
         "136,000, test 7,000",
         "weights that training starts from: those in own.h5",
         "make repro takes about 66 to 90 minutes on two cores, and about 2 GB of disk",
+    ]
+
+    slower = fill_in("x", {}, many, Path("own.h5"), lambda: False)
+    assert describe_params(slower, many, Path("params.yaml")).splitlines() == [
+        *lines[:3],
+        "train.precision: float32, because this processor has no bfloat16 instructions",
+        "make repro takes about 105 to 200 minutes on two cores, and about 2 GB of disk",
     ]
 
 
@@ -69,7 +77,9 @@ def test_the_next_commands_for_celeba_can_be_run_twice(project: Path, monkeypatc
 
     annotations = pd.DataFrame({"Male": [0, 1] * 3, "partition": [0, 0, 1, 1, 2, 2]})
     available = balanced_counts(annotations)
-    printed = describe_celeba(annotations, fill_in("x", {}, available, None), available, Path("params.yaml"))
+    printed = describe_celeba(
+        annotations, fill_in("x", {}, available, None, lambda: True), available, Path("params.yaml")
+    )
     [commands] = [line.removeprefix("next: ") for line in printed.splitlines() if line.startswith("next: ")]
     done = []
     for _ in range(2):

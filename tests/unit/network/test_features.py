@@ -4,15 +4,18 @@ import io
 import itertools
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import zstandard
 
 from facegender.data.images import Pixels, decode_image, encode_jpeg
 from facegender.data.shards import Record, read_records, shard_paths, write_shard, write_shards
@@ -195,6 +198,21 @@ def test_the_round_trip_is_exact(tmp_path: Path) -> None:
     # IEEE 754 binary16 by hand: 2^-24 is the smallest; 1/3 is 1365 * 2^-12; 2049 lies between 2048 and 2050.
     assert features.tolist() == [[0, 65504], [2.0**-24, 1365 / 4096], [1, 2048]]
     assert pack_shard(compute_shard(tmp_path / "shard.zip", lambda images: values), "shard.zip") == data
+
+
+def test_the_bytes_do_not_depend_on_the_version_of_python() -> None:
+    shard = FeatureShard(np.array(["1.jpg"]), np.array([1], np.int8), np.zeros((1, 2), np.float32))
+
+    content = zstandard.decompress(pack_shard(shard, "shard.zip"))
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+    assert [member.filename for member in members] == ["image_ids.npy", "labels.npy", "features.npy"]
+    # Fields of a local file header (APPNOTE.TXT 4.3.7): the version that is needed, and the length of the extra field.
+    # 45, and an extra field, are those of ZIP64, which Python 3.11.2 and 3.11.7 write in different ways.
+    for member in members:
+        version, length = struct.unpack_from("<4xH22xH", content, member.header_offset)
+        assert (version, length) == (20, 0)
 
 
 def test_the_engine_sees_the_decoded_images_in_order(tmp_path: Path) -> None:

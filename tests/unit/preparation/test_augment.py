@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -549,6 +550,24 @@ def test_copies_do_not_depend_on_shards_or_neighbours(tmp_path: Path, monkeypatc
 
     assert len(stored[0]) == 7
     assert stored[0] == stored[1]
+
+
+def test_copies_are_made_on_as_many_threads_as_the_process_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set()
+
+    def encode(image: Pixels) -> bytes:
+        threads.add(threading.get_ident())
+        return encode_jpeg(image)
+
+    monkeypatch.setattr("facegender.preparation.augment.encode_jpeg", encode)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    run_stage(tmp_path, monkeypatch, shard_size=100)
+
+    # The stage draws its picture on the main thread.
+    assert len(threads - {threading.get_ident()}) == 1
 
 
 def test_the_stage_writes_the_same_bytes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 from facegender import cli
-from facegender.data.images import Pixels, encode_jpeg
+from facegender.data.images import MAX_FILE_BYTES, Pixels, encode_jpeg
 from facegender.errors import FacegenderError, visible
 from facegender.evaluation.calibration import UNSURE_WITHIN
 from facegender.serving.classifier import Classifier, load_classifier
@@ -146,6 +147,24 @@ def test_a_pipe_and_a_device_are_refused_without_reading_them(tmp_path: Path, ki
 
     assert prediction.path == str(path)
     assert prediction.error == "a pipe or a device, not a file; write it to a file first"
+
+
+def test_accents_may_be_written_in_another_form(tmp_path: Path) -> None:
+    composed = unicodedata.normalize("NFC", str(tmp_path / "jos\u00e9.jpg"))
+    Path(composed).write_bytes(picture(255))
+
+    for form in ("NFC", "NFD"):
+        assert find_photographs([unicodedata.normalize(form, composed)]).photographs == [composed]
+
+
+def test_a_file_of_too_many_bytes_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    with path.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1_000_000)  # Without its zeros on the disk.
+
+    [prediction] = predict([str(path)])
+    assert prediction.error is not None
+    assert prediction.error.startswith("561 MB are more than 560 MB, the most for an image")
 
 
 def test_arguments_without_files_are_reported(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """TensorFlow's messages, with a package in its place that writes to standard error as TensorFlow's libraries do."""
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -30,9 +31,9 @@ def run(folder: Path, tensorflow: str, code: str) -> subprocess.CompletedProcess
 @pytest.mark.parametrize(
     "code",
     [
-        "import facegender.network.quiet as q; q.quiet_tensorflow(); import keras, tensorflow; tensorflow.use()",
-        "import facegender.network.quiet as q; q.quiet_tensorflow(); import tensorflow as tf; tf.use()",
-        "import facegender.network.quiet as q; q.load_tensorflow(); import tensorflow as tf; tf.use()",
+        "import facegender.network.startup as s; s.configure_tensorflow(); import keras, tensorflow; tensorflow.use()",
+        "import facegender.network.startup as s; s.configure_tensorflow(); import tensorflow as tf; tf.use()",
+        "import facegender.network.startup as s; s.load_tensorflow(); import tensorflow as tf; tf.use()",
     ],
 )
 def test_messages_of_the_import_are_discarded_and_later_ones_are_not(code: str, tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_messages_of_the_import_are_discarded_and_later_ones_are_not(code: str, 
 
 
 def test_an_error_of_the_import_comes_with_all_that_was_written_before(tmp_path: Path) -> None:
-    code = "import facegender.network.quiet as q; q.quiet_tensorflow(); import tensorflow"
+    code = "import facegender.network.startup as s; s.configure_tensorflow(); import tensorflow"
     done = run(tmp_path, NOISE + "raise ImportError('libcudart.so is broken')", code)
 
     assert done.returncode == 1
@@ -52,9 +53,22 @@ def test_an_error_of_the_import_comes_with_all_that_was_written_before(tmp_path:
 
 
 def test_nothing_is_imported_before_it_is_needed(tmp_path: Path) -> None:
-    code = "import facegender.network.quiet as q; q.quiet_tensorflow(); print('tensorflow' in sys.modules)"
+    code = "import facegender.network.startup as s; s.configure_tensorflow(); print('tensorflow' in sys.modules)"
 
     assert run(tmp_path, NOISE, code).stdout == "False\n"
+
+
+@pytest.mark.parametrize(("set_to", "expected"), [(None, "1"), ("0", "0")])
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN is chosen on x86-64 alone")
+def test_onednn_is_on_unless_the_environment_says_otherwise(
+    set_to: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if set_to:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", set_to)
+    code = "import facegender.network.startup as s; s.configure_tensorflow(); import tensorflow"
+
+    assert run(tmp_path, "import os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])", code).stdout == f"{expected}\n"
 
 
 def test_a_stage_is_quiet(tmp_path: Path) -> None:

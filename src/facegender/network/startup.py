@@ -1,6 +1,7 @@
-"""TensorFlow without its start-up messages."""
+"""How TensorFlow starts: without its messages, and with oneDNN."""
 
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,19 +15,24 @@ NOISY = ("keras", "tensorflow")
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and Keras without their messages, as `quiet_tensorflow` says."""
-    quiet_tensorflow()
+    """Configure TensorFlow, and import it and Keras."""
+    configure_tensorflow()
     import keras  # noqa: F401
     import tensorflow  # noqa: F401
 
 
-def quiet_tensorflow() -> None:
-    """Discard what TensorFlow and Keras write to standard error while they are imported, whenever that will be.
+def configure_tensorflow() -> None:
+    """Discard what TensorFlow and Keras write to standard error while they are imported, and switch on oneDNN.
+
+    Without oneDNN, which TensorFlow uses by default only on processors with AVX512-VNNI or later instructions, training
+    takes two to three times as long on those with AVX2. TF_ENABLE_ONEDNN_OPTS=0 in the environment switches it off.
 
     This itself imports neither. Errors are raised as usual, and below what was written before them. If the process is
     killed while it imports them, for instance because the processor lacks an instruction, nothing is shown.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if platform.machine() in ("x86_64", "AMD64"):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if not any(isinstance(finder, _QuietFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _QuietFinder())
 
