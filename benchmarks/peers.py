@@ -292,7 +292,10 @@ def peer_rows(name: str, product: pd.DataFrame, answers: Answers, way: str) -> l
     faceless = int((~found).sum())
     subsets = [(f"{name}, {way}", found | True)]
     if faceless:
-        subsets = [(f"{name}, {way}, no face is wrong", found | True), (f"{name}, {way}, images with a face", found)]
+        subsets = [
+            (f"{name}, {way}, undetected faces are errors", found | True),
+            (f"{name}, {way}, images with a face", found),
+        ]
     return [
         Row(
             title,
@@ -314,7 +317,7 @@ def probability_text(p_value: float) -> str:
 def peers_table(rows: Sequence[Row]) -> str:
     """Return the table of the product and its peers."""
     header = ["Model", "Images", "Without a face", "Accuracy (95%)", "ROC AUC", "Images/s"]
-    header += ["Product's accuracy minus its (95%)", "Only the product right", "Only this one right", "p"]
+    header += ["Accuracy difference, product minus this (95%)", "Only the product right", "Only this one right", "p"]
     return table(header, map(_cells, rows))
 
 

@@ -111,6 +111,13 @@ RECIPES: dict[str, Parameters] = {
     "whole, 4 epochs, plain, reg": {**WHOLE, **REGULARISED, "train.epochs": 4},
     "whole, 4 epochs, strong, reg": {**WHOLE, **STRONG, **REGULARISED, "train.epochs": 4},
     "whole, 6 epochs, strong, reg": {**WHOLE, **STRONG, **REGULARISED, "train.epochs": 6},
+    "whole, 5 epochs, strong, reg, as in params/celeba.yaml": {
+        **WHOLE,
+        **STRONG,
+        **REGULARISED,
+        "train.epochs": 5,
+        "train.warmup_steps": 100,
+    },
     "whole, all images, 3 epochs, strong, reg": {
         **WHOLE,
         **IMAGES_ALL,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from benchmarks.cluster_simulation import Costs, simulated_seconds
 from benchmarks.damaged_jpegs import VERDICTS, verdict
@@ -38,6 +39,7 @@ from facegender.data.images import Pixels, encode_jpeg
 from facegender.errors import FacegenderError
 from facegender.evaluation.bootstrap import metrics_with_interval
 from facegender.files import write_json
+from tests.paths import ROOT
 from tests.predictions import predictions
 
 ECHO = (
@@ -293,6 +295,18 @@ def test_recipes_are_chosen_by_name_with_changes() -> None:
     assert chosen_recipes([first], {"train.epochs": 77})[first] == {**RECIPES[first], "train.epochs": 77}
     with pytest.raises(FacegenderError, match="no recipe 'other'"):
         chosen_recipes([first, "other"], {})
+
+
+def test_one_recipe_is_that_of_celeba_s_params() -> None:
+    shipped = yaml.safe_load((ROOT / "params" / "celeba.yaml").read_text(encoding="utf-8"))
+    recipe = RECIPES["whole, 5 epochs, strong, reg, as in params/celeba.yaml"]
+
+    assert {key: shipped[key.split(".")[0]][key.split(".")[1]] for key in recipe} == recipe | {
+        "partition.val": 6000,
+        "partition.test": 6000,
+    }
+    of_training = {f"{group}.{key}" for group in ("augment", "train") for key in shipped[group]}
+    assert {key for key in of_training - set(recipe) if not key.endswith(".seed")} == set()
 
 
 def test_a_result_counts_only_for_its_whole_params_yaml_and_the_content_of_the_weights(tmp_path: Path) -> None:
