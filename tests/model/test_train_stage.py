@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from facegender.data.images import decode_image, encode_jpeg
 from facegender.data.shards import Record, shard_paths, write_shards
 from facegender.errors import FacegenderError
+from facegender.files import md5_of, write_json
 from facegender.network.backbone import build_backbone, build_head
 from facegender.network.features import FeatureShard, load_inputs, pack_shard, tail_inputs
 from facegender.network.model_file import save_joined, save_model
@@ -16,6 +18,7 @@ from facegender.network.sidecar import TrunkSpec
 from facegender.params import Train, load_params
 from facegender.preparation.augment import Ranges, fresh_image, write_transformations
 from stages.train import check, check_steps, training_batches
+from stages.train import main as train
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -97,6 +100,37 @@ def test_the_smaller_class_has_the_larger_weight(records: dict[str, Record]) -> 
     batches = training_batches(WHOLE, shard_paths("data/preprocessed/train"), settings())
 
     assert batches.class_weights == (6 / 8, 6 / 4)
+
+
+@pytest.mark.parametrize(
+    ("is_fast", "precision", "told"), [(False, "bfloat16", 1), (True, "bfloat16", 0), (False, "float32", 0)]
+)
+def test_bfloat16_on_a_processor_without_it_is_told(
+    is_fast: bool,
+    precision: str,
+    told: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stages.train.multiplies_bfloat16", lambda: is_fast)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["train"]["precision"] = precision
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    Path("models").mkdir()
+    Path("models/backbone.keras").touch()
+    for split in ("train", "train_copies", "val"):
+        write_json(
+            Path("data/features", split, "trunk.json"), {**WHOLE, "weights_md5": md5_of("models/backbone.keras")}
+        )
+        Path("data/preprocessed", split).mkdir(parents=True)
+
+    with pytest.raises(SystemExit, match=r"^error: "):  # There are no images.
+        train()
+
+    line = "train: this processor has no bfloat16 instructions; train.precision float32 is many times faster on it\n"
+    assert capsys.readouterr().out.count(line) == told
 
 
 @pytest.mark.parametrize(("warmup_steps", "steps"), [(6, 3), (7, 3)])
