@@ -11,9 +11,11 @@ import pytest
 import yaml
 
 from tests.paths import ROOT
+from tests.unit.test_packaging import tomllib
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 GITLAB = ROOT / ".gitlab-ci.yml"
+TARGETS = ("test", "test-fast", "test-long", "test-ray", "validate-model")
 
 
 def commands() -> list[str]:
@@ -28,8 +30,23 @@ def commands() -> list[str]:
 def test_every_command_is_a_make_target_and_both_forges_run_the_same() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
 
-    assert sorted(commands()) == sorted(2 * ["make test", "make test-long", "make test-ray", "make validate-model"])
-    assert {"test", "test-long", "test-ray", "validate-model"} <= set(targets)
+    assert sorted(commands()) == sorted(2 * [f"make {target}" for target in TARGETS])
+    assert set(TARGETS) <= set(targets)
+
+
+def test_the_oldest_and_newest_python_that_install_are_tested() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    [github] = [
+        job["strategy"]["matrix"]["python"]
+        for path in WORKFLOWS
+        for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
+        if "strategy" in job
+    ]
+    gitlab = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))["oldest-and-newest-python"]
+    [matrix] = gitlab["parallel"]["matrix"]
+
+    oldest, below = re.fullmatch(r">=(3\.\d+),<3\.(\d+)", declared).groups()  # type: ignore[union-attr]
+    assert github == matrix["VERSION"] == [oldest, f"3.{int(below) - 1}"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
