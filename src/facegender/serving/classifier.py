@@ -164,9 +164,13 @@ def _onnx_classifier(path: Path) -> Classifier:
 
     def run(names: list[str], images: Pixels) -> list[npt.NDArray[np.float32]]:
         try:
-            return [np.asarray(values) for values in session.run(names, {entry: images})]
+            found = [np.asarray(values) for values in session.run(names, {entry: images})]
         except Exception as error:
             raise FacegenderError(path, f"cannot be used ({_reason(error, path)})", _ANOTHER) from error
+        # onnxruntime does not check the shape that the file declares.
+        if found[0].shape != (len(images), len(CLASSES)):
+            raise _other_output(path, found[0].shape)
+        return found
 
     def predict(images: Pixels) -> npt.NDArray[np.float32]:
         return run([first], images)[0][:, 1]

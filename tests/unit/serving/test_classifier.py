@@ -155,6 +155,13 @@ def test_a_network_with_other_outputs_is_told(model: Path) -> None:
     )
 
 
+def test_a_network_that_gives_another_shape_than_it_declares_is_told(model: Path) -> None:
+    changed(model, lambda network: network.graph.initializer[-1].int64_data.__setitem__(0, 0))
+
+    with pytest.raises(FacegenderError, match=r"gives outputs of shape \[1, 6\], not P\(No male\) and P\(Male\); use"):
+        load_classifier(model).predict(np.zeros((3, HEIGHT, WIDTH, 3), np.uint8))
+
+
 @settings(max_examples=150)
 @given(data=st.data())
 def test_a_damaged_onnx_file_is_refused_in_one_line_or_gives_probabilities(
