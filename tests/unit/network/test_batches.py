@@ -10,9 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facegender.data.images import Pixels
-from facegender.data.shards import Record, shard_paths, write_shard
+from facegender.data.shards import Record, read_shard, shard_paths, write_shard
 from facegender.network import batches, features
-from facegender.network.batches import MIXED_SHARDS, feature_batches, image_batches, ordered_batches, steps_per_epoch
+from facegender.network.batches import (
+    MIXED_IMAGE_SHARDS,
+    MIXED_SHARDS,
+    feature_batches,
+    image_batches,
+    ordered_batches,
+    steps_per_epoch,
+)
 from facegender.network.features import FeatureShard
 
 
@@ -201,6 +208,29 @@ def test_images_that_are_done_are_not_decoded(image_shards: list[Path]) -> None:
 
     assert rest == whole[5:]
     assert len(decoded) == 16
+
+
+def test_of_many_image_shards_few_are_read_and_one_batch_is_decoded_at_a_time(
+    image_shards: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = image_shards * 40
+    reads: list[Path] = []
+    decoded = []
+
+    def noted_read(path: Path) -> list[Record]:
+        reads.append(path)
+        return read_shard(path)
+
+    def noted(record: Record, epoch: int) -> Pixels:
+        decoded.append(record.image_id)
+        return numbered(record, epoch)
+
+    monkeypatch.setattr(batches, "read_shard", noted_read)
+    of_epoch = image_batches(paths, 8, 1, 0, to_pixels=noted)
+    for number in (1, 2, 3):
+        next(of_epoch)
+        assert len(decoded) == 8 * number
+    assert len(reads) == MIXED_IMAGE_SHARDS < len(paths)
 
 
 def test_ordered_batches_keep_the_order_and_end_with_two_shards(monkeypatch: pytest.MonkeyPatch) -> None:
