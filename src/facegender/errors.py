@@ -17,7 +17,7 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 _NO_MEMORY = re.compile(
     "failed to map segment|can't start new thread|Resource temporarily unavailable|Cannot allocate memory|bad_alloc"
-    "|OOM when"
+    "|OOM when|can't alloc"
 )
 """What the dynamic linker, Python, threads in C++ (pthread_create), OpenVINO and TensorFlow say if memory runs out."""
 

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import json
 import lzma
 import os
@@ -12,10 +13,13 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from facegender.errors import FacegenderError
 
@@ -101,6 +105,21 @@ def write_json(path: str | Path, content: dict[str, Any]) -> None:
     text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
     with whole_file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def write_arrays(target: str | Path | IO[bytes], arrays: Iterable[tuple[str, npt.ArrayLike]]) -> None:
+    """Write named arrays as `numpy.savez` does, but with the same bytes in every version of Python.
+
+    Args:
+        target: an .npz file, or an open file.
+        arrays: names and arrays; one is copied to memory at a time.
+    """
+    # The headers that numpy.savez asks for differ between versions of Python.
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, array in arrays:
+            content = io.BytesIO()
+            np.save(content, np.asarray(array))
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
 
 
 def md5_of(path: str | Path) -> str:

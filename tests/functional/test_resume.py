@@ -104,7 +104,7 @@ def test_training_on_images_killed_within_an_epoch_has_the_outs_of_an_undisturbe
 
     # The loss can be watched during training: a header, then two lines per epoch.
     curve = project / "metrics" / "plots" / "train" / "loss.csv"
-    within = partial(states.glob, "*/epoch-0001-step-*/tail.weights.h5")
+    within = partial(states.glob, "*/epoch-0001-step-*/tail.npz")
     kill_when(project, "train", lambda: list(within()) and len(curve.read_text().splitlines()) > 1, dvc_too=False)
 
     printed = run(project, "dvc", "repro", "train")

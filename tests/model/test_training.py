@@ -306,7 +306,7 @@ def flipped(content: bytes) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
-@pytest.mark.parametrize("file", ["history.json", "tail.weights.h5", "metrics.npz", "digests.json"])
+@pytest.mark.parametrize("file", ["history.json", "tail.npz", "metrics.npz", "digests.json"])
 @pytest.mark.parametrize("damage", [cut, flipped, None])
 @pytest.mark.parametrize("last", [True, False])
 def test_a_damaged_state_is_one_line(

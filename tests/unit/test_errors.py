@@ -78,6 +78,7 @@ def caused_by(cause: Exception) -> Exception:
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         ImportError("libopenvino.so.2641: failed to map segment from shared object"),
         RuntimeError("can't start new thread"),
+        RuntimeError("Exception from node.cpp:823:\n[CPU] Reorder node with name 'pooled' can't alloc\n"),
         caused_by(RuntimeError("std::bad_alloc")),
     ],
 )

@@ -8,12 +8,13 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from facegender.data.tables import read_table, write_csv
 from facegender.errors import FacegenderError
-from facegender.files import as_stored, md5_of, read_regular_file, whole_file, whole_folder, write_json
+from facegender.files import as_stored, md5_of, read_regular_file, whole_file, whole_folder, write_arrays, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -199,3 +200,23 @@ def test_a_path_is_found_in_either_form_of_its_accents(tmp_path: Path) -> None:
     assert as_stored(composed) == as_stored(separate) == separate
     Path(composed).touch()
     assert (as_stored(composed), as_stored(separate)) == (composed, separate)
+
+
+def test_arrays_are_read_as_they_were_written(tmp_path: Path) -> None:
+    arrays: dict[str, np.ndarray] = {
+        "a": np.arange(6, dtype=np.int8).reshape(2, 3),
+        "b": np.array(0.5, np.float32),
+        "c": np.zeros((0, 2)),
+    }
+    write_arrays(tmp_path / "arrays.npz", iter(arrays.items()))
+
+    with np.load(tmp_path / "arrays.npz") as found:
+        assert found.files == list(arrays)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(found[name], array, strict=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_arrays_on_a_full_disk_are_an_error_of_the_system() -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        write_arrays("/dev/full", [("a", np.zeros(1_000_000))])

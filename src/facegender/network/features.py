@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,7 +24,7 @@ from facegender.data.images import decode_image
 from facegender.data.shards import Record, ShardFile, read_files, read_shard, shard_paths
 from facegender.data.streams import read_ahead
 from facegender.errors import FacegenderError
-from facegender.files import whole_file
+from facegender.files import whole_file, write_arrays
 from facegender.imports import imported_files
 from facegender.network.sidecar import IMAGE, Precision, TrunkSpec
 
@@ -96,12 +95,7 @@ def pack_shard(computed: FeatureShard, name: str | Path) -> bytes:
             "use other weights (backbone.weights) or another cut",
         )
     buffer = io.BytesIO()
-    # Not np.savez, whose zip headers differ between versions of Python.
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for key, array in computed._replace(features=halves)._asdict().items():
-            content = io.BytesIO()
-            np.save(content, array)
-            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), content.getvalue())
+    write_arrays(buffer, computed._replace(features=halves)._asdict().items())
     # The checksum detects damage on the disk.
     return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(buffer.getvalue())
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from facegender.data.streams import read_ahead
 from facegender.errors import FacegenderError
-from facegender.files import whole_folder, write_json
+from facegender.files import whole_folder, write_arrays, write_json
 from facegender.imports import imported_files
 from facegender.network.batches import Batch
 
@@ -227,9 +227,9 @@ class _Progress(keras.callbacks.Callback):
         """Save the state after the last epoch and `steps` steps of the next; delete all others but the best epoch's."""
         last = _epoch_folder(self._state, len(self._history), steps)
         with whole_folder(last) as partial:
-            # With Adam's moments and the moving average.
-            self._tail.save_weights(partial / "tail.weights.h5")
-            np.savez(partial / "metrics.npz", *(np.asarray(variable) for variable in self._tail.metrics_variables))
+            # Not Keras's HDF5 files: HDF5 crashes where the disk is full.
+            write_arrays(partial / "tail.npz", _numbered(_state_of(self._tail)))
+            write_arrays(partial / "metrics.npz", _numbered(self._tail.metrics_variables))
             write_json(partial / "history.json", {"epochs": self._history, "steps": steps})
             write_json(partial / _DIGESTS, _digests(partial))
         wanted = {last}
@@ -341,23 +341,36 @@ def _check_whole(folder: Path) -> None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 digest of each file: HDF5 and JSON have no checksums, and a power loss may damage files."""
+    """Return the SHA-256 digest of each file, as a power loss may damage files."""
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.name != _DIGESTS
     }
 
 
+def _state_of(tail: keras.Model) -> list[keras.Variable]:
+    """Return weights, random generators, Adam's moments and the moving average of the weights."""
+    return [*tail.variables, *tail.optimizer.variables]
+
+
+def _numbered(variables: Iterable[keras.Variable]) -> Iterator[tuple[str, keras.Variable]]:
+    return ((f"{number:05}", variable) for number, variable in enumerate(variables))
+
+
 def _load(tail: keras.Model, folder: Path) -> None:
-    tail.load_weights(folder / "tail.weights.h5")
+    _assign(_state_of(tail), folder / "tail.npz")
+
+
+def _assign(variables: Sequence[keras.Variable], path: Path) -> None:
+    with np.load(path) as arrays:
+        for variable, name in zip(variables, arrays.files, strict=True):
+            variable.assign(arrays[name])
 
 
 def _restore_metrics(tail: keras.Model, folder: Path) -> None:
     """Set the sums of loss and accuracy over the epoch so far."""
     # Keras makes the variables with the first batch.
     tail.test_on_batch(np.zeros((1, *tail.input_shape[1:])), np.eye(2)[:1])
-    with np.load(folder / "metrics.npz") as sums:
-        for variable, name in zip(tail.metrics_variables, sums.files, strict=True):
-            variable.assign(sums[name])
+    _assign(tail.metrics_variables, folder / "metrics.npz")
 
 
 def _dataset(tail: keras.Model, batches: Callable[[], Iterator[Batch]]) -> tf.data.Dataset:
