@@ -44,7 +44,6 @@ BACKBONE = Path("models/backbone.keras")
 CURVES = Path("metrics/plots/train")
 MODEL = "models/uncalibrated.keras"
 CHECKED = 8
-NO_INSTRUCTIONS = "this processor has no bfloat16 instructions; train.precision float32 is many times faster on it"
 TRAIN, COPIES, VAL = "train", "train_copies", "val"
 STORED, IMAGES = Path("data/features"), Path("data/preprocessed")
 
@@ -60,7 +59,7 @@ def main() -> None:
     if md5_of(BACKBONE) != trunk["weights_md5"]:
         raise FacegenderError(BACKBONE, f"does not have the weights that computed {STORED / VAL}", "run: dvc repro")
     if group.precision == "bfloat16" and not multiplies_bfloat16():
-        print("train: " + NO_INSTRUCTIONS, flush=True)
+        print("train: this processor has no bfloat16 instructions; float32 is many times faster on it", flush=True)
     shards = inputs_of(trunk, TRAIN, COPIES)
     batches = training_batches(trunk, shards, group)
     check_steps(batches.steps, group)

@@ -4,6 +4,11 @@ import os
 
 from hypothesis import Phase, settings
 
+from facegender.network.startup import configure_tensorflow
+
+# As in the stages and commands.
+configure_tensorflow()
+
 # How long an example takes depends on what else the machine does.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

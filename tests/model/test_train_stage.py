@@ -129,7 +129,7 @@ def test_bfloat16_on_a_processor_without_it_is_told(
     with pytest.raises(SystemExit, match=r"^error: "):  # There are no images.
         train()
 
-    line = "train: this processor has no bfloat16 instructions; train.precision float32 is many times faster on it\n"
+    line = "train: this processor has no bfloat16 instructions; float32 is many times faster on it\n"
     assert capsys.readouterr().out.count(line) == told
 
 

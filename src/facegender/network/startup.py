@@ -25,7 +25,8 @@ def configure_tensorflow() -> None:
     """Discard what TensorFlow and Keras write to standard error while they are imported, and switch on oneDNN.
 
     Without oneDNN, which TensorFlow uses by default only on processors with AVX512-VNNI or later instructions, training
-    takes two to three times as long on those with AVX2. TF_ENABLE_ONEDNN_OPTS=0 in the environment switches it off.
+    takes 1.4 to 2.9 times as long on those with AVX2 (benchmarks/README.md). TF_ENABLE_ONEDNN_OPTS=0 in the environment
+    switches it off.
 
     This itself imports neither. Errors are raised as usual, and below what was written before them. If the process is
     killed while it imports them, for instance because the processor lacks an instruction, nothing is shown.

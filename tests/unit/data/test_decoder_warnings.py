@@ -4,7 +4,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,6 +54,21 @@ def damaged_copies() -> dict[str, bytes]:
 DAMAGED = damaged_copies()
 
 
+def said_by_opencv(images: Mapping[str, bytes], folder: Path) -> dict[str, str]:
+    """Return what decoders write about each image, in a process of their own, and `unreadable` if they give none."""
+    for name, content in images.items():
+        (folder / name).write_bytes(content)
+    program = (
+        "import os, sys\nimport cv2\ncv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_WARNING)\n"
+        "for path in sys.argv[1:]:\n"
+        "    os.write(2, f'name: {os.path.basename(path)}\\n'.encode())\n"
+        "    if cv2.imread(path, cv2.IMREAD_COLOR) is None: os.write(2, b'unreadable\\n')\n"
+    )
+    paths = [str(folder / name) for name in images]
+    done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True)
+    return dict(part.split("\n", 1) for part in done.stderr.split("name: ")[1:])
+
+
 def refused(name: str) -> str | None:
     try:
         decode_verified(DAMAGED[name], name)
@@ -65,21 +80,7 @@ def refused(name: str) -> str | None:
 def test_exactly_the_images_that_the_decoder_warns_of_are_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for name, data in DAMAGED.items():
-        (tmp_path / name).write_bytes(data)
-    # The decoder by itself, in a process of its own.
-    program = (
-        "import os, sys\nimport cv2\n"
-        "for path in sys.argv[1:]:\n"
-        "    os.write(2, f'name: {os.path.basename(path)}\\n'.encode())\n"
-        "    if cv2.imread(path, cv2.IMREAD_COLOR) is None: os.write(2, b'unreadable\\n')\n"
-    )
-    paths = [str(tmp_path / name) for name in DAMAGED]
-    done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True)
-    said = {}
-    for part in done.stderr.split("name: ")[1:]:
-        name, _, lines = part.partition("\n")
-        said[name] = lines.strip()
+    said = {name: lines.strip() for name, lines in said_by_opencv(DAMAGED, tmp_path).items()}
     capfd.readouterr()
 
     reasons = {name: refused(name) for name in DAMAGED}
@@ -175,18 +176,7 @@ def test_a_tiff_that_libtiff_reports_damaged_is_refused(
     compression: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     whole, *copies = damaged_tiffs(compression)
-    for number, content in enumerate(copies):
-        (tmp_path / f"{number:02}").write_bytes(content)
-    # libtiff by itself, in Pillow, which says why only in its log; OpenCV passes on the same.
-    program = (
-        "import os, sys\nimport cv2\ncv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_WARNING)\n"
-        "for path in sys.argv[1:]:\n"
-        "    os.write(2, f'name: {os.path.basename(path)}\\n'.encode())\n"
-        "    if cv2.imread(path, cv2.IMREAD_COLOR) is None: os.write(2, b'unreadable\\n')\n"
-    )
-    paths = sorted(map(str, tmp_path.iterdir()))
-    done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True)
-    said = dict(part.split("\n", 1) for part in done.stderr.split("name: ")[1:])
+    said = said_by_opencv({f"{number:02}": content for number, content in enumerate(copies)}, tmp_path)
     damaged = {name for name, lines in said.items() if "TIFF_Error" in lines or "Corrupt" in lines or "unread" in lines}
     capfd.readouterr()
 
