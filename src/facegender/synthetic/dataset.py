@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from facegender.data.celeba import ATTRIBUTES, PARTITIONS
 from facegender.data.tables import write_csv
-from facegender.files import whole_file
+from facegender.files import temporary_folder, whole_file
 from facegender.synthetic.copula import sample_attributes
 from facegender.synthetic.faces import draw_face
 
@@ -43,20 +43,24 @@ def write_sample(folder: Path, images: int, seed: int) -> None:
     """
     attributes = sample_attributes(images, seed)
     image_ids = [f"{number:06d}.jpg" for number in range(1, images + 1)]
-    # joblib, not ProcessPoolExecutor: callers need no __main__ guard, and it counts only the CPUs of a container.
-    jpegs = Parallel(n_jobs=-1 if images >= _WORTH_WORKERS else 1, return_as="generator")(
-        delayed(_draw_jpeg)(values, seed, index) for index, values in enumerate(attributes.to_numpy().tolist())
-    )
-    with warnings.catch_warnings():
+    with (
+        warnings.catch_warnings(),
+        whole_file(folder / "img_align_celeba.zip") as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
+        temporary_folder(folder / ".partial-faces") as faces,
+    ):
         # joblib warns if an error, such as a full disk, leaves drawn images unused.
         warnings.filterwarnings("ignore", message=".*tasks (have been successfully executed|which were still being)")
-        with (
-            closing(jpegs),
-            whole_file(folder / "img_align_celeba.zip") as partial,
-            zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
-        ):
-            for image_id, jpeg in zip(image_ids, tqdm(jpegs, "synthetic_data", images, disable=None), strict=True):
-                archive.writestr(zipfile.ZipInfo(f"img_align_celeba/{image_id}", ZIP_DATE), jpeg)
+        # joblib, not ProcessPoolExecutor: callers need no __main__ guard, and it counts only the CPUs of a container.
+        drawn = Parallel(n_jobs=-1 if images >= _WORTH_WORKERS else 1, return_as="generator")(
+            delayed(_draw_jpeg)(values, seed, index, faces / image_ids[index])
+            for index, values in enumerate(attributes.to_numpy().tolist())
+        )
+        with closing(drawn):
+            for image_id, _ in zip(image_ids, tqdm(drawn, "synthetic_data", images, disable=None), strict=True):
+                member = zipfile.ZipInfo(f"img_align_celeba/{image_id}", ZIP_DATE)
+                archive.writestr(member, (faces / image_id).read_bytes())
+                (faces / image_id).unlink()
     signs = attributes * 2 - 1
     signs.insert(0, "image_id", image_ids)
     write_csv(folder / "list_attr_celeba.csv", signs)
@@ -79,8 +83,9 @@ def _blocks(images: int) -> np.ndarray:
     return np.repeat([PARTITIONS[split] for split in ("train", "val", "test")], [train, val, images - train - val])
 
 
-def _draw_jpeg(values: list[int], seed: int, index: int) -> bytes:
+def _draw_jpeg(values: list[int], seed: int, index: int, path: Path) -> None:
     image = _draw(values, seed, index)
     written, content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert written
-    return content.tobytes()
+    # Not returned: if a worker is killed while it sends more than a pipe takes at once, joblib waits for the rest.
+    path.write_bytes(content.tobytes())

@@ -1,9 +1,13 @@
 import errno
 import gc
 import hashlib
+import pickle
+import select
 import time
 import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -105,6 +109,30 @@ def test_a_failure_leaves_the_old_zip_unchanged(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(MemoryError):
         write_sample(tmp_path, 4, 8)
     assert digests(tmp_path) == before
+
+
+def test_what_a_worker_sends_back_arrives_as_a_whole_even_if_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A pipe takes at most PIPE_BUF bytes at once (POSIX). joblib sends many results together, and waits for ever for
+    # the rest of a longer message.
+    sizes = []
+
+    def parallel(**_: object) -> Callable[[Iterable[Any]], Iterator[Any]]:
+        def results(tasks: Iterable[Any]) -> Iterator[Any]:
+            for function, arguments, options in tasks:
+                result = function(*arguments, **options)
+                sizes.append(len(pickle.dumps(result)))
+                yield result
+
+        return results
+
+    monkeypatch.setattr(dataset, "Parallel", parallel)
+    write_sample(tmp_path, 8, 1)
+
+    assert len(sizes) == 8
+    assert max(sizes) < select.PIPE_BUF / 500
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
 
 
 @pytest.mark.parametrize("images", [8, 200])
