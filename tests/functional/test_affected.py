@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.repo import Repo
+from dvc.repo.graph import get_subgraph_of_nodes
 
 from facegender.repository.check import IMAGENET
 from tests.functional.project import TINY, change_params, make_project, put_stand_ins, repro, run
@@ -161,8 +163,55 @@ def test_the_groups_that_dvc_yaml_names_as_a_whole() -> None:
     assert {name for name in named if name.split(".")[0] in WHOLE_GROUPS} == set(WHOLE_GROUPS)
 
 
+def changed_and_later_stages(project: Path) -> tuple[set[str], set[str]]:
+    """Return the stages that have changed by `dvc status`, and the same stages with all that depend on their outs."""
+    with Repo(str(project)) as repo:
+        status = repo.status()
+        changed = [stage for stage in repo.index.stages if stage.addressing in status]
+        # Without stages, DVC returns the whole graph.
+        later = get_subgraph_of_nodes(repo.index.graph, changed, downstream=True) if changed else ()
+        return {stage.name for stage in changed}, {stage.name for stage in later}
+
+
+def test_nothing_is_affected_where_nothing_changed(project: Path) -> None:
+    assert changed_and_later_stages(project) == (set(), set())
+
+
 @pytest.mark.parametrize("key", representatives())
-def test_a_change_re_runs_exactly_the_affected_stages(project: Path, key: str) -> None:
+def test_a_change_is_noticed_by_affected_stages_and_affects_only_later_ones(project: Path, key: str) -> None:
+    value, affected = AFFECTED[key]
+    before = (project / "params.yaml").read_text(encoding="utf-8")
+    change_params(project, {key: value})
+
+    changed, later = changed_and_later_stages(project)
+
+    (project / "params.yaml").write_text(before, encoding="utf-8")
+    assert bool(changed) == bool(affected)
+    assert changed <= affected <= later
+
+
+@pytest.fixture(scope="module")
+def changing_project(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(project, tmp_path_factory.mktemp("changing") / "project", symlinks=True))
+
+
+# One for each way in which a change spreads; `make test-long` runs the others as well.
+RUN_FIRST = (
+    "partition.val",
+    "preprocess.on_bad_image",
+    "augment.copies",
+    "train.epochs",
+    "evaluate.datasets",
+    "cache.gigabytes",
+)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [*RUN_FIRST, *(pytest.param(key, marks=pytest.mark.long) for key in representatives() if key not in RUN_FIRST)],
+)
+def test_a_change_re_runs_exactly_the_affected_stages(changing_project: Path, key: str) -> None:
+    project = changing_project
     value, affected = AFFECTED[key]
     before = (project / "params.yaml").read_text(encoding="utf-8")
     ran_before: set[str] = set()
@@ -184,7 +233,9 @@ def test_a_change_re_runs_exactly_the_affected_stages(project: Path, key: str) -
     assert ran == affected
 
 
-def test_other_weights_under_the_same_name_are_noticed(project: Path) -> None:
+@pytest.mark.long
+def test_other_weights_under_the_same_name_are_noticed(changing_project: Path) -> None:
+    project = changing_project
     before = (project / "params.yaml").read_text(encoding="utf-8")
     change_params(project, {"backbone.weights": "file", "backbone.weights_file": "copy/weights.h5"})
     repro(project)
@@ -209,6 +260,7 @@ def trained_from_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("key", "value", "affected"),
     [

@@ -190,6 +190,7 @@ def test_the_notebook_runs_on_what_the_pipeline_wrote(project: Path) -> None:
     assert len(pictures) == 6
 
 
+@pytest.mark.long
 def test_a_cold_run_in_a_clone_gives_the_same_bytes(project: Path, tmp_path: Path) -> None:
     shutil.copy(ROOT / ".gitignore", project)
     commit_all(project, "finished")
@@ -212,6 +213,7 @@ def test_a_cold_run_in_a_clone_gives_the_same_bytes(project: Path, tmp_path: Pat
     assert run(clone, "git", "status", "--porcelain") == ""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("key", "value", "affected"),
     [

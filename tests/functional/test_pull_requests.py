@@ -185,6 +185,7 @@ def test_the_first_pull_request_is_checked_and_commented_on(
     assert not (folder / "data" / "preprocessed" / "train").exists()
 
 
+@pytest.mark.long
 def test_a_better_model_passes_and_the_table_shows_what_changed(branch: Path, tmp_path: Path) -> None:
     change_params(branch, {"train.batch_size": 400})
     repro(branch)
@@ -198,6 +199,7 @@ def test_a_better_model_passes_and_the_table_shows_what_changed(branch: Path, tm
     assert "On the same 100 images" in table["base"][1]
 
 
+@pytest.mark.long
 def test_a_worse_model_fails_at_floors_and_base_even_if_it_lowers_the_limits(branch: Path, tmp_path: Path) -> None:
     lowered = {"gate.floors": {"accuracy": 0.3}, "gate.margins": {"accuracy": 0.9}, "gate.tolerance": 0.5}
     change_params(branch, {"train.batch_size": 6} | lowered)
@@ -249,6 +251,7 @@ def test_a_waiver_in_the_pull_request_itself_is_shown_and_does_not_apply(branch:
     assert all("in a pull request of their own" in row[2] for row in table.values())
 
 
+@pytest.mark.long
 def test_limits_are_lowered_in_a_pull_request_of_their_own(branch: Path, tmp_path: Path) -> None:
     change_params(branch, {"gate.floors": {"accuracy": 0.3}, "gate.margins": {"accuracy": 0.9}})
     repro(branch)

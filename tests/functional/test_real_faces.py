@@ -40,7 +40,10 @@ def changes(name: str, train: int, val: int, test: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("name", "counts", "floor"),
-    [("congress_aligned", (200, 46, 46), 0.75), ("faker_portraits_aligned", (136, 30, 30), 0.8)],
+    [
+        pytest.param("congress_aligned", (200, 46, 46), 0.75, marks=pytest.mark.long),
+        ("faker_portraits_aligned", (136, 30, 30), 0.8),
+    ],
 )
 def test_real_portraits_are_classified(tmp_path: Path, name: str, counts: tuple[int, int, int], floor: float) -> None:
     folder = make_project(tmp_path / "Gesichter für Prüfung", changes(name, *counts))
