@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -326,6 +326,28 @@ CLOCKS = {
 """Without a battery; the past; after 2^31 seconds; beyond what a zip file can hold."""
 
 
+JUMPS = ("-30y", "-1h", "+1h", "+80y")
+
+
+def with_jumping_clock(project: Path, stage: Stage, chance: random.Random, library: Path) -> tuple[str, str] | None:
+    """Set the clock to another time while a stage runs; None if it had already ended."""
+    offset, next_offset = project.parent / "clock", project.parent / "next-clock"
+    offset.write_text("+0")
+    next_offset.write_text(chance.choice(JUMPS))
+    clock = {"FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_NO_CACHE": "1"}
+    process = start(project, stage.command, env=environment(project) | faked(library) | clock)
+    time.sleep(chance.uniform(stage.imported * 0.9, stage.seconds))
+    running = process.poll() is None
+    next_offset.replace(offset)
+    errors = end(process)
+    return told(process.returncode, errors) if running else None
+
+
+def faked(library: Path) -> dict[str, str]:
+    """Return variables with which a program's clock is faked, except the one that measures intervals."""
+    return {"LD_PRELOAD": str(library), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
 class Counts(NamedTuple):
     """How many faults of a kind each stage meets."""
 
@@ -335,6 +357,7 @@ class Counts(NamedTuple):
     disk: int
     folders: int
     clocks: int
+    jumps: int
     workers: int
 
 
@@ -385,10 +408,16 @@ def faults_of_stage(
             with read_only(project / top):
                 one("read-only folder", lambda: plain(project, stage))
     library = fault_library()
-    # libfaketime stops the pipes between joblib's processes.
-    for year in chance.sample(sorted(CLOCKS), counts.clocks) if library and stage.name != "synthetic_data" else ():
-        clock = {"LD_PRELOAD": str(library), "FAKETIME": CLOCKS[year], "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        one("clock", lambda clock=clock: plain(project, stage, env=environment(project) | clock))  # type: ignore[misc]
+    # With libfaketime 0.9.10, time.sleep of Python 3.11 and later fails (Invalid argument), which joblib uses.
+    if library is not None and stage.name != "synthetic_data":
+        for year in chance.sample(sorted(CLOCKS), counts.clocks):
+            clock = faked(library) | {"FAKETIME": CLOCKS[year]}
+            one("clock", lambda clock=clock: plain(project, stage, env=environment(project) | clock))  # type: ignore[misc]
+        done = 0
+        for _ in range(3 * counts.jumps):
+            done += done < counts.jumps and one(
+                "clock jumps", lambda: with_jumping_clock(project, stage, chance, library)
+            )
     if stage.name == "synthetic_data":
         for _ in range(counts.workers):
             one("killed worker", lambda: without_a_worker(project, stage, chance))
@@ -430,13 +459,29 @@ AFTER = "dvc repro afterwards"
 
 
 def faults_of_stages(
-    project: Path, undisturbed: Path, disk: Path | None, counts: Counts, seed: int, score: Score
+    project: Path,
+    undisturbed: Path,
+    disk: Path | None,
+    counts: Counts,
+    seed: int,
+    score: Score,
+    wanted: Collection[str] = (),
 ) -> None:
-    """Let an instance of each stage in dvc.yaml meet the faults of a running stage, then run it by `dvc repro`."""
+    """Let an instance of each stage in dvc.yaml meet the faults of a running stage, then run it by `dvc repro`.
+
+    Args:
+        project: the project, in which nothing has run.
+        undisturbed: the other one.
+        disk: a small disk with the project; None if nothing can be mounted.
+        counts: of faults.
+        seed: of the moments.
+        score: to count in.
+        wanted: stages as in dvc.yaml; all if empty. The others run without faults.
+    """
     seen = set()
     for stage in stages_of(undisturbed):
         definition = stage.name.partition("@")[0]
-        if definition not in seen:
+        if definition not in seen and (not wanted or definition in wanted):
             print(f"faults: {stage.name}", flush=True)
             chance = random.Random(f"{stage.name} {seed}")
             faults_of_stage(project, undisturbed, disk, stage, counts, chance, score)

@@ -23,7 +23,7 @@ def test_a_stage_that_is_disturbed_says_so_in_a_line_and_leaves_whole_outs_or_no
     for command in (("synthetic_data",), ("partition",), ("preprocess", "val")):
         run(undisturbed, "python", "-m", f"stages.{command[0]}", *command[1:])
     score = Score()
-    counts = Counts(kills=1, interruptions=1, memory=0, disk=1, folders=1, clocks=0, workers=0)
+    counts = Counts(kills=1, interruptions=1, memory=0, disk=1, folders=1, clocks=0, jumps=0, workers=0)
 
     with running.small_disk(tmp_path / "disk", 60) as mounted:
         project = tmp_path / "disk" / "project"
