@@ -134,7 +134,9 @@ def _lacks_memory(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
             return True
-        if isinstance(error, (ImportError, RuntimeError)) and _NO_MEMORY.search(str(error)):
+        # TensorFlow's error is of a class of its own, and also tells of a full disk.
+        known = isinstance(error, (ImportError, RuntimeError)) or type(error).__name__ == "ResourceExhaustedError"
+        if known and _NO_MEMORY.search(str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False

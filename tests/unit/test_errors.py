@@ -65,6 +65,10 @@ def test_an_error_of_the_operating_system_is_one_line(error: OSError, line: str)
     assert ended(error) == f"error: {line}"
 
 
+class ResourceExhaustedError(Exception):
+    """An error like tf.errors.ResourceExhaustedError."""
+
+
 def caused_by(cause: Exception) -> Exception:
     error = ValueError("cannot build the network")
     error.__cause__ = cause
@@ -79,6 +83,7 @@ def caused_by(cause: Exception) -> Exception:
         ImportError("libopenvino.so.2641: failed to map segment from shared object"),
         RuntimeError("can't start new thread"),
         RuntimeError("Exception from node.cpp:823:\n[CPU] Reorder node with name 'pooled' can't alloc\n"),
+        ResourceExhaustedError("Exception encountered when calling BatchNormalization.call().\n\nOOM when allocating"),
         caused_by(RuntimeError("std::bad_alloc")),
     ],
 )

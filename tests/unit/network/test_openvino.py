@@ -1,6 +1,7 @@
 """The threads that the OpenVINO engine computes on."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,3 +37,16 @@ def test_threads_of_a_limited_process_may_run_on_every_core(monkeypatch: pytest.
     engine(images())
 
     assert seen == {cores(Path("/proc/self"))}
+
+
+def test_nothing_about_its_use_is_sent_or_kept(tmp_path: Path) -> None:
+    program = "import sys, facegender.network.engines.openvino; print(sys.modules['openvino_telemetry'])"
+    # OpenVINO reports nothing from a job of CI.
+    ci = ("CI", "TF_BUILD", "JENKINS_URL")
+    environment = {name: value for name, value in os.environ.items() if name not in ci} | {"HOME": str(tmp_path)}
+
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+
+    assert (done.stdout, done.returncode) == ("None\n", 0), done.stderr
+    # It would keep an identity for its reports there.
+    assert list(tmp_path.iterdir()) == []

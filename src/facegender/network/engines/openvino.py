@@ -1,16 +1,22 @@
 """The engine that runs ONNX networks in OpenVINO: the fastest on a CPU of those that match TensorFlow's features."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-import openvino
 
 from facegender.cluster import thread_limit
 from facegender.data.streams import batched
 from facegender.network.sidecar import Precision
+
+# Otherwise importing OpenVINO reports its use to Intel through Google Analytics, from a process that it forks beside
+# other threads and that may keep this one from ending.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino  # noqa: E402
 
 BATCH = 10
 """Inputs per request."""
