@@ -254,6 +254,19 @@ def test_it_works_where_standard_error_is_closed(tmp_path: Path) -> None:
     assert done.stdout.count("a.jpg: damaged: Corrupt JPEG data: ") == 2
 
 
+def test_what_others_write_where_standard_error_is_closed_goes_nowhere() -> None:
+    before = os.dup(2)
+    os.close(2)
+    try:
+        for _ in range(2):
+            with damage_reported() as warnings:
+                os.write(2, b"Corrupt JPEG data: bad Huffman code\nand a line\n")
+            assert warnings == ["Corrupt JPEG data: bad Huffman code"]
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
 def test_standard_error_stays_as_it_is_for_ordinary_images(capfd: pytest.CaptureFixture[str]) -> None:
     before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
     for _ in range(100):

@@ -46,5 +46,6 @@ def test_files_are_counted_by_suffix_the_most_frequent_first() -> None:
     counts = suffix_counts(["a.HEIC", "b/c.heic", "d.zip", "e.7z", "README", "f.txt", "g.txt", "h.txt", "i.csv"])
 
     assert describe_counts(counts) == "3 .txt, 2 .heic, 1 .7z, 1 .csv, 1 .zip, …"
+    assert describe_counts(suffix_counts(["a.1", "b.2", "c.3", "d.4", "e.5"])) == "1 .1, 1 .2, 1 .3, 1 .4, 1 .5"
     assert describe_counts(suffix_counts(["README", "b/LICENSE", "c.txt"])) == "2 without suffix, 1 .txt"
     assert describe_counts(suffix_counts([])) == "no files"

@@ -39,11 +39,39 @@ def test_a_bmp_of_os_2_and_one_whose_rows_go_down_are_read() -> None:
     assert stored_size(start + struct.pack("<Iii", 40, 301, -203)) == (203, 301)
 
 
+def test_a_side_may_need_all_of_its_16_bits() -> None:
+    assert stored_size(b"GIF89a" + struct.pack("<HH", 40_000, 50_000)) == (50_000, 40_000)
+    assert stored_size(b"BM" + bytes(12) + struct.pack("<IHH", 12, 40_000, 50_000)) == (50_000, 40_000)
+
+
+def tiff_of(*tags: tuple[int, int]) -> bytes:
+    """Return the start of a TIFF with these tags and values of four bytes."""
+    entries = b"".join(struct.pack(">HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"MM\0*" + struct.pack(">IH", 8, len(tags)) + entries
+
+
 def test_a_tiff_counts_as_large_as_its_tiles() -> None:
     # A tile is decoded as a whole, even where the image is one corner of it.
-    tags = [(256, 4, 10), (257, 4, 20), (322, 4, 30_000), (323, 4, 16)]
-    entries = b"".join(struct.pack(">HHII", tag, kind, 1, value) for tag, kind, value in tags)
-    assert stored_size(b"MM\0*" + struct.pack(">IH", 8, len(tags)) + entries) == (20, 30_000)
+    assert stored_size(tiff_of((256, 10), (257, 20), (322, 30_000), (323, 16))) == (20, 30_000)
+
+
+def test_of_a_tag_of_a_tiff_that_comes_twice_the_larger_value_counts() -> None:
+    # Which of them a decoder takes must not matter to the limit.
+    assert stored_size(tiff_of((256, 30_000), (256, 10), (257, 20), (257, 40_000))) == (40_000, 30_000)
+
+
+@pytest.mark.parametrize("missing", [256, 257])
+def test_a_tiff_without_its_width_or_height_has_no_size(missing: int) -> None:
+    assert stored_size(tiff_of(*((tag, 20) for tag in (256, 257) if tag != missing))) is None
+
+
+def test_a_tiff_that_names_bits_for_more_samples_than_are_read_has_no_size() -> None:
+    # Five numbers of 8 bits, which are behind the tags, but no tag that counts the samples.
+    sides = b"".join(struct.pack(">HHII", tag, 4, 1, 9) for tag in (256, 257))
+    entries = sides + struct.pack(">HHII", 258, 3, 5, 8 + 2 + 12 * 3)
+    data = b"MM\0*" + struct.pack(">IH", 8, 3) + entries + struct.pack(">5H", *[8] * 5)
+
+    assert stored_size(data) is None
 
 
 @pytest.mark.parametrize("order", "<>")
@@ -102,8 +130,8 @@ def test_the_largest_size_is_that_of_the_most_pixels_and_may_need_all_32_bits() 
     def box(width: int, height: int) -> bytes:
         return b"\0\0\0\x14ispe\0\0\0\0" + struct.pack(">II", width, height)
 
-    # A wide line must not hide a large picture from the limit.
-    assert stored_size(FORMS["AVIF"] + box(9_000, 8_000) + box(10_000, 1)) == (8_000, 9_000)
+    # A wide or a high line must not hide a large picture from the limit.
+    assert stored_size(FORMS["AVIF"] + box(9_000, 8_000) + box(10_000, 1) + box(1, 10_000)) == (8_000, 9_000)
     assert stored_size(FORMS["AVIF"] + box(2**31, 2**31 + 1)) == (2**31 + 1, 2**31)
 
 

@@ -14,9 +14,11 @@ import pytest
 
 from facegender.data import image_sources
 from facegender.data.image_sources import open_images
+from facegender.data.images import IMAGE_SUFFIXES
 from facegender.data.lists import read_attributes
 from facegender.errors import FacegenderError
 from tests.paths import SHARED
+from tests.unit.data.store import Store
 
 
 def folder_of(tmp_path: Path, files: dict[str, bytes]) -> Path:
@@ -79,11 +81,10 @@ def test_an_id_cannot_reach_outside_the_folder(tmp_path: Path) -> None:
 def test_one_name_in_two_folders_is_an_error(tmp_path: Path) -> None:
     files = {"a/1.jpg": b"one", "b/1.jpg": b"other", "b/2.jpg": b"two"}
 
-    with (
-        pytest.raises(FacegenderError, match=r"image 1.jpg appears twice: a/1.jpg and b/1.jpg; remove one"),
-        open_images(zip_of(tmp_path, files)),
-    ):
+    path = zip_of(tmp_path, files)
+    with pytest.raises(FacegenderError) as raised, open_images(path):
         pass
+    assert str(raised.value) == f"{path}: image 1.jpg appears twice: a/1.jpg and b/1.jpg; remove one"
     with open_images(folder_of(tmp_path, files)) as source:
         assert source.read("2.jpg") == b"two"
         with pytest.raises(FacegenderError, match=r"image 1.jpg appears twice: .*; remove one"):
@@ -170,11 +171,21 @@ def test_a_zip_with_backslashes_in_its_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pack", [folder_of, zip_of])
 def test_no_images_at_all_is_an_error(pack: Callable[..., Path], tmp_path: Path) -> None:
-    with (
-        pytest.raises(FacegenderError, match=r"has no images \(.jpg, .*\), but 1 .heic, 1 .txt; .* check dataset"),
-        open_images(pack(tmp_path, {"readme.txt": b"hello", "below/1.HEIC": b"?"})),
-    ):
+    path = pack(tmp_path, {"readme.txt": b"hello", "below/1.HEIC": b"?"})
+
+    with pytest.raises(FacegenderError) as raised, open_images(path):
         pass
+    assert str(raised.value) == (
+        f"{path}: has no images ({', '.join(IMAGE_SUFFIXES)}), but 1 .heic, 1 .txt; "
+        "unpack archives, convert pictures to JPEG, or check dataset.images"
+    )
+
+
+def test_images_are_looked_for_in_folders_four_deep(tmp_path: Path) -> None:
+    # With the folder itself, and no deeper: it may be the whole disk by mistake.
+    with open_images(folder_of(tmp_path, {"a/b/c/1.jpg": b"one", "a/b/c/d/2.jpg": b"two"})) as source:
+        assert source.read("1.jpg") == b"one"
+        assert source.find("2.jpg") is None
 
 
 def test_a_missing_path_is_an_error(tmp_path: Path) -> None:
@@ -217,6 +228,7 @@ def test_a_damaged_member_is_one_line_and_spares_the_others(tmp_path: Path) -> N
         with pytest.raises(FacegenderError) as raised:
             source.read("1.jpg")
     assert str(raised.value).startswith(f"{path}: image 1.jpg cannot be unpacked (")
+    assert str(raised.value).endswith("); download it again, or zip the images again")
     assert "\n" not in str(raised.value)
 
 
@@ -418,6 +430,15 @@ def test_utf_8_names_without_the_flag_that_says_so(tmp_path: Path) -> None:
         assert source.read(NAME) == b"one"
 
 
+def test_names_that_are_said_to_be_utf_8_stay_as_they_are(tmp_path: Path) -> None:
+    # In code page 437, the bytes of these two signs are an accented letter in UTF-8.
+    name = "\u251c\u2310.jpg"
+    assert name.encode("cp437").decode() == "\u00e9.jpg"
+
+    with open_images(zip_of(tmp_path, {name: b"one"})) as source:
+        assert source.read(name) == b"one"
+
+
 def test_names_of_an_old_code_page_stay_as_they_are(tmp_path: Path) -> None:
     path = changed(zip_of(tmp_path, {NAME: b"one"}), 7, 9, 0)
     # In code page 437 both letters take one byte: the name is two bytes shorter, so a space fills it up.
@@ -425,3 +446,86 @@ def test_names_of_an_old_code_page_stay_as_they_are(tmp_path: Path) -> None:
 
     with open_images(path) as source:
         assert source.read(f"{NAME[:-4]}  .jpg") == b"one"
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/.faces/PIX", "s3://bucket/.faces/PIX/"])
+def test_images_of_a_folder_in_a_bucket(path: str, store: Callable[..., Store]) -> None:
+    # The folder that is asked for may be hidden, and one below it is passed over.
+    folder = "bucket/.faces/PIX"
+    images = {"1.jpg": b"one", "a/1.png": b"other", "a/b/\u00e4.JPG": b"accent", "2.png": b"two"}
+    junk = {".3.jpg": b"junk", ".hidden/3.jpg": b"junk", "a/__MACOSX/3.jpg": b"junk", "a/readme.txt": b"hello"}
+    store({f"{folder}/{name}": content for name, content in {**images, **junk}.items()})
+
+    with open_images(path) as source:
+        # The whole name, then the only one with the same stem, and accents in either form.
+        asked = {"1.jpg": b"one", "1.png": b"other", "2.jpg": b"two", "a\u0308.JPG": b"accent"}
+        assert {name: source.read(name) for name in asked} == asked
+        assert source.find("2.png") == f"s3://{folder}/2.png"
+        assert source.find("3.jpg") is source.find("readme.txt") is None
+        with pytest.raises(FacegenderError) as raised:
+            source.read("3.jpg")
+    assert str(raised.value) == f"{path}: no image 3.jpg; add it, or remove its row from the lists"
+
+
+def test_one_name_in_two_folders_of_a_bucket_is_an_error(store: Callable[..., Store]) -> None:
+    store({"bucket/raw/a/1.jpg": b"one", "bucket/raw/b/1.jpg": b"other", "bucket/raw/b/2.jpg": b"two"})
+
+    with open_images("s3://bucket/raw") as source:
+        assert source.read("2.jpg") == b"two"
+        with pytest.raises(FacegenderError) as raised:
+            source.read("1.jpg")
+    assert str(raised.value) == (
+        "s3://bucket/raw: image 1.jpg appears twice: s3://bucket/raw/a/1.jpg and s3://bucket/raw/b/1.jpg; remove one"
+    )
+
+
+def test_a_folder_of_a_bucket_without_images_is_an_error(store: Callable[..., Store]) -> None:
+    store({"bucket/raw/readme.txt": b"hello", "bucket/raw/below/1.HEIC": b"?", "bucket/raw/.hidden/1.jpg": b"junk"})
+
+    with pytest.raises(FacegenderError) as raised, open_images("s3://bucket/raw"):
+        pass
+    assert str(raised.value) == (
+        f"s3://bucket/raw: has no images ({', '.join(IMAGE_SUFFIXES)}), but 1 .heic, 1 .jpg, 1 .txt; "
+        "unpack archives, convert pictures to JPEG, or check dataset.images"
+    )
+
+
+def test_what_is_no_zip_in_a_bucket_is_one_line(store: Callable[..., Store]) -> None:
+    store({"bucket/images.zip": b"<html>quota exceeded</html>"})
+
+    with pytest.raises(FacegenderError) as raised, open_images("s3://bucket/images.zip"):
+        pass
+    assert str(raised.value).startswith("s3://bucket/images.zip: not a zip file, or a damaged one (")
+    assert str(raised.value).endswith("); download it again, or zip the images again")
+
+
+def test_an_image_of_too_many_bytes_in_a_bucket_is_not_downloaded(
+    store: Callable[..., Store],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(image_sources, "MAX_FILE_BYTES", 2_000_000)
+    bucket = store({"bucket/raw/1.jpg": bytes(2_000_000), "bucket/raw/2.jpg": bytes(3_000_000)})
+
+    with open_images("s3://bucket/raw") as source:
+        with pytest.raises(FacegenderError) as raised:
+            source.read("2.jpg")
+        assert bucket.fetched == []
+        assert len(source.read("1.jpg")) == 2_000_000
+    assert str(raised.value).startswith("s3://bucket/raw/2.jpg: 3 MB are more than 2 MB, the most for an image; ")
+
+
+def test_a_zip_in_a_bucket_is_read_and_named_if_the_network_fails(
+    store: Callable[..., Store],
+    tmp_path: Path,
+) -> None:
+    content = zip_of(tmp_path, {"a/1.jpg": b"one", "a/2.jpg": b"two"}).read_bytes()
+    bucket = store({"bucket/images.zip": content})
+
+    with open_images("s3://bucket/images.zip") as source:
+        assert source.read("2.jpg") == b"two"
+    with open_images("s3://bucket/images.zip") as source:
+        bucket.error = OSError("Connection lost")
+        with pytest.raises(
+            FacegenderError, match=r"^s3://bucket/images\.zip: cannot be read \(Connection lost\); check"
+        ):
+            source.read("1.jpg")

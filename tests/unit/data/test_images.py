@@ -17,7 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from facegender.data.images import MAX_PIXELS, Pixels, decode_image, encode_jpeg, fit_image, standard_jpeg
+from facegender.data.images import (
+    MAX_PIXELS,
+    Pixels,
+    decode_image,
+    decode_verified,
+    encode_jpeg,
+    fit_image,
+    standard_jpeg,
+    stored_shape,
+)
 from facegender.errors import FacegenderError
 
 HEIGHT, WIDTH = 60, 40
@@ -136,6 +145,15 @@ def test_16_bit_alpha_goes_over_white() -> None:
     assert image[0, :, 0].tolist() == [170, 0, 255]
 
 
+def test_colour_above_its_alpha_is_white_and_does_not_wrap_around() -> None:
+    # A TIFF may say that its colour is already multiplied by alpha: 200 + 255 - 100 is more than white.
+    tiff = saved(Image.new("RGBA", (2, 2), (200, 50, 0, 100)), "TIFF")
+    separate, multiplied = (struct.pack("<HHIHxx", 338, 3, 1, kind) for kind in (2, 1))
+    assert tiff.count(separate) == 1
+
+    assert decode_image(tiff.replace(separate, multiplied), "a.tif")[0, 0].tolist() == [255, 205, 155]
+
+
 def test_opaque_pixels_keep_their_values() -> None:
     grey = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 4, axis=2)
     grey[..., 3] = 255
@@ -248,6 +266,7 @@ def test_damage_is_one_line_that_names_the_image(damage: str) -> None:
     if DAMAGED[damage].startswith(b"\xff\xd8"):
         assert caught.value.what.startswith(("a JPEG that is cut short or damaged", "damaged: "))
     elif DAMAGED[damage]:
+        assert caught.value.remedy == "convert it to JPEG, or get the file again"
         unknown = "not a readable image: unsupported, damaged or over the size limit"
         assert caught.value.what == ("a web page, which cannot be read as an image" if damage == "html" else unknown)
 
@@ -316,6 +335,8 @@ def test_the_limit_itself_is_decoded_and_one_pixel_more_is_not(form: str, monkey
         monkeypatch.setattr(cv2, name, lambda *_: pytest.fail("decoded"))
     with pytest.raises(FacegenderError, match=rf"^big: {width} x {height} pixels are more than .*; scale it down$"):
         decode_image(FORMS[form], "big", max_pixels=width * height - 1)
+    with pytest.raises(FacegenderError, match=rf"^big: {width} x {height} pixels are more than .*; scale it down$"):
+        decode_verified(FORMS[form], "big", max_pixels=width * height - 1)
 
 
 def test_a_small_file_that_claims_many_pixels_is_refused_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,6 +349,8 @@ def test_a_small_file_that_claims_many_pixels_is_refused_by_default(monkeypatch:
         monkeypatch.setattr(cv2, name, lambda *_: pytest.fail("decoded"))
     with pytest.raises(FacegenderError, match=r"^bomb\.png: 10000 x 7001 pixels are more than 70 megapixels; scale it"):
         decode_image(bomb, "bomb.png")
+    with pytest.raises(FacegenderError, match=r"^bomb\.png: 10000 x 7001 pixels are more than 70 megapixels; scale it"):
+        stored_shape(bomb, "bomb.png")
 
 
 def test_a_jpeg_header_that_claims_many_pixels_is_refused_for_its_size() -> None:
@@ -493,6 +516,30 @@ def test_scaling_down_averages() -> None:
     stripes[:, ::4] = 200
 
     assert np.unique(fit_image(stripes, HEIGHT, WIDTH)).tolist() == [50]
+
+
+def test_scaling_down_a_little_averages_too() -> None:
+    # Each of the two columns is one of the three and half of the middle one: (0 + 90 / 2) / 1.5.
+    stripe = np.zeros((3, 3, 3), np.uint8)
+    stripe[:, 1] = 90
+
+    assert np.unique(fit_image(stripe, 2, 2)).tolist() == [30]
+
+
+def test_scaling_up_blends_what_is_side_by_side() -> None:
+    # The middles of the four columns are at 1/4, 3/4, 5/4 and 7/4 of the old ones, whose middles are at 1/2 and 3/2.
+    image = np.zeros((1, 2, 3), np.uint8)
+    image[:, 1] = 100
+
+    assert fit_image(image, 2, 4)[..., 0].tolist() == [[0, 25, 75, 100]] * 2
+
+
+def test_of_a_line_only_the_pixel_in_the_middle_is_kept() -> None:
+    # Two thirds of a pixel would fit, and two pixels would mix.
+    column = np.repeat(np.array([10, 20, 30], np.uint8)[:, None, None], 3, axis=2)
+
+    assert np.unique(fit_image(column, 40, 60)).tolist() == [20]
+    assert np.unique(fit_image(column.transpose(1, 0, 2), 60, 40)).tolist() == [20]
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 1000), (1000, 1), (2, 3)])

@@ -106,6 +106,9 @@ BAD_ATTRIBUTES = {
     "a label that int8 wraps to 1": (CSV + "000002.jpg,1,257", "line 3: Male is '257', must be 1"),
     "label far too large": (CSV + f"000002.jpg,1,{10**30}", f"line 3: Male is '{10**30}', must be 1"),
     "fraction": (CSV + "000002.jpg,0.5,1", "line 3: Smiling is '0.5', must be 1"),
+    "a label below -1": (CSV + "000002.jpg,1,-2", "line 3: Male is '-2', must be 1"),
+    "a decimal before a third label": (CSV + "000002.jpg,1.0,2", "line 3: Male is '2', must be 1"),
+    "a letter behind a label, and quotes": ('image_id,Male\n"1.jpg",1X\n', "line 2: Male is '1X', must be 1"),
     "text": (CSV + "000002.jpg,1,yes", "line 3: Male is 'yes', must be 1"),
     "blank": (CSV + "000002.jpg,,1", "line 3: Smiling is blank, must be 1"),
     "blank at the end": (CSV + "000002.jpg,1,", "line 3: Male is blank, must be 1"),
@@ -155,17 +158,17 @@ BAD_ATTRIBUTES = {
     ),
     "id column is not the first": (
         "Male,image_id\n1,1.jpg\n",
-        "line 1: column image_id is not an attr",
+        "line 1: column image_id is not an attribute; remove or rename it",
     ),
     "a row number before the id": (
         ",image_id,Male\n0,1.jpg,1\n",
-        "line 1: column image_id is not an attr",
+        "line 1: column image_id is not an attribute; remove or rename it",
     ),
     "column without a name": ("image_id,Male,\n000001.jpg,1,\n", "line 1: column 3 has no name; name or remove it"),
     "column twice": ("image_id,Male,Male\n1.jpg,1,1\n", "line 1: column Male appears twice; remove one"),
     "a joined list": (
         "image_id,Male,partition\n1.jpg,1,0\n",
-        "line 1: column partition is not an attr",
+        "line 1: column partition is not an attribute; remove or rename it",
     ),
     "short row": (CSV + "000002.jpg,1", "line 3: 2 columns instead of 3; fix or remove the row"),
     "long row": (CSV + "000002.jpg,1,1,1", "line 3: 4 columns instead of 3; fix or remove the row"),
@@ -192,6 +195,18 @@ def test_a_bad_attribute_list_is_one_line_of_file_row_and_remedy(case: str, writ
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("row", ["1.jpg,1\u00a0", '"1.jpg",1\u00a0', '"1.jpg","1"\u00a0'])
+def test_a_no_break_space_beside_a_label_is_refused_whether_in_quotes_or_not(
+    row: str, write: Callable[..., Path]
+) -> None:
+    path = write(f"image_id,Male\n{row}\n2.jpg,1\n".encode())
+
+    with pytest.raises(FacegenderError) as raised:
+        read_attributes(path)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert "1 or -1 (or 1 or 0); fix" in str(raised.value)
+
+
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_the_line_is_the_one_an_editor_shows(ending: str, write: Callable[..., Path]) -> None:
     lines = ["image_id,Male", *(f"{number}.jpg,1" for number in range(2, 1000)), "1000.jpg,oops", "1001.jpg,1"]
@@ -216,6 +231,14 @@ BAD_PAIRS = {
     "id column of another name": (
         "file,partition\na.jpg,1\n",
         "line 1: the first column is 'file'; rename it to image",
+    ),
+    "id column of a name with a space": (
+        "file name,partition\na.jpg,1\n",
+        "line 1: the first column is 'file name'; rename it to image",
+    ),
+    "an attribute list of two attributes": (
+        "image_id,Smiling,Male\na.jpg,1,1\n",
+        "line 1: the last column is 'Male', not 'partition'; use the partition list",
     ),
     "three columns": ("a.jpg 0\nb.jpg 0 1\n", "line 2: 3 columns instead of 2; fix or remove the row"),
     "semicolons": ("a.jpg;0\n", "line 1: columns are separated by semicolons; save the list with commas"),

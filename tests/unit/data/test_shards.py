@@ -1,5 +1,6 @@
 """Shards of images."""
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from facegender.data.shards import (
     SHARD_SIZE,
     Record,
     count_labels,
+    read_files,
     read_records,
     read_shard,
     shard_paths,
@@ -141,6 +143,15 @@ def test_any_zip_program_shows_a_folder_per_class(tmp_path: Path) -> None:
         for member in archive.infolist():
             assert member.compress_type == zipfile.ZIP_STORED
             assert member.external_attr >> 16 == 0o644
+
+
+def test_files_come_with_their_path_which_names_them_in_errors(tmp_path: Path) -> None:
+    write_shards(tmp_path, numbered(SHARD_SIZE + 1))
+
+    found = list(read_files(shard_paths(tmp_path)))
+
+    assert [name for name, _ in found] == [f"{tmp_path}/00000.zip", f"{tmp_path}/00001.zip"]
+    assert [len(read_shard(io.BytesIO(content))) for _, content in found] == [SHARD_SIZE, 1]
 
 
 def test_other_files_are_not_shards(tmp_path: Path) -> None:

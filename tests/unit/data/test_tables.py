@@ -1,9 +1,11 @@
 """CSV tables that stages write and read."""
 
 import io
+import os
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from facegender.data.tables import read_table, write_csv
 
@@ -19,7 +21,10 @@ def test_ids_are_text_even_if_all_are_numbers() -> None:
     assert read_table(io.StringIO("image_id,label\n007,1\n8,0\n"))["image_id"].tolist() == ["007", "8"]
 
 
-def test_a_table_is_written_without_row_numbers_and_with_line_feeds(tmp_path: Path) -> None:
+def test_a_table_is_written_without_row_numbers_and_with_line_feeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "linesep", "\r\n")  # As on Windows.
     write_csv(
         tmp_path / "a.csv", pd.DataFrame({"image_id": ["\u00fc.jpg", "b.jpg"], "value": [0.5, 1.0]}, index=[7, 3])
     )

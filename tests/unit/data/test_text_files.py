@@ -38,6 +38,14 @@ def test_json_that_cannot_be_used_is_one_line(content: bytes | None, what: str, 
     assert str(raised.value) == f"{path}: {what}; fix it"
 
 
+def test_all_keys_that_are_missing_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"name": 1}', encoding="utf-8")
+
+    with pytest.raises(FacegenderError, match=r"a\.json: damaged: it lacks height, width; fix it$"):
+        read_json(path, "fix it", ["height", "name", "width"])
+
+
 def test_an_array_without_required_keys_is_no_object(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("[]", encoding="utf-8")
