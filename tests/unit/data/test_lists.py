@@ -107,7 +107,7 @@ BAD_ATTRIBUTES = {
     "label far too large": (CSV + f"000002.jpg,1,{10**30}", f"line 3: Male is '{10**30}', must be 1"),
     "fraction": (CSV + "000002.jpg,0.5,1", "line 3: Smiling is '0.5', must be 1"),
     "a label below -1": (CSV + "000002.jpg,1,-2", "line 3: Male is '-2', must be 1"),
-    "a decimal before a third label": (CSV + "000002.jpg,1.0,2", "line 3: Male is '2', must be 1"),
+    "a decimal before a text": (CSV + "000002.jpg,1.0,yes", "line 3: Male is 'yes', must be 1"),
     "a letter behind a label, and quotes": ('image_id,Male\n"1.jpg",1X\n', "line 2: Male is '1X', must be 1"),
     "text": (CSV + "000002.jpg,1,yes", "line 3: Male is 'yes', must be 1"),
     "blank": (CSV + "000002.jpg,,1", "line 3: Smiling is blank, must be 1"),
