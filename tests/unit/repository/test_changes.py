@@ -138,9 +138,12 @@ def test_results_that_are_edited_and_committed_to_dvc_are_refused(edited: list[s
 
     finding = found_by("outs")
 
-    assert finding.verdict == "fail"
-    assert finding.found == f"other outs than at main from the same command, inputs and parameters: {words}"
-    assert "trust none of them" in finding.remedy
+    assert finding == (
+        "outs",
+        "fail",
+        f"other outs than at main from the same command, inputs and parameters: {words}",
+        "run: git checkout main -- dvc.lock metrics, dvc checkout, dvc repro; trust none of them until then",
+    )
 
 
 @pytest.mark.parametrize("path", ["metrics/processor.json", "requirements.lock"])
@@ -149,11 +152,23 @@ def test_another_machine_or_other_packages_may_explain_other_bytes_and_are_named
     append(path, "\n")
     commit()
 
-    finding = found_by("outs")
+    assert found_by("outs") == (
+        "outs",
+        "pass",
+        "other outs than at main from the same command, inputs and parameters: calibrate (models/gender.onnx); "
+        f"{path} may explain it",
+        "run dvc repro --force on a machine that you trust, and compare dvc.lock",
+    )
 
-    assert finding.verdict == "pass"
-    assert finding.found.endswith(f"calibrate (models/gender.onnx); {path} may explain it")
-    assert "dvc repro --force" in finding.remedy
+
+def test_all_stages_with_other_outs_and_all_reasons_are_named(branch: Path) -> None:
+    write_lock({"data/baseline.csv": "30", "models/gender.onnx": "50"})
+    for path in ("requirements.lock", "metrics/processor.json"):
+        append(path, "\n")
+    assert found_by("outs").found.endswith(
+        ": baseline (data/baseline.csv), calibrate (models/gender.onnx); metrics/processor.json, requirements.lock may "
+        "explain it"
+    )
 
 
 @pytest.mark.parametrize("part", ["cmd", "deps", "params"])
@@ -187,6 +202,22 @@ def test_other_raw_images_in_a_bucket_are_another_input(branch: Path) -> None:
 def test_a_lock_file_with_a_conflict_is_one_line(branch: Path) -> None:
     append("dvc.lock", "\n<<<<<<< HEAD\n")
     assert found_by("outs")[1:3] == ("fail", "dvc.lock: not valid, perhaps because a merge is unfinished")
+
+
+def test_a_base_with_a_conflict_is_one_line(branch: Path) -> None:
+    lock, stages = (Path(name).read_text(encoding="utf-8") for name in ("dvc.lock", "dvc.yaml"))
+    append("dvc.lock", "\n<<<<<<< HEAD\n")
+    append("dvc.yaml", "\n<<<<<<< HEAD\n")
+    commit()
+    subprocess.run(["git", "branch", "--force", "main"], check=True)
+    fork = subprocess.run(["git", "rev-parse", "main"], check=True, capture_output=True, text=True).stdout.strip()
+    Path("dvc.lock").write_text(lock, encoding="utf-8")
+    Path("dvc.yaml").write_text(stages, encoding="utf-8")
+
+    words = "dvc.lock: not valid, perhaps because a merge is unfinished"
+    assert found_by("outs").found == f"main: {words}"
+    assert found_by("review").found == f"{fork}: {words}"
+    assert found_by("pipeline").found == "main: dvc.yaml: missing or not valid"
 
 
 def changed_stages(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -248,6 +279,32 @@ def test_what_dvc_yaml_may_never_have_is_refused(change: Callable[[dict[str, Any
     )
 
 
+def test_the_mistakes_of_all_stages_are_named() -> None:
+    stages: dict[str, dict[str, Any]] = {
+        "copy": {"cmd": "cp a b", "deps": ["stages/none.py"], "outs": ["b"]},
+        "two": {"cmd": "python -m stages.two", "deps": ["stages", "src/one"], "wdir": "a", "frozen": True},
+        # A text names a group of params.yaml, whose keys are not known here.
+        "each": {"foreach": "${datasets}", "do": {"cmd": "python -m stages.each ${key}", "outs": ["${key}/out"]}},
+        "both": {
+            "foreach": ["x", "y"],
+            "do": {"cmd": "python -m stages.both ${key}", "outs": [{"${key}/more": {"cache": False}}]},
+        },
+    }
+    imported = {
+        "stages/two.py": ["src/one/a.py", "src/one_more.py", "stages/two.py"],
+        "stages/each.py": ["stages/each.py"],
+        "stages/both.py": [],
+    }
+    assert list(changes.pipeline_mistakes(stages, imported.__getitem__, ["b", "x/more", "y/more", "x/out"])) == [
+        "copy runs 'cp a b', not python -m stages.NAME",
+        "two has frozen, which hides or moves what it does",
+        "two has wdir, which hides or moves what it does",
+        "two imports src/one_more.py, which is not in its deps",
+        "each imports stages/each.py, which is not in its deps",
+        "no stage writes x/out",
+    ]
+
+
 def remove_data(stages: dict[str, Any]) -> None:
     stages["slices"]["deps"].remove("data/predictions.csv")
 
@@ -291,19 +348,59 @@ def test_a_stage_that_loses_an_input_is_refused_unless_its_script_changes_and_no
     assert weakened == [Weakened(f"stages/{script}.py", words)]
 
     refused = changes.check_pipeline([], weakened, ["dvc.yaml"], [], "main")
-    assert refused[1:3] == ("fail", f"dvc.yaml: {words}, unlike at main, but the script is the same")
+    assert refused == (
+        "pipeline",
+        "fail",
+        f"dvc.yaml: {words}, unlike at main, but the script is the same",
+        "restore dvc.yaml, then run: dvc repro",
+    )
 
     with_script = ["dvc.yaml", f"stages/{script}.py"]
     named = changes.check_pipeline([], weakened, with_script, [], "main")
-    assert named[1:3] == ("pass", f"dvc.yaml: {words}, unlike at main; no result changes")
-    assert named.remedy == "read the changes of dvc.yaml"
+    assert named == (
+        "pipeline",
+        "pass",
+        f"dvc.yaml: {words}, unlike at main; no result changes",
+        "read the changes of dvc.yaml",
+    )
 
     refused = changes.check_pipeline([], weakened, with_script, ["models/gender.onnx"], "main")
-    assert refused[1:3] == (
+    assert refused == (
+        "pipeline",
         "fail",
         f"dvc.yaml: {words}, unlike at main, while results change (models/gender.onnx)",
+        "restore dvc.yaml and run dvc repro, or merge it in a pull request of its own, with the same results as before",
     )
-    assert "in a pull request of its own" in refused.remedy
+
+
+def test_what_all_stages_lose_is_named() -> None:
+    each = {"foreach": "${datasets}", "do": {"cmd": "python -m stages.each ${key}", "deps": ["a.csv", "b.csv"]}}
+    base: dict[str, dict[str, Any]] = {
+        "gone": {"cmd": "python -m stages.gone"},
+        "copy": {"cmd": "cp a b", "outs": [{"b": {"cache": False}}]},
+        "each": each,
+    }
+    here: dict[str, dict[str, Any]] = {
+        "copy": {"cmd": "cp a b"},
+        "each": {"foreach": "${others}", "do": {"cmd": "python -m stages.each ${key}", "deps": ["b.csv"]}},
+    }
+    weakened = list(changes.weakened_stages(base, here))
+    assert weakened == [
+        Weakened("stages/gone.py", "the stage gone is gone"),
+        # No script of a stage explains it.
+        Weakened("", "copy no longer writes b"),
+        Weakened("stages/each.py", "each no longer depends on a.csv"),
+        Weakened("stages/each.py", "each no longer runs for ${datasets}"),
+    ]
+    # One script has changed, and explains what its own stage loses.
+    assert changes.check_pipeline([], weakened[:3], ["stages/each.py"], [], "main").found == (
+        "dvc.yaml: the stage gone is gone, copy no longer writes b, unlike at main, but the script is the same"
+    )
+
+
+def test_a_new_model_from_the_same_pipeline_passes(branch: Path) -> None:
+    write_lock(NEW_MODEL)
+    assert found_by("pipeline").verdict == "pass"
 
 
 def test_the_pipeline_of_a_branch_is_compared_with_its_base(branch: Path) -> None:
@@ -343,17 +440,34 @@ def test_a_damaged_dvc_yaml_is_one_line(content: str, branch: Path) -> None:
     assert found_by("pipeline") == ("pipeline", "fail", "dvc.yaml: missing or not valid", "run: git restore dvc.yaml")
 
 
+def test_a_dvc_yaml_that_cannot_be_read_is_one_line(branch: Path) -> None:
+    expected = ("pipeline", "fail", "dvc.yaml: missing or not valid", "run: git restore dvc.yaml")
+    Path("dvc.yaml").write_bytes(b"stages: {a: \xff}")
+    assert found_by("pipeline") == expected
+    Path("dvc.yaml").unlink()
+    assert found_by("pipeline") == expected
+
+
 def test_a_stage_without_its_script_is_one_line(branch: Path) -> None:
     Path("stages/eda.py").unlink()
-    assert found_by("pipeline")[1:3] == ("fail", "dvc.yaml: stages/eda.py does not exist")
+    found = "dvc.yaml: stages/eda.py does not exist"
+    assert found_by("pipeline") == ("pipeline", "fail", found, "fix the stage's cmd")
 
 
-@pytest.mark.parametrize("code", ["def main(:", "from . import eda"])
-def test_a_stage_that_is_not_python_is_one_line(code: str, branch: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("def main(:", "invalid syntax (<unknown>, line 1)"),
+        ("from . import eda", "line 1: relative imports are not supported"),
+    ],
+)
+def test_a_stage_that_is_not_python_is_one_line(code: str, error: str, branch: Path) -> None:
     Path("stages/eda.py").write_text(code, encoding="utf-8")
     finding = found_by("pipeline")
     assert finding.verdict == "fail"
     assert finding.found.startswith("stages/eda.py: it or a module that it imports cannot be read as this project's ")
+    assert finding.found.endswith(f"{error})")
+    assert finding.remedy == "fix that, then run: dvc repro"
 
 
 def test_keys_without_a_value_have_no_entries() -> None:
@@ -385,15 +499,47 @@ def test_tests_that_go_while_results_change_are_refused_and_otherwise_named(text
     assert words in ", ".join(removed)
 
     named = changes.check_review({"tests": [path]}, removed, [], "main")
-    assert named.verdict == "pass"
+    assert named[:2] == ("review", "pass")
     assert named.found.startswith(f"no check judges these changes: tests: {path}; fewer tests: ")
     assert words in named.found
 
     refused = changes.check_review({"tests": [path]}, removed, ["models/gender.onnx"], "main")
-    assert refused.verdict == "fail"
+    assert refused[:2] == ("review", "fail")
     assert refused.found.startswith("fewer tests than at main while results change (models/gender.onnx): ")
     assert words in refused.found
-    assert refused.remedy.endswith("merge it in a pull request of its own, with the same results as before")
+    assert refused.remedy == ("restore them, or merge it in a pull request of its own, with the same results as before")
+
+
+def test_what_several_files_of_tests_lose_is_named_in_order() -> None:
+    asynchronous = TEST_FILE + "\nasync def test_later():\n    assert 3\n"
+    base = {
+        "tests/test_a.py": asynchronous,
+        "tests/test_b.py": "def test_one():\n    import pytest\n    pytest.skip()\n",
+    }
+    here = {
+        # The other test of this name stays, so one is gone.
+        "tests/test_a.py": TEST_FILE.replace("def test_one", "def unused"),
+        # One skip was here before.
+        "tests/test_b.py": "def test_one():\n    import pytest\n    pytest.xfail()\n    pytest.skip()\n",
+        "tests/test_c.py": "from pytest import skip, importorskip\n",
+    }
+    assert changes.removed_tests(base, here) == [
+        "test_later is gone",
+        "test_one is gone",
+        "tests/test_b.py has more xfail",
+        "tests/test_c.py has more importorskip",
+        "tests/test_c.py has more skip",
+    ]
+
+
+def test_a_file_of_tests_that_is_not_text_and_other_files_are_read_as_they_are(branch: Path) -> None:
+    Path("tests/test_a.py").write_bytes(TEST_FILE.encode() + b"# \xff\n")
+    append("tests/notes.txt", "import pytest; pytest.skip()")
+    append("stages/eda.py", "\nimport pytest; pytest.skip()\n")
+    write_lock(NEW_MODEL)
+    commit()
+    found = "no check judges these changes: tests: tests/notes.txt, tests/test_a.py"
+    assert found_by("review")[1:3] == ("pass", found)
 
 
 def test_a_branch_that_deletes_tests_and_brings_a_new_model_is_refused(branch: Path) -> None:
@@ -454,8 +600,12 @@ def test_what_no_check_judges_is_named_for_the_reviewer(path: str, group: str) -
 
     assert groups == {group: [path]}
     finding = changes.check_review(groups, [], ["models/gender.onnx"], "main")
-    assert finding[1:3] == ("pass", f"no check judges these changes: {group}: {path}")
-    assert finding.remedy.startswith("read all of them; ")
+    assert finding == (
+        "review",
+        "pass",
+        f"no check judges these changes: {group}: {path}",
+        "read all of them; only dvc repro --force shows that results are those of the code",
+    )
 
 
 def test_a_branch_that_changes_the_gate_is_named_with_its_files(branch: Path) -> None:
@@ -476,7 +626,7 @@ def test_the_gates_own_code_is_all_that_it_imports() -> None:
     assert {
         *("repository/gate.py", "repository/gate_checks.py", "repository/changes.py", "repository/status.py"),
         *("evaluation/metrics.py", "evaluation/slices.py", "network/onnx_file.py", "data/images.py"),
-        *("cli.py", "params.py", "imports.py"),
+        *("cli.py", "errors.py", "params.py", "imports.py"),
     } <= code
     assert not {"reporting/charts.py", "network/training.py", "serving/app.py"} & code
 
@@ -515,5 +665,5 @@ def test_an_unknown_base_is_one_line(branch: Path) -> None:
 
 def test_stages_are_read_from_a_valid_file_only() -> None:
     assert changes.read_stages("stages: {a: {cmd: b}}", "dvc.yaml") == {"a": {"cmd": "b"}}
-    with pytest.raises(FacegenderError, match=r"^main: dvc\.yaml: missing or not valid; "):
+    with pytest.raises(FacegenderError, match=r"^main: dvc\.yaml: missing or not valid; run: git restore dvc\.yaml$"):
         changes.read_stages("stages: []", "main: dvc.yaml")
