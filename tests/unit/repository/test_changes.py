@@ -14,6 +14,7 @@ from facegender.repository import changes, gate_checks
 from facegender.repository.changes import Weakened
 from facegender.repository.gate import Finding
 from facegender.repository.gate_checks import run_checks
+from facegender.repository.lock import LockedStage
 from tests.paths import ROOT
 
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -159,6 +160,16 @@ def test_another_machine_or_other_packages_may_explain_other_bytes_and_are_named
         f"{path} may explain it",
         "run dvc repro --force on a machine that you trust, and compare dvc.lock",
     )
+
+
+def test_outs_that_only_one_side_has_are_other_outs() -> None:
+    base = {"a": LockedStage("same", {"old.csv": "1", "kept.csv": "2"}), "b": LockedStage("same", {"b.csv": "3"})}
+    here = {
+        "a": LockedStage("same", {"kept.csv": "2", "new.csv": "1"}),
+        "b": LockedStage("another", {"b.csv": "4"}),
+        "c": LockedStage("same", {"c.csv": "5"}),
+    }
+    assert list(changes.other_outs(base, here)) == ["a (new.csv, old.csv)"]
 
 
 def test_all_stages_with_other_outs_and_all_reasons_are_named(branch: Path) -> None:
