@@ -79,7 +79,7 @@ soak: $(VENV)/installed ## Send good, bad and slow requests to the app for MINUT
 # Python must find the folder of the changed modules when it starts.
 MUTANTS ?=
 
-mutants: $(VENV)/installed ## Install mutmut, and check that tests notice small changes to the code (an hour or more)
+mutants: $(VENV)/installed ## Install mutmut, and check that tests notice small changes to the code (hours)
 	$(VENV)/bin/python -m pip install --quiet --require-hashes --requirement requirements-mutants.lock
 	mkdir -p mutants/src
 	PYTHONPATH=$(CURDIR)/mutants/src PYTHONHASHSEED=0 OMP_NUM_THREADS=1 mutmut run --max-children 1 $(MUTANTS)
