@@ -327,6 +327,7 @@ CLOCKS = {
 
 
 JUMPS = ("-30y", "-1h", "+1h", "+80y")
+"""How far the clock is set back or forward."""
 
 
 def with_jumping_clock(project: Path, stage: Stage, chance: random.Random, library: Path) -> tuple[str, str] | None:
@@ -386,13 +387,14 @@ def faults_of_stage(
                 remove(project / out)
         return True
 
-    for kind, number, count in (
-        ("kill -9", signal.SIGKILL, counts.kills),
-        ("Ctrl-C", signal.SIGINT, counts.interruptions),
-    ):
+    def several(count: int, kind: str, fault: Callable[[], tuple[str, str] | None]) -> None:
+        """Try again what came too late, but not for ever."""
         done = 0
         for _ in range(3 * count):
-            done += done < count and one(kind, lambda number=number: killed(project, stage, chance, number))  # type: ignore[misc]
+            done += done < count and one(kind, fault)
+
+    several(counts.kills, "kill -9", lambda: killed(project, stage, chance, signal.SIGKILL))
+    several(counts.interruptions, "Ctrl-C", lambda: killed(project, stage, chance, signal.SIGINT))
     for _ in range(counts.memory):
         one("memory limit", lambda: starved_of_memory(project, stage, chance))
     if disk is not None:
@@ -413,11 +415,7 @@ def faults_of_stage(
         for year in chance.sample(sorted(CLOCKS), counts.clocks):
             clock = faked(library) | {"FAKETIME": CLOCKS[year]}
             one("clock", lambda clock=clock: plain(project, stage, env=environment(project) | clock))  # type: ignore[misc]
-        done = 0
-        for _ in range(3 * counts.jumps):
-            done += done < counts.jumps and one(
-                "clock jumps", lambda: with_jumping_clock(project, stage, chance, library)
-            )
+        several(counts.jumps, "clock jumps", lambda: with_jumping_clock(project, stage, chance, library))
     if stage.name == "synthetic_data":
         for _ in range(counts.workers):
             one("killed worker", lambda: without_a_worker(project, stage, chance))

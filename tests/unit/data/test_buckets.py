@@ -11,36 +11,36 @@ from botocore.exceptions import BotoCoreError, EndpointConnectionError
 
 from facegender.data import buckets
 from facegender.errors import FacegenderError
-from tests.unit.data.store import Store
+from tests.unit.data.memory_s3 import MemoryS3
 
 READERS = [buckets.is_folder, buckets.open_file, buckets.list_sizes, buckets.read_file]
 
 
-def test_a_folder_is_told_from_an_object(store: Callable[..., Store]) -> None:
-    store({"bucket/raw/1.jpg": b"one", "bucket/images.zip": b"PK"})
+def test_a_folder_is_told_from_an_object(s3: Callable[..., MemoryS3]) -> None:
+    s3({"bucket/raw/1.jpg": b"one", "bucket/images.zip": b"PK"})
 
     assert buckets.is_folder("s3://bucket/raw") is buckets.is_folder("s3://bucket/raw/") is True
     assert buckets.is_folder("s3://bucket/images.zip") is False
 
 
-def test_the_objects_below_a_folder_have_a_path_and_a_size(store: Callable[..., Store]) -> None:
-    store({"bucket/raw/b/2.jpg": b"other", "bucket/raw/1.jpg": b"one", "bucket/elsewhere/3.jpg": b"three"})
+def test_the_objects_below_a_folder_have_a_path_and_a_size(s3: Callable[..., MemoryS3]) -> None:
+    s3({"bucket/raw/b/2.jpg": b"other", "bucket/raw/1.jpg": b"one", "bucket/elsewhere/3.jpg": b"three"})
 
     sizes = buckets.list_sizes("s3://bucket/raw")
 
     assert list(sizes.items()) == [("s3://bucket/raw/1.jpg", 3), ("s3://bucket/raw/b/2.jpg", 5)]
 
 
-def test_an_object_is_read_whole(store: Callable[..., Store]) -> None:
-    store({"bucket/1.jpg": b"one", "bucket/2.jpg": b"other"})
+def test_an_object_is_read_whole(s3: Callable[..., MemoryS3]) -> None:
+    s3({"bucket/1.jpg": b"one", "bucket/2.jpg": b"other"})
 
     assert buckets.read_file("s3://bucket/2.jpg") == b"other"
 
 
-def test_what_is_read_brings_the_mib_behind_it_along_and_no_more(store: Callable[..., Store]) -> None:
+def test_what_is_read_brings_the_mib_behind_it_along_and_no_more(s3: Callable[..., MemoryS3]) -> None:
     # An object of 6 MiB: fsspec would fetch 5 of them by itself.
     content = bytes(100) + b"face" + bytes(6 * 2**20)
-    found = store({"bucket/images.zip": content})
+    found = s3({"bucket/images.zip": content})
 
     with buckets.open_file("s3://bucket/images.zip") as file:
         file.seek(100)

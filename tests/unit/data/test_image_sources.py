@@ -18,7 +18,7 @@ from facegender.data.images import IMAGE_SUFFIXES
 from facegender.data.lists import read_attributes
 from facegender.errors import FacegenderError
 from tests.paths import SHARED
-from tests.unit.data.store import Store
+from tests.unit.data.memory_s3 import MemoryS3
 
 
 def folder_of(tmp_path: Path, files: dict[str, bytes]) -> Path:
@@ -449,12 +449,12 @@ def test_names_of_an_old_code_page_stay_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["s3://bucket/.faces/PIX", "s3://bucket/.faces/PIX/"])
-def test_images_of_a_folder_in_a_bucket(path: str, store: Callable[..., Store]) -> None:
+def test_images_of_a_folder_in_a_bucket(path: str, s3: Callable[..., MemoryS3]) -> None:
     # The folder that is asked for may be hidden, and one below it is passed over.
     folder = "bucket/.faces/PIX"
     images = {"1.jpg": b"one", "a/1.png": b"other", "a/b/\u00e4.JPG": b"accent", "2.png": b"two"}
     junk = {".3.jpg": b"junk", ".hidden/3.jpg": b"junk", "a/__MACOSX/3.jpg": b"junk", "a/readme.txt": b"hello"}
-    store({f"{folder}/{name}": content for name, content in {**images, **junk}.items()})
+    s3({f"{folder}/{name}": content for name, content in {**images, **junk}.items()})
 
     with open_images(path) as source:
         # The whole name, then the only one with the same stem, and accents in either form.
@@ -467,8 +467,8 @@ def test_images_of_a_folder_in_a_bucket(path: str, store: Callable[..., Store]) 
     assert str(raised.value) == f"{path}: no image 3.jpg; add it, or remove its row from the lists"
 
 
-def test_one_name_in_two_folders_of_a_bucket_is_an_error(store: Callable[..., Store]) -> None:
-    store({"bucket/raw/a/1.jpg": b"one", "bucket/raw/b/1.jpg": b"other", "bucket/raw/b/2.jpg": b"two"})
+def test_one_name_in_two_folders_of_a_bucket_is_an_error(s3: Callable[..., MemoryS3]) -> None:
+    s3({"bucket/raw/a/1.jpg": b"one", "bucket/raw/b/1.jpg": b"other", "bucket/raw/b/2.jpg": b"two"})
 
     with open_images("s3://bucket/raw") as source:
         assert source.read("2.jpg") == b"two"
@@ -479,8 +479,8 @@ def test_one_name_in_two_folders_of_a_bucket_is_an_error(store: Callable[..., St
     )
 
 
-def test_a_folder_of_a_bucket_without_images_is_an_error(store: Callable[..., Store]) -> None:
-    store({"bucket/raw/readme.txt": b"hello", "bucket/raw/below/1.HEIC": b"?", "bucket/raw/.hidden/1.jpg": b"junk"})
+def test_a_folder_of_a_bucket_without_images_is_an_error(s3: Callable[..., MemoryS3]) -> None:
+    s3({"bucket/raw/readme.txt": b"hello", "bucket/raw/below/1.HEIC": b"?", "bucket/raw/.hidden/1.jpg": b"junk"})
 
     with pytest.raises(FacegenderError) as raised, open_images("s3://bucket/raw"):
         pass
@@ -490,8 +490,8 @@ def test_a_folder_of_a_bucket_without_images_is_an_error(store: Callable[..., St
     )
 
 
-def test_what_is_no_zip_in_a_bucket_is_one_line(store: Callable[..., Store]) -> None:
-    store({"bucket/images.zip": b"<html>quota exceeded</html>"})
+def test_what_is_no_zip_in_a_bucket_is_one_line(s3: Callable[..., MemoryS3]) -> None:
+    s3({"bucket/images.zip": b"<html>quota exceeded</html>"})
 
     with pytest.raises(FacegenderError) as raised, open_images("s3://bucket/images.zip"):
         pass
@@ -500,11 +500,11 @@ def test_what_is_no_zip_in_a_bucket_is_one_line(store: Callable[..., Store]) -> 
 
 
 def test_an_image_of_too_many_bytes_in_a_bucket_is_not_downloaded(
-    store: Callable[..., Store],
+    s3: Callable[..., MemoryS3],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(image_sources, "MAX_FILE_BYTES", 2_000_000)
-    bucket = store({"bucket/raw/1.jpg": bytes(2_000_000), "bucket/raw/2.jpg": bytes(3_000_000)})
+    bucket = s3({"bucket/raw/1.jpg": bytes(2_000_000), "bucket/raw/2.jpg": bytes(3_000_000)})
 
     with open_images("s3://bucket/raw") as source:
         with pytest.raises(FacegenderError) as raised:
@@ -515,11 +515,11 @@ def test_an_image_of_too_many_bytes_in_a_bucket_is_not_downloaded(
 
 
 def test_a_zip_in_a_bucket_is_read_and_named_if_the_network_fails(
-    store: Callable[..., Store],
+    s3: Callable[..., MemoryS3],
     tmp_path: Path,
 ) -> None:
     content = zip_of(tmp_path, {"a/1.jpg": b"one", "a/2.jpg": b"two"}).read_bytes()
-    bucket = store({"bucket/images.zip": content})
+    bucket = s3({"bucket/images.zip": content})
 
     with open_images("s3://bucket/images.zip") as source:
         assert source.read("2.jpg") == b"two"

@@ -5,7 +5,7 @@ from typing import Any
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 
-class Store(AbstractFileSystem):
+class MemoryS3(AbstractFileSystem):
     """Objects in memory in place of s3fs, which is made of the same classes."""
 
     protocol = "s3"
@@ -42,7 +42,7 @@ class Store(AbstractFileSystem):
 
 
 class Part(AbstractBufferedFile):
-    """An object of a `Store`."""
+    """An object of a `MemoryS3`."""
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         self.fs.fetched.append((start, end))
