@@ -338,7 +338,8 @@ def _raise_bad_value(
 ) -> NoReturn:
     for line, row in enumerate(rows, first_row):
         for name, value in zip(names, row.split(_SEPARATOR)[1:], strict=True):
-            if not _NUMBER.fullmatch(value.strip()) or int(value.split(".")[0]) not in allowed:
+            # strip() alone would accept a no-break space, which the caller refuses.
+            if not _NUMBER.fullmatch(value.strip(" ")) or int(value.split(".")[0]) not in allowed:
                 shown = repr(shortened(value)) if value.strip() else "blank"
                 what = f"{name} is {shown}, must be {expected}"
                 raise FacegenderError(f"{path}: line {line}", what, "fix or remove the row")

@@ -112,6 +112,11 @@ BAD_ATTRIBUTES = {
     "text": (CSV + "000002.jpg,1,yes", "line 3: Male is 'yes', must be 1"),
     "blank": (CSV + "000002.jpg,,1", "line 3: Smiling is blank, must be 1"),
     "blank at the end": (CSV + "000002.jpg,1,", "line 3: Male is blank, must be 1"),
+    "a no-break space beside a label": (
+        CSV + "000002.jpg,1,1\u00a0\n000003.jpg,1,1",
+        "line 3: Male is '1\\xa0', must be 1",
+    ),
+    "a tab beside a label": (CSV + "000002.jpg,1,\t1", "line 3: Male is '\\t1', must be 1"),
     "NaN": (CSV + "000002.jpg,nan,1", "line 3: Smiling is 'nan', must be 1"),
     "NA": (CSV + "000002.jpg,1,NA", "line 3: Male is 'NA', must be 1"),
     "bad label after a count line": ("2\nSmiling Male \na.jpg  1 -1\nb.jpg  1  7\n", "line 4: Male is '7', must be 1"),
