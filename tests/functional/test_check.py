@@ -40,7 +40,17 @@ def project(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "project"))
 
 
-@pytest.mark.parametrize("key", [*PATHS, "dataset.identities", "backbone.weights_file", "evaluate.datasets"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "dataset.attributes",
+        "evaluate.datasets",
+        pytest.param("dataset.images", marks=pytest.mark.long),
+        pytest.param("dataset.partitions", marks=pytest.mark.long),
+        pytest.param("dataset.identities", marks=pytest.mark.long),
+        pytest.param("backbone.weights_file", marks=pytest.mark.long),
+    ],
+)
 def test_a_path_that_does_not_exist_is_named_before_anything_is_deleted(project: Path, key: str) -> None:
     further = {"images": "none", "attributes": PATHS["dataset.attributes"], "identities": "params/no_identities.txt"}
     change_params(project, {key: {"more": further} if key == "evaluate.datasets" else "none"})

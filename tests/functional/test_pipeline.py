@@ -238,6 +238,7 @@ def test_only_the_affected_stages_run(project: Path, key: str, value: Any, affec
     assert (project / "dvc.lock").read_bytes() == lock
 
 
+@pytest.mark.long
 def test_growing_the_training_set_computes_features_of_the_new_images_only(project: Path) -> None:
     # A shard has 100 images, so 200 images fill two, and 240 start a third.
     before = (project / "params.yaml").read_text(encoding="utf-8")

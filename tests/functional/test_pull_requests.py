@@ -296,6 +296,7 @@ def test_a_stale_lock_file_fails(branch: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_metric_edited_by_hand_fails_even_after_dvc_commit(branch: Path, tmp_path: Path) -> None:
     path = branch / "metrics" / "evaluate.json"
     written = json.loads(path.read_text(encoding="utf-8"))
@@ -360,6 +361,7 @@ def test_a_model_that_was_replaced_in_the_remote_fails(author: Path, tmp_path: P
     assert f"but dvc.lock has {found[1]}, so it is a different file" in table["model"][1]
 
 
+@pytest.mark.long
 def test_a_model_that_was_swapped_under_its_metrics_fails(branch: Path, tmp_path: Path) -> None:
     # The metrics stay, and `dvc commit` records the other model.
     run(branch, "dvc", "unprotect", "--quiet", "models/gender.onnx")

@@ -11,6 +11,7 @@ from tests.paths import SHARED
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the folder shared/ with portraits is not beside here"),
 ]
 
@@ -41,7 +42,7 @@ def changes(name: str, train: int, val: int, test: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "counts", "floor"),
     [
-        pytest.param("congress_aligned", (200, 46, 46), 0.75, marks=pytest.mark.long),
+        ("congress_aligned", (200, 46, 46), 0.75),
         ("faker_portraits_aligned", (136, 30, 30), 0.8),
     ],
 )

@@ -89,7 +89,9 @@ def test_the_onnx_file_predicts_what_keras_predicts(hidden_units: int, mirror: b
     assert (classifier.height, classifier.width, classifier.threshold) == (HEIGHT, WIDTH, 0.25)
 
 
-@pytest.mark.parametrize("cut", ["head", "mixed10", "mixed1", "mixed0", "image"])
+@pytest.mark.parametrize(
+    "cut", ["mixed1", "image", *(pytest.param(cut, marks=pytest.mark.long) for cut in ("head", "mixed10", "mixed0"))]
+)
 def test_the_parts_of_the_onnx_file_are_trunk_and_tail(model: keras.Model, saved: Path, cut: str) -> None:
     expected = model.predict_on_batch(IMAGES)
     network = convert(read_layers(saved), TRUNK | {"trainable_from": cut})
@@ -103,7 +105,7 @@ def test_the_parts_of_the_onnx_file_are_trunk_and_tail(model: keras.Model, saved
 
 
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="no portraits and weights beside this repository")
-@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("mirror", [pytest.param(False, marks=pytest.mark.long), True])
 def test_the_onnx_file_predicts_what_keras_predicts_for_portraits(mirror: bool, tmp_path: Path) -> None:
     model = build_model(218, 178)
     backbone_of(model).set_weights(pretrained_backbone(WEIGHTS).get_weights())
