@@ -96,6 +96,7 @@ def gate_lock(folder: Path, status: int) -> str:
     )
 
 
+@pytest.mark.long
 def test_each_metric_and_plot_that_git_keeps_must_be_there(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(recorded)
     files = set(run(recorded, "git", "ls-files", "metrics").split()) - {

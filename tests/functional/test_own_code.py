@@ -58,6 +58,7 @@ def recorded(folder: Path) -> list[str]:
     return [row[place] for row in rows if "baseline" not in row]
 
 
+@pytest.mark.long
 def test_a_queued_edit_runs_even_if_it_is_reverted_in_the_folder(project: Path) -> None:
     predict_a_half(project)
     without_pythonpath(project, "dvc", "exp", "run", "--queue", "--name", "half")

@@ -22,6 +22,7 @@ pathlib.Path("metrics/slices.json").write_text(json.dumps({"worst_recall": accur
 """
 
 
+@pytest.mark.long
 def test_each_seed_is_run_once_and_all_are_summarised(tmp_path: Path) -> None:
     for name in ("Makefile", "requirements.lock", "pyproject.toml", "params.yaml"):
         shutil.copy(ROOT / name, tmp_path)

@@ -67,6 +67,7 @@ def probe_accuracy(backbone: Callable[[], keras.Model]) -> float:
     return float(probe.fit(features[:TRAIN], male[:TRAIN]).score(features[TRAIN:], male[TRAIN:]))
 
 
+@pytest.mark.long
 def test_the_weights_tell_male_better_than_random_ones_although_they_never_saw_it() -> None:
     assert "Male" in ATTRIBUTES
     # Three standard errors of a difference between two accuracies of 200 images are about 0.1.

@@ -70,8 +70,10 @@ def run(network: onnx.ModelProto, start: str, end: str, inputs: np.ndarray) -> n
     return OpenVinoEngine(part(network, start, end))(inputs)
 
 
-@pytest.mark.parametrize("hidden_units", [0, 7])
-@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize(
+    ("hidden_units", "mirror"),
+    [(0, False), (7, True), *(pytest.param(*case, marks=pytest.mark.long) for case in ((0, True), (7, False)))],
+)
 def test_the_onnx_file_predicts_what_keras_predicts(hidden_units: int, mirror: bool, tmp_path: Path) -> None:
     model = make_model(hidden_units)
     save_model(model, tmp_path / "a.keras", TRUNK)

@@ -206,6 +206,7 @@ FULL = RECIPE._replace(
 )
 
 
+@pytest.mark.long
 def test_training_interrupted_at_any_step_resumes_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
