@@ -31,6 +31,7 @@ ATTRIBUTE_FORMS = {
     "unnamed, byte order mark": b"\xef\xbb\xbf,Smiling,Male\n000001.jpg,1,0\n000002.jpg,0,0\n000003.jpg,1,1\n",
     "quoted": b'"","Smiling","Male"\n"000001.jpg",1,-1\n"000002.jpg",-1,-1\n"000003.jpg",1,1\n',
     "spaces after commas": b"image_id, Smiling, Male\n000001.jpg, 1, -1\n000002.jpg, -1, -1\n000003.jpg, 1, 1\n",
+    "spaces around commas": b"image_id , Smiling , Male\n000001.jpg , 1 , -1\n000002.jpg , -1,-1\n000003.jpg ,1,1\n",
     "written as floats": b"image_id,Smiling,Male\n000001.jpg,1.0,0.0\n000002.jpg,0.0,0.0\n000003.jpg,1.0,1.0\n",
     "blank lines at the end": b"image_id,Smiling,Male\n000001.jpg,1,-1\n000002.jpg,-1,-1\n000003.jpg,1,1\n\n \n",
     "original txt": b"3\r\nSmiling Male \r\n000001.jpg  1 -1\r\n000002.jpg -1 -1\r\n000003.jpg  1  1\r\n",
@@ -137,6 +138,10 @@ BAD_ATTRIBUTES = {
         "line 3: 'jos\u00e9.jpg' is already in line 2; remove one",
     ),
     "a web page": ("<!doctype html>\n<title>Sign in</title>\n", "a web page, not a list; download the list again"),
+    "an id that a later row has too": (
+        CSV + "000002.jpg,1,1\n000003.jpg,1,1\n000002.jpg,1,1",
+        "line 5: '000002.jpg' is already in line 3; remove one",
+    ),
     "duplicate id": (CSV + "000002.jpg,1,1\n000001.jpg,1,1", "line 4: '000001.jpg' is already in line 2; remove one"),
     "blank id": (CSV + ",1,1", "line 3: image id '' must be a file name without folders; fix the row"),
     "folder in the id": (CSV + "img/000002.jpg,1,1", "line 3: image id 'img/000002.jpg' must be a file name without"),
