@@ -162,7 +162,7 @@ def test_opaque_pixels_keep_their_values() -> None:
 
 
 def test_only_an_avif_is_searched_for_the_boxes_of_an_avif() -> None:
-    png = bytes(cv2.imencode(".png", np.full((2, 2, 4), 30_000, np.uint16))[1])
+    png = bytes(cv2.imencode(".png", np.full((2, 3, 4), 30_000, np.uint16))[1])
     boxes = b"pixi\0\0\0\0\x04\x0a" + b"\0\0\0\x09irot\x01"
 
     assert np.array_equal(decode_image(png + boxes, "a.png"), decode_image(png, "a.png"))

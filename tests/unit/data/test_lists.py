@@ -1,7 +1,9 @@
 """The readers of the attribute, partition and identity lists."""
 
 import csv
+import errno
 import os
+import string
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +40,7 @@ ATTRIBUTE_FORMS = {
     "no count line": b"Smiling Male \r\n000001.jpg  1 -1\r\n000002.jpg -1 -1\r\n000003.jpg  1  1\r\n",
     "wrong count line": b"202599\nSmiling Male\n000001.jpg  1 -1\n000002.jpg -1 -1\n000003.jpg  1  1",
     "txt with an id column": b"3\nimage_id Smiling Male\n000001.jpg  1 -1\n000002.jpg -1 -1\n000003.jpg  1  1\n",
+    "spaces before the ids": b"3\n Smiling Male\n  000001.jpg  1 -1\n  000002.jpg -1 -1\n 000003.jpg  1  1\n",
     "txt of 0 and 1": b"3\nSmiling Male \n000001.jpg 1 0 \n000002.jpg 0 0 \n000003.jpg 1 1 \n",
     "csv with a count line": b"3\nimage_id,Smiling,Male\n000001.jpg,1,-1\n000002.jpg,-1,-1\n000003.jpg,1,1\n",
 }
@@ -68,6 +71,7 @@ def test_every_form_of_the_attribute_list_reads_the_same(form: str, write: Calla
 
 PAIR_FORMS = {
     "kaggle csv": "image_id,{name}\r\n000001.jpg,0\r\n000003.jpg,2\r\n000002.jpg,1\r\n",
+    "spaces before the ids": "  000001.jpg 0\n  000003.jpg 2\n 000002.jpg 1\n",
     "csv without header": "000001.jpg,0\n000003.jpg,2\n000002.jpg,1",
     "unnamed first column": ",{name}\n000001.jpg,0\n000003.jpg,2\n000002.jpg,1",
     "original txt": "000001.jpg 0\r\n000003.jpg 2\r\n000002.jpg 1\r\n",
@@ -89,6 +93,11 @@ def test_every_form_of_the_partition_and_identity_lists(
 
     expected = pd.Series([0, 2, 1], ["000001.jpg", "000003.jpg", "000002.jpg"], dtype, name=name)
     pd.testing.assert_series_equal(series, expected.rename_axis("image_id"))
+
+
+def test_an_id_keeps_its_first_letter(write: Callable[..., Path]) -> None:
+    for letter in string.ascii_letters:
+        assert list(read_partitions(write(f"{letter}.jpg 0\n".encode())).index) == [f"{letter}.jpg"]
 
 
 @pytest.mark.parametrize("ending", ["", ".0", ".", ".000"])
@@ -277,16 +286,44 @@ def test_a_bad_identity_names_its_line(value: str, write: Callable[..., Path]) -
 
 @pytest.mark.parametrize("read", [read_attributes, read_partitions, read_identities])
 def test_what_is_not_a_list_at_all(read: Callable[[Path], object], tmp_path: Path, write: Callable[..., Path]) -> None:
+    path = write(b"")
     with pytest.raises(FacegenderError, match=r"none.csv: No such file or directory; put the list there or change par"):
         read(tmp_path / "none.csv")
-    with pytest.raises(FacegenderError, match="this is a folder; use the list's file"):
+    with pytest.raises(FacegenderError, match=f"^{tmp_path}: this is a folder; use the list's file$"):
         read(tmp_path)
-    with pytest.raises(FacegenderError, match="not a text file; use the unpacked list, saved as UTF-8"):
-        read(write(b"PK\x03\x04\0\0"))
-    with pytest.raises(FacegenderError, match="not a text file; use the unpacked list, saved as UTF-8"):
-        read(write("image_id,Male\n".encode("utf-16")))
-    with pytest.raises(FacegenderError, match="line 2: not UTF-8 text; use the unpacked list, saved as UTF-8"):
-        read(write("image_id,Male\nJosé.jpg,1".encode("latin-1")))
+    for content in (b"PK\x03\x04\0\0", "image_id,Male\n".encode("utf-16")):
+        write(content)
+        with pytest.raises(FacegenderError, match=f"^{path}: not a text file; use the unpacked list, saved as UTF-8$"):
+            read(path)
+    for content in ("image_id,Male\nJosé.jpg,1\n2.jpg,1\n", "\nJosé.jpg,1\n2.jpg,1\n"):
+        write(content.encode("latin-1"))
+        with pytest.raises(FacegenderError, match=f"^{path}: line 2: not UTF-8 text; use the unpacked list, saved as "):
+            read(path)
+
+
+@pytest.mark.parametrize("read", [read_attributes, read_partitions, read_identities])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied; make it readable"),
+        (OSError("no reason given"), "no reason given; put the list there or change params.yaml"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_named_with_what_to_do(
+    read: Callable[[Path], object],
+    error: OSError,
+    words: str,
+    write: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write(b"image_id,Male\n1.jpg,1\n")
+
+    def fail(_: Path) -> bytes:
+        raise error
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(FacegenderError, match=f"^{path}: {words}$"):
+        read(path)
 
 
 CHARACTERS = st.characters(categories=["L", "N"], include_characters="._-()")

@@ -107,6 +107,7 @@ def test_its_probabilities_are_close_to_an_exact_solver() -> None:
 
     found = fit_baseline(pixels, labels).predict(unseen)
 
+    assert found.dtype == np.float32
     assert np.abs(found - expected).mean() < 0.03
     assert log_loss(unseen_labels, found) < log_loss(unseen_labels, expected) + 0.01
 
