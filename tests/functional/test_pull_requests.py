@@ -361,7 +361,6 @@ def test_a_model_that_was_replaced_in_the_remote_fails(author: Path, tmp_path: P
     assert f"but dvc.lock has {found[1]}, so it is a different file" in table["model"][1]
 
 
-@pytest.mark.long
 def test_a_model_that_was_swapped_under_its_metrics_fails(branch: Path, tmp_path: Path) -> None:
     # The metrics stay, and `dvc commit` records the other model.
     run(branch, "dvc", "unprotect", "--quiet", "models/gender.onnx")

@@ -36,7 +36,6 @@ def state(folder: Path) -> tuple[str, bytes, bytes]:
     return status, (folder / "params.yaml").read_bytes(), (folder / ".gitignore").read_bytes()
 
 
-@pytest.mark.long
 def test_one_command_and_nothing_that_shows_a_face_is_left_to_git(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

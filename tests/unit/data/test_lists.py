@@ -126,6 +126,10 @@ BAD_ATTRIBUTES = {
         CSV + "000002.jpg,1,1\u00a0\n000003.jpg,1,1",
         "line 3: Male is '1\\xa0', must be 1",
     ),
+    "a no-break space behind a label, and quotes": (
+        'Smiling Male\n"a.jpg" 1 1\u00a0\n"b.jpg" 1 1\n',
+        "line 2: Male is '1\\xa0', must be 1",
+    ),
     "a tab beside a label": (CSV + "000002.jpg,1,\t1", "line 3: Male is '\\t1', must be 1"),
     "NaN": (CSV + "000002.jpg,nan,1", "line 3: Smiling is 'nan', must be 1"),
     "NA": (CSV + "000002.jpg,1,NA", "line 3: Male is 'NA', must be 1"),

@@ -130,6 +130,16 @@ def test_bytes_do_not_depend_on_the_date_or_the_folder(tmp_path: Path, monkeypat
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
 
 
+def test_bytes_do_not_depend_on_the_operating_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = []
+    for platform in ("linux", "win32"):
+        monkeypatch.setattr("sys.platform", platform)
+        files.append(io.BytesIO())
+        write_shard(files[-1], [Record("a.jpg", 0, b"one")])
+
+    assert files[0].getvalue() == files[1].getvalue()
+
+
 def test_any_zip_program_shows_a_folder_per_class(tmp_path: Path) -> None:
     write_shard(tmp_path / "shard.zip", [Record("b ü.jpg", 1, b"one"), Record("a.jpg", 0, b"two")])
 
@@ -139,7 +149,7 @@ def test_any_zip_program_shows_a_folder_per_class(tmp_path: Path) -> None:
             "Male/b ü.jpg": b"one",
             "No male/a.jpg": b"two",
         }
-        # Not compressed, as JPEGs are already, and readable by all when unpacked, by the rights of Unix.
+        # Not compressed, as JPEGs are already, and readable by all when unpacked, by its Unix permissions.
         for member in archive.infolist():
             assert member.create_system == 3
             assert member.compress_type == zipfile.ZIP_STORED
