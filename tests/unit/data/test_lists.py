@@ -299,8 +299,8 @@ def test_what_is_not_a_list_at_all(read: Callable[[Path], object], tmp_path: Pat
         write(content)
         with pytest.raises(FacegenderError, match=f"^{path}: not a text file; use the unpacked list, saved as UTF-8$"):
             read(path)
-    for content in ("image_id,Male\nJosé.jpg,1\n2.jpg,1\n", "\nJosé.jpg,1\n2.jpg,1\n"):
-        write(content.encode("latin-1"))
+    for text in ("image_id,Male\nJosé.jpg,1\n2.jpg,1\n", "\nJosé.jpg,1\n2.jpg,1\n"):
+        write(text.encode("latin-1"))
         with pytest.raises(FacegenderError, match=f"^{path}: line 2: not UTF-8 text; use the unpacked list, saved as "):
             read(path)
 
