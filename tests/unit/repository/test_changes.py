@@ -265,6 +265,11 @@ def fewer_splits(stages: dict[str, Any]) -> None:
     del stages["preprocess"]["foreach"]["test"]
 
 
+def run_for_a_group(stages: dict[str, Any]) -> None:
+    # If the group is empty, the stage never runs.
+    stages["slices"] = {"foreach": "${group}", "do": stages["slices"]}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -273,6 +278,7 @@ def fewer_splits(stages: dict[str, Any]) -> None:
         (freeze, "train has frozen, which hides or moves what it does"),
         (move_away, "preprocess has wdir, which hides or moves what it does"),
         (untrack, "no stage writes metrics/slices.json"),
+        (run_for_a_group, "no stage writes metrics/slices.json"),
         (fewer_splits, "no stage writes data/preprocessed/test"),
     ],
 )
@@ -425,9 +431,10 @@ def test_the_pipeline_of_a_branch_is_compared_with_its_base(branch: Path) -> Non
     assert found_by("pipeline")[1:3] == ("fail", f"{found}, while results change ({changed})")
 
 
-def test_the_pipeline_is_compared_with_what_the_scripts_import(branch: Path) -> None:
+@pytest.mark.parametrize("base", [None, "main"])
+def test_the_pipeline_is_compared_with_what_the_scripts_import(base: str | None, branch: Path) -> None:
     write_stages(remove_code)
-    finding = found_by("pipeline", None)
+    finding = found_by("pipeline", base)
     assert finding.verdict == "fail"
     assert finding.found.startswith("dvc.yaml: slices imports src/facegender/evaluation/bootstrap.py, which is not in")
 

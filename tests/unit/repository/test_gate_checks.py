@@ -160,6 +160,11 @@ def test_a_file_that_was_replaced_in_the_remote_fails(check: str, path: str, sta
     assert finding.remedy.endswith(f"run: dvc repro --force {stage}")
 
 
+def test_limits_of_a_base_that_does_not_exist_are_a_finding_of_their_own(project: Path) -> None:
+    finding = run_checks(["floors"], "nowhere", True)[0]
+    assert finding[:3] == ("limits", "fail", "nowhere: unknown Git revision")
+
+
 def test_base_alone_needs_a_revision(project: Path) -> None:
     (finding,) = run_checks(["base"], None, False)
     assert finding == ("base", "fail", "--base: no revision to compare with", "use --base REV")
