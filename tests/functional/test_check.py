@@ -40,15 +40,14 @@ def project(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "project"))
 
 
+QUICK = ("dataset.attributes", "evaluate.datasets")
+
+
 @pytest.mark.parametrize(
     "key",
     [
-        "dataset.attributes",
-        "evaluate.datasets",
-        pytest.param("dataset.images", marks=pytest.mark.long),
-        pytest.param("dataset.partitions", marks=pytest.mark.long),
-        pytest.param("dataset.identities", marks=pytest.mark.long),
-        pytest.param("backbone.weights_file", marks=pytest.mark.long),
+        key if key in QUICK else pytest.param(key, marks=pytest.mark.long)
+        for key in (*PATHS, "dataset.identities", "backbone.weights_file", "evaluate.datasets")
     ],
 )
 def test_a_path_that_does_not_exist_is_named_before_anything_is_deleted(project: Path, key: str) -> None:

@@ -149,7 +149,7 @@ def test_any_zip_program_shows_a_folder_per_class(tmp_path: Path) -> None:
             "Male/b ü.jpg": b"one",
             "No male/a.jpg": b"two",
         }
-        # Not compressed, as JPEGs are already, and readable by all when unpacked, by its Unix permissions.
+        # Not compressed, as JPEGs are already, and with Unix permissions that let everyone read them when unpacked.
         for member in archive.infolist():
             assert member.create_system == 3
             assert member.compress_type == zipfile.ZIP_STORED
