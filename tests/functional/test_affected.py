@@ -195,15 +195,8 @@ def changing_project(project: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return Path(shutil.copytree(project, tmp_path_factory.mktemp("changing") / "project", symlinks=True))
 
 
-# One for each way in which a change spreads; `make test-long` runs the others as well.
-RUN_FIRST = (
-    "partition.val",
-    "preprocess.on_bad_image",
-    "augment.copies",
-    "train.epochs",
-    "evaluate.datasets",
-    "cache.gigabytes",
-)
+RUN_FIRST = ("augment.copies", "train.epochs", "evaluate.datasets", "cache.gigabytes")
+"""Keys that `make test` runs: of images, training, stages and nothing. `make test-long` runs the others."""
 
 
 @pytest.mark.parametrize(

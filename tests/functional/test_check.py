@@ -81,6 +81,7 @@ def test_data_that_went_missing_costs_nothing_that_git_keeps(project: Path, path
     assert printed.endswith(f" is {path}, which does not exist; put it there, or change params.yaml\n")
 
 
+@pytest.mark.long
 def test_an_experiment_elsewhere_names_the_data_that_nothing_tracks(project: Path) -> None:
     command = ("dvc", "exp", "run", "--temp", "-S", "train.dropout=0.3")
     printed = run(project, *command, status=255)

@@ -149,6 +149,7 @@ def test_results_of_another_kind_of_processor_are_told_apart_from_a_stale_lock_f
     assert "| lock | fail | dvc.lock is stale at " in gate_lock(folder, status=1)
 
 
+@pytest.mark.long
 def test_pictures_that_git_ignores_may_be_missing(recorded: Path, tmp_path: Path) -> None:
     # As facegender use celeba does it.
     pictures = ("augment.png", "mistakes.png", "eda/examples.png")

@@ -74,6 +74,7 @@ def test_a_queued_edit_runs_even_if_it_is_reverted_in_the_folder(project: Path) 
     assert metrics(project, "baseline")["accuracy"] > 0.5
 
 
+@pytest.mark.long
 def test_an_edit_runs_in_a_temporary_folder(project: Path) -> None:
     predict_a_half(project)
 

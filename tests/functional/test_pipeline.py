@@ -137,7 +137,10 @@ def test_the_model_takes_uint8_and_returns_two_probabilities_in_a_new_process(pr
     run(project, "python", "-c", program)
 
 
-@pytest.mark.parametrize("stage", ["calibrate", "evaluate", "mistakes"])
+@pytest.mark.parametrize(
+    "stage",
+    [pytest.param("calibrate", marks=pytest.mark.long), "evaluate", pytest.param("mistakes", marks=pytest.mark.long)],
+)
 def test_stages_after_training_give_the_same_bytes_where_tensorflow_is_not_installed(project: Path, stage: str) -> None:
     paths = [project / "data" / "predictions.csv", *(project / "models").glob("gender.*")]
     before = [path.read_bytes() for path in paths]

@@ -210,6 +210,7 @@ def project(bucket: Bucket, finished: Path, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
+@pytest.mark.long
 def test_s3_that_fails_halfway(bucket: Bucket, project: Path, tmp_path: Path) -> None:
     with bucket.dying("PUT", 5):
         assert "ERROR: failed to " in failing(project, "dvc", "push")
@@ -372,6 +373,7 @@ def test_s3_and_wrong_credentials(
     assert (clone / MODEL).read_bytes() == (project / MODEL).read_bytes()
 
 
+@pytest.mark.long
 def test_a_damaged_object_on_s3(bucket: Bucket, project: Path, tmp_path: Path) -> None:
     key = bucket.upload(project, MODEL)
     bucket.s3.put_object(Bucket="bucket", Key=key, Body=b"damaged")

@@ -11,7 +11,7 @@ from tests.functional.project import TINY, commit_all, make_project, put_stand_i
 
 pytestmark = pytest.mark.slow
 
-REAL = {"check", "eda", "partition", "preprocess", "augment", "baseline"}
+REAL = {"check", "eda", "partition", "preprocess", "augment"}
 
 
 @pytest.fixture(scope="module")

@@ -138,7 +138,10 @@ def test_no_faces_to_compare_on_is_one_line(folder: Path, tmp_path: Path, faces:
         export_model(folder / "gender.keras", tmp_path / "model.tflite", "tflite", tmp_path / faces)
 
 
-@pytest.mark.parametrize(("form", "name"), [("saved_model", "gender_saved_model"), ("tflite", "gender.tflite")])
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [pytest.param("saved_model", "gender_saved_model", marks=pytest.mark.long), ("tflite", "gender.tflite")],
+)
 def test_the_command_prints_one_line(folder: Path, form: str, name: str) -> None:
     options = ["--format", form, "--model", str(folder / "gender.keras"), "--check", str(folder / "faces")]
     # In a process of its own: the libraries write to its standard output and error, past Python's streams.

@@ -41,6 +41,8 @@ pytestmark = pytest.mark.slow
 
 HEIGHT, WIDTH = 90, 80
 CUTS = ("head", *(f"mixed{number}" for number in range(10, -1, -1)), "image")
+QUICK_CUTS = ("head", "mixed10", "mixed5", "mixed0", "image")
+"""`make test-long` tries the others as well."""
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, HEIGHT, WIDTH, 3), dtype=np.uint8)
 # The left half is dark or bright, so the classes are easy to distinguish.
 LABELS = np.arange(12) % 2
@@ -81,7 +83,9 @@ def test_inceptionv3_receives_pixels_between_minus_one_and_one(model: keras.Mode
     assert scaled(pixels)[0, 0, 0].numpy() == pytest.approx([-1, -0.6, 1], abs=1e-6)
 
 
-@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize(
+    "cut", [cut if cut in QUICK_CUTS else pytest.param(cut, marks=pytest.mark.long) for cut in CUTS]
+)
 def test_trunk_and_tail_together_are_the_whole_network(model: keras.Model, cut: str) -> None:
     whole = model.predict_on_batch(IMAGES)
 
@@ -129,7 +133,7 @@ def test_batch_normalisation_is_frozen_in_training(model: keras.Model) -> None:
     assert np.asarray(tail(features, training=True)) == pytest.approx(np.asarray(tail(features)), abs=1e-5)
 
 
-@pytest.mark.parametrize("cut", ["head", "mixed8", "mixed0"])
+@pytest.mark.parametrize("cut", ["head", pytest.param("mixed8", marks=pytest.mark.long), "mixed0"])
 def test_the_engine_s_features_match_tensorflow_s(model: keras.Model, weights: Path, cut: str) -> None:
     expected = trunk_of(model, cut).predict_on_batch(IMAGES)
 

@@ -123,7 +123,7 @@ def test_the_onnx_file_predicts_what_keras_predicts_for_portraits(mirror: bool, 
     assert run(network, IMAGE, PROBABILITIES, images) == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("hidden_units", [0, 7])
+@pytest.mark.parametrize("hidden_units", [pytest.param(0, marks=pytest.mark.long), 7])
 def test_a_backbone_and_a_head_are_joined_as_keras_would_save_them_together(hidden_units: int, tmp_path: Path) -> None:
     backbone, head = build_backbone(), build_head(0.5, hidden_units)
     save_model(backbone, tmp_path / "backbone.keras", {})
@@ -249,7 +249,10 @@ def test_features_without_a_description_of_their_trunk_are_one_line(tmp_path: Pa
         read_trunk(tmp_path)
 
 
-@pytest.mark.parametrize(("hidden_units", "mirror"), [(0, False), (0, True), (7, False), (7, True)])
+@pytest.mark.parametrize(
+    ("hidden_units", "mirror"),
+    [(0, False), (7, True), *(pytest.param(*case, marks=pytest.mark.long) for case in ((0, True), (7, False)))],
+)
 def test_evidence_is_the_gradient_times_the_activations(hidden_units: int, mirror: bool, tmp_path: Path) -> None:
     # Independently, by TensorFlow's differentiation of the whole network.
     height, width = 140, 110

@@ -78,7 +78,10 @@ def test_wrong_arguments_are_one_line(script: str, arguments: list[str], what: s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("script", "arguments", "what"), WRONG_AND_SLOW)
+@pytest.mark.parametrize(
+    ("script", "arguments", "what"),
+    [*(pytest.param(*case, marks=pytest.mark.long) for case in WRONG_AND_SLOW[:-1]), WRONG_AND_SLOW[-1]],
+)
 def test_wrong_arguments_are_one_line_in_spite_of_tensorflow(
     script: str, arguments: list[str], what: str, tmp_path: Path
 ) -> None:
