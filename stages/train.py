@@ -76,7 +76,8 @@ def main() -> None:
     keras.utils.set_random_seed(group.seed)
     tf.config.experimental.enable_op_determinism()
     print(
-        f"train: from {trunk['trainable_from']}, at most {group.epochs} epochs of {batches.steps:,} steps", flush=True
+        f"train: from {trunk['trainable_from']}; epochs: at most {group.epochs}, steps in each: {batches.steps:,}",
+        flush=True,
     )
     epoch_began = time.monotonic()
     with training_strategy().scope(), Live("metrics/train", dvcyaml=None, save_dvc_exp=False) as live:
@@ -97,7 +98,7 @@ def main() -> None:
                 write_csv(CURVES / f"{name}.csv", curve)
             nonlocal epoch_began
             minutes, epoch_began = (time.monotonic() - epoch_began) / 60, time.monotonic()
-            if minutes >= 1:
+            if minutes >= 1 and len(epochs) < group.epochs:
                 print(f"train: about {minutes * (group.epochs - len(epochs)):.0f} minutes left", flush=True)
 
         history = fit(

@@ -364,12 +364,22 @@ def summary_command() -> None:
     from facegender.repository.summary import FIRST, comparison_with_baseline, summary_text
 
     params = load_params()
+    _tell_changed_params()
     metrics, table = read_results("metrics/evaluate", FIRST)
     baseline = read_metrics("metrics/baseline.json", table.index)
     print(summary_text("test", metrics["images"], table, baseline, comparison_with_baseline()), end="")
     for name in params.evaluate.datasets:
         metrics, table = read_results(f"metrics/datasets/{name}", FIRST)
         print("\n" + summary_text(name, metrics["images"], table, None), end="")
+
+
+def _tell_changed_params() -> None:
+    """Say on stderr that results are older than params.yaml."""
+    from facegender.repository.lock import changed_params
+
+    if changed := changed_params():
+        keys = ", ".join(changed[:3]) + ", …" * (len(changed) > 3)
+        print(f"of the last run: params.yaml has changed since ({keys}); to update, run: dvc repro", file=sys.stderr)
 
 
 @app.command("experiments")
@@ -450,6 +460,7 @@ def report_command(
         raise FacegenderError(
             REPORT, "not the page that dvc.lock records", f"run: dvc repro, or: dvc checkout --force {REPORT}"
         )
+    _tell_changed_params()
     page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), lock_date(), read_costs())
     with whole_file(READ_REPORT) as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
@@ -594,13 +605,16 @@ def import_command(
     Run this in the project's folder. docs/your-own-data.md has examples.
     """
     from facegender.importing.layout import import_data
+    from facegender.importing.outputs import OUTPUTS
     from facegender.importing.params_file import check_before, dataset_paths, fill_in
     from facegender.importing.partitions import balanced_counts
     from facegender.importing.summary import describe, describe_params
-    from facegender.repository.worktree import check_committed, replace_committed
+    from facegender.repository.worktree import check_committed, replace_committed, seen_by_git
 
     check_before(weights)
     if params is not None:
+        if folder.resolve() in (params.resolve(), *params.resolve().parents):
+            raise FacegenderError(params, "in the folder to import to", "name another file with --params")
         check_committed(params)
     named = {"path": path_column, "label": label_column, "identity": identity_column, "split": split_column}
     columns = {role: name for role, name in named.items() if name is not None}
@@ -615,6 +629,8 @@ def import_command(
     else:
         replace_committed(params, filled.text)
     print(f"{describe(imported)}\n\n{describe_params(filled, available, params)}")
+    if seen := seen_by_git(folder / name for name in OUTPUTS if (folder / name).exists()):
+        print(f"Git would add these, as .gitignore does not have them: {', '.join(seen)}", file=sys.stderr)
 
 
 @app.command("use")

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import io
+import os
 import re
 import sys
 import unicodedata
@@ -20,6 +21,10 @@ _NO_MEMORY = re.compile(
     "|OOM when|can't alloc"
 )
 """What the dynamic linker, Python, threads in C++ (pthread_create), OpenVINO and TensorFlow say if memory runs out."""
+
+
+PARTIAL = ".partial-"
+"""How the name of a file begins while it is written beside its place."""
 
 
 def visible(text: str) -> str:
@@ -90,8 +95,12 @@ class FacegenderErrors(FacegenderError):
 def one_line_errors() -> Iterator[None]:
     """End the process with status 1 and one line on stderr for all that `in_one_line` knows, except for Ctrl-C.
 
-    What the terminal's encoding lacks is printed as an escape, not refused.
+    What the terminal's encoding lacks is printed as an escape, not refused. Streams that the caller closed (`>&-`) are
+    empty or lead nowhere.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
@@ -124,10 +133,20 @@ def in_one_line(error: BaseException) -> str | None:
     elif isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = "free space on its disk and try again" if full else "fix that and try again"
-        told = FacegenderError(error.filename or "the operating system", error.strerror or str(error), remedy)
+        told = FacegenderError(_named(error.filename), error.strerror or str(error), remedy)
     else:
         return None
     return f"error: {told}"
+
+
+def _named(path: Any) -> str:
+    """Name what an error of the operating system is about: a file that is being written by its final name."""
+    if not path:
+        return "the operating system"
+    whole = Path(os.fsdecode(path)) if isinstance(path, (str, bytes, os.PathLike)) else None
+    if whole is None:  # A file's number.
+        return str(path)
+    return str(whole.with_name(whole.name.removeprefix(PARTIAL))) if whole.name.startswith(PARTIAL) else str(whole)
 
 
 def _lacks_memory(error: BaseException | None) -> bool:

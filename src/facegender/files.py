@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from facegender.errors import FacegenderError
+from facegender.errors import PARTIAL, FacegenderError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
@@ -59,7 +59,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that becomes `path` only if the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
+    partial = path.with_name(f"{PARTIAL}{path.name}")
     try:
         with named_if_full(path):
             yield partial
@@ -72,7 +72,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 def whole_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary empty folder beside `path` that replaces `path` only if the block ends without an error."""
     path = Path(path)
-    with temporary_folder(path.with_name(f".partial-{path.name}")) as partial:
+    with temporary_folder(path.with_name(f"{PARTIAL}{path.name}")) as partial:
         with named_if_full(path):
             yield partial
         shutil.rmtree(path, ignore_errors=True)

@@ -297,14 +297,16 @@ def load_params(path: str | Path = "params.yaml") -> Params:
         check_has_an_end(path)
         content = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise FacegenderError(path, error.strerror or str(error), "run this in the folder of params.yaml") from error
+        remedy = "run this in the folder of params.yaml" if isinstance(error, FileNotFoundError) else "fix that"
+        raise FacegenderError(path, error.strerror or str(error), remedy) from error
     except UnicodeDecodeError as error:
         raise FacegenderError(path, f"not UTF-8 text at byte {error.start}", "save it as UTF-8") from error
     except YAMLError as error:
         raise FacegenderError(path, f"not valid YAML: {_problem(error)}", "fix that line") from error
     except RecursionError as error:
         raise FacegenderError(path, "nested too deeply", "start from the params.yaml of the repository") from error
-    except ValueError as error:  # A date or a number that Python cannot hold.
+    # ValueError: a date or a number that Python cannot hold; the others: a tag such as !!bool before something else.
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise FacegenderError(path, f"not valid YAML: {shortened(str(error))}", "fix that value") from error
     if not _is_small(content):
         what = f"has more than {_MOST_VALUES:,} values, counted through its aliases"
@@ -352,10 +354,20 @@ def _explain(path: str | Path, detail: Any) -> FacegenderError:
     if value is None and detail["type"] in ("dict_type", "model_type"):
         remedy = "write {} for none" if detail["type"] == "dict_type" else "docs/params.md lists every key"
         return FacegenderError(path, f"{key} has no value", remedy)
-    message = detail["msg"]
+    if detail["type"] == "invalid_key":
+        return FacegenderError(path, f"the key {key} is not text", "delete it, or put it in quotes")
+    message = _PLAIN.get(detail["type"], detail["msg"])
     shown = f"{key} is {shortened(repr(value))}" if not isinstance(value, dict) else key
     remedy = context.get("remedy", "see docs/params.md")
     return FacegenderError(path, f"{shown}: {message[0].lower()}{message[1:]}", remedy)
+
+
+_PLAIN = {
+    "model_type": "must be a group of keys",
+    "dict_type": "must be a group of keys, or {} for none",
+    "string_pattern_mismatch": "must consist of a to z, 0 to 9, _ and, in names of test sets, -",
+}
+"""Pydantic's messages, by its type of the error, that are not about values of YAML."""
 
 
 def _known_keys(groups: list[str]) -> list[str]:

@@ -58,6 +58,15 @@ def test_several_mistakes_are_a_line_each() -> None:
             PermissionError(errno.EACCES, "Permission denied", "models"),
             "models: Permission denied; fix that and try again",
         ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "a/.partial-report.html"),
+            "a/report.html: Permission denied; fix that and try again",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", b".partial-report.html"),
+            "report.html: Permission denied; fix that and try again",
+        ),
+        (OSError(errno.EBADF, "Bad file descriptor", 5), "5: Bad file descriptor; fix that and try again"),
         (OSError("odd"), "the operating system: odd; fix that and try again"),
     ],
 )
@@ -117,6 +126,26 @@ def test_what_names_contain_cannot_break_a_line_or_reach_the_terminal() -> None:
     assert str(error) == "a\\nb\\x1b[31m.jpg: is \\u202ebad\\xe9; fix\\r it:\n  1\\n2\n  \\x9b3"
     # The fields are as they were, for JSON and for files.
     assert error.where == "a\nb\x1b[31m.jpg"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_caller_closed_are_empty_or_lead_nowhere(closed: str, tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from facegender.errors import one_line_errors\n"
+        "with one_line_errors():\n"
+        "    read = sys.stdin.buffer.read()\n"
+        "    print('out', sys.stdout.isatty()), print('err', sys.stderr.isatty(), file=sys.stderr)\n"
+        "    Path('done').write_bytes(read)\n"
+    )
+    (tmp_path / "program.py").write_text(program, encoding="utf-8")
+    command = f"{sys.executable} program.py {closed}"
+
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, input="in", capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "done").read_text(encoding="utf-8") == ("" if "<" in closed else "in")
+    assert (done.stdout == "out False\n") == (" >&-" not in f" {closed}")
+    assert (done.stderr == "err False\n") == ("2>&-" not in closed)
 
 
 def test_a_terminal_that_lacks_a_character_gets_an_escape() -> None:

@@ -272,6 +272,15 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         load_params(tmp_path / "params.yaml")
 
 
+def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(FacegenderError, match=r"params\.yaml: Permission denied; fix that$"):
+        load_params(DEFAULT)
+
+
 @pytest.mark.parametrize("name", ["train", "train_copies", "val", "test", "With Space", ""])
 def test_a_further_test_set_has_a_name_that_files_can_have(tmp_path: Path, name: str) -> None:
     dataset = {"images": "a.zip", "attributes": "b.csv", "identities": "c.txt"}
@@ -335,6 +344,23 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
             "not valid YAML: line 5: could not determine a constructor for the tag '!own'",
         ),
         ("seed: 7", "seed: !!int x", "not valid YAML: invalid literal for int() with base 10: 'x'; fix that value"),
+        ("seed: 7", "seed: !!bool maybe", "not valid YAML: 'maybe'; fix that value"),
+        ("seed: 7", "seed: !!timestamp x", "not valid YAML: "),
+        ("seed: 7", "seed: !!binary é", "not valid YAML: "),
+        ("eda:\n  examples: 12", "eda: 12", "eda is 12: must be a group of keys; see docs/params.md"),
+        (
+            "floors: {",
+            "floors: 1  # {",
+            "gate.floors is 1: must be a group of keys, or {} for none; see docs/params.md",
+        ),
+        ("datasets: {}", "datasets: {a: x.zip}", "evaluate.datasets.a is 'x.zip': must be a group of keys; see"),
+        (
+            "datasets: {}",
+            "datasets: {Mine: {images: a, attributes: b, identities: c}}",
+            "evaluate.datasets.Mine.[key] is 'Mine': must consist of a to z, 0 to 9, _ and, in names of test sets, -; ",
+        ),
+        ("eda:", "5: 5\neda:", "the key 5 is not text; delete it, or put it in quotes"),
+        ("eda:", "? \n: 5\neda:", "the key None is not text; delete it, or put it in quotes"),
         ("seed: 7", "seed: 2026-99-99", "not valid YAML: month must be in 1..12; fix that value"),
         ("seed: 7", f"seed: {'9' * 5000}", "not valid YAML: Exceeds the limit (4300"),
         (
@@ -353,7 +379,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
             "has more than 10,000 values, counted through its aliases; write them",
         ),
     ],
-    ids=range(12),
+    ids=range(21),
 )
 def test_yaml_that_is_made_to_do_harm_is_one_line(
     old: str, new: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

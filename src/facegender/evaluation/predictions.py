@@ -114,7 +114,9 @@ def parse_predictions(text: str, name: str) -> pd.DataFrame:
         valid = False
     if not valid:
         raise FacegenderError(
-            name, "not a table of predictions", "run: dvc checkout, or: dvc repro --force evaluate baseline"
+            name,
+            "not a table of predictions",
+            "run: dvc checkout, or: dvc repro --single-item --force evaluate baseline",
         )
     return table
 

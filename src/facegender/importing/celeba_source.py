@@ -103,6 +103,11 @@ def find_celeba(folder: Path) -> Celeba:
     identities = folder / lists["identity_CelebA"] if "identity_CelebA" in lists else None
     annotations = read_annotations(attributes, partitions, identities)
     images = _celeba_images(folder, files)
+    if images == folder and not any(file.endswith(".jpg") and "/" not in file for file in files):
+        near = [file for file in files if Path(file).name.casefold().startswith("img_align_celeba")]
+        what = f"no img_align_celeba.zip, but {near[0]}" if near else "no img_align_celeba.zip"
+        remedy = "put it there" if not near else "rename it" if near[0].endswith(".zip") else "unpack it"
+        raise FacegenderError(folder, what, remedy)
     with open_images(images) as opened:
         missing = list(annotations.index.difference(list(find_images(annotations.index, opened, images))))
         if missing:

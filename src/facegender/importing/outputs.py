@@ -12,6 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from facegender.data.tables import write_csv
+from facegender.errors import PARTIAL
 
 IMAGES = "img_align_celeba.zip"
 ATTRIBUTE_LIST, PARTITION_LIST, IDENTITY_LIST = "list_attr_celeba.csv", "list_eval_partition.csv", "identity_CelebA.txt"
@@ -28,7 +29,7 @@ def whole_outputs(folder: Path) -> Iterator[Path]:
     # On the same disk, even if `folder` is a link or on a disk of its own.
     folder = folder.resolve()
     near = next(path for path in (folder, *folder.parents) if path.is_dir())
-    partial = near / f".partial-{folder.name}"
+    partial = near / f"{PARTIAL}{folder.name}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:

@@ -37,6 +37,8 @@ def find_kind(source: Path, male: str | None = None) -> str:
             members = [info.filename for info in archive.infolist() if not info.is_dir()]
         if celeba_lists(members):
             return "celeba"
+        if "xl/workbook.xml" in members:
+            raise FacegenderError(source, "an Excel workbook", "save its table as a CSV file, and import that")
         what = f"a zip file without CelebA's attribute list, but {describe_counts(suffix_counts(members))}"
         raise FacegenderError(source, what, "unpack it, and import the folder")
     files = list_files(source)

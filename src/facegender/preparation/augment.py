@@ -219,7 +219,9 @@ def read_transformations(folder: str | Path) -> tuple[Ranges, int] | None:
         content = None
     if not _describes_transformations(content):
         raise FacegenderError(
-            path, "was not written by the stage augment", "run: dvc checkout, or: dvc repro --force augment"
+            path,
+            "was not written by the stage augment",
+            "run: dvc checkout, or: dvc repro --single-item --force augment",
         )
     return Ranges(**content["ranges"]), content["seed"]
 

@@ -11,7 +11,8 @@ import yaml
 
 from facegender.data import buckets
 from facegender.errors import FacegenderError, FacegenderErrors
-from facegender.params import Params
+from facegender.files import check_has_an_end
+from facegender.params import DRAWN_FACES, Params
 from facegender.repository.lock import locked_param
 
 IMAGENET = (
@@ -41,14 +42,15 @@ def check_inputs(params: Params, pulled: bool) -> list[str]:
         Remarks on parameters that are probably not meant.
 
     Raises:
-        FacegenderError: paths do not exist, and no stage makes them; or ImageNet's weights are needed, but are neither
-            in Keras's cache nor can be downloaded. All of these are separate errors.
+        FacegenderError: paths do not exist, and no stage makes them; are pipes or devices; or hold outs of stages; or
+            ImageNet's weights are needed, but are neither in Keras's cache nor can be downloaded. All of these are
+            separate errors.
     """
     made = _outs_of_stages()
     missing = {key: path for key, path in _paths(params) if not _exists(key, path) and not _is_in(path, made)}
     if not pulled:
         missing = {key: path for key, path in missing.items() if not _tracking_file(path)}
-    errors = list(_missing_errors(missing))
+    errors = [*_missing_errors(missing), *_wrong_places(params, made)]
     if params.backbone.weights == "imagenet" and locked_param("pretrained", "backbone.weights") != "imagenet":
         errors += _imagenet_errors()
     if errors:
@@ -76,7 +78,7 @@ def _paths(params: Params) -> Iterator[tuple[str, str]]:
 def _outs_of_stages() -> list[str]:
     try:
         stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
-        outs = [out for stage in stages for out in stage.get("outs", [])]
+        outs = [out for stage in stages for out in stage.get("do", stage).get("outs", [])]
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise FacegenderError("dvc.yaml", "missing or not valid", "run: git restore dvc.yaml") from error
     # An out is a path, or a path with its settings.
@@ -127,6 +129,34 @@ def _missing_errors(missing: Mapping[str, str]) -> Iterator[FacegenderError]:
         else:
             remedy = "put it there, or change params.yaml"
         yield FacegenderError("params.yaml", f"{key} is {path}, which does not exist", remedy)
+
+
+def _wrong_places(params: Params, made: list[str]) -> Iterator[FacegenderError]:
+    """Yield errors about paths that DVC would wait for, or that are inputs and outs of stages at once."""
+    drawn = Path(DRAWN_FACES).absolute()
+    # Of data/features/${key}, the folder.
+    outs = {out: _absolute(out) for out in (out.partition("/${")[0] for out in made)}
+    for key, path in _paths(params):
+        if path.startswith(buckets.S3):
+            continue
+        if os.path.exists(path):
+            try:
+                check_has_an_end(path)
+            except FacegenderError as error:
+                yield FacegenderError("params.yaml", f"{key} is {path}, a pipe or a device, not a file", error.remedy)
+                continue
+        place = _absolute(path)
+        if place.is_relative_to(drawn):
+            continue
+        within = [out for out, whole in outs.items() if place.is_relative_to(whole)]
+        around = [out for out, whole in outs.items() if whole.is_relative_to(place) and whole != place]
+        if within or around:
+            what = f"{key} is {path}, where the pipeline writes {min(within or around)}"
+            yield FacegenderError("params.yaml", what, "put the data in a folder of its own, such as data/ours")
+
+
+def _absolute(path: str) -> Path:
+    return Path(os.path.abspath(path))
 
 
 def _same_stem(path: Path) -> Path | None:

@@ -71,6 +71,9 @@ def delete_damaged(damaged: list[str]) -> Deleted:
 
 
 def _cache() -> Path:
+    here = Path.cwd()
+    if not any((folder / ".dvc" / "config").is_file() for folder in (here, *here.parents)):
+        raise FacegenderError(here, "not in a DVC project", "run this in the project's folder")
     return Path(output_of(dvc("cache", "dir")).strip(), "files", "md5")
 
 

@@ -105,7 +105,7 @@ def unknown_metrics(limits: Mapping[str, Iterable[str]], metrics: Iterable[str],
     """
     known = list(metrics)
     unknown = [(key, name) for key, names in limits.items() for name in names if name not in known]
-    near = [difflib.get_close_matches(name, known, n=1) for _, name in unknown]
+    near = [difflib.get_close_matches(name, known, n=1, cutoff=0.75) for _, name in unknown]
     return [
         f"{key}.{name}: no such metric in {' or '.join(sources)}" + (f" (did you mean {match[0]}?)" if match else "")
         for (key, name), match in zip(unknown, near, strict=True)
@@ -311,7 +311,7 @@ def check_model(
             "fail",
             f"data/predictions.csv and data/preprocessed/test share {len(joined):,} images with the same label, of "
             f"{len(committed):,} and {len(fresh):,}",
-            "run: dvc repro --force evaluate, then commit and push",
+            "run: dvc repro --single-item --force evaluate, then commit and push",
         )
     wrong = []
     here, there = (
@@ -356,8 +356,8 @@ def check_model(
             "model",
             "fail",
             f"{'; '.join(wrong)}. {found}",
-            "run: dvc repro --force calibrate, commit dvc.lock and metrics/, and dvc push; trust neither the model nor "
-            "its metrics until then",
+            "run dvc repro --single-item --force calibrate and dvc repro, commit dvc.lock and metrics/, and dvc push; "
+            "trust neither the model nor its metrics until then",
         )
     return Finding("model", "pass", found)
 

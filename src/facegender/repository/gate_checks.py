@@ -215,8 +215,8 @@ def _check_recorded(path: str) -> None:
         raise FacegenderError(
             path,
             f"its MD5 sum is {found}, but dvc.lock has {recorded}, so it is a different file",
-            "compare the remote's with a copy that is known to be good, and push that; or run: dvc repro --force "
-            f"{_MADE_BY[path]}",
+            "compare the remote's with a copy that is known to be good, and push that; or run: dvc repro "
+            f"--single-item --force {_MADE_BY[path]}",
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from ruamel.yaml import YAML, YAMLError
 
 from facegender.errors import FacegenderError
 
@@ -76,7 +77,7 @@ def _sums(entry: Mapping[str, Any], kind: str) -> dict[str, str]:
 def _valid(name: str) -> Iterator[None]:
     try:
         yield
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, YAMLError, AttributeError, KeyError, TypeError) as error:
         raise FacegenderError(
             name, "not valid, perhaps because a merge is unfinished", "take either side and run: dvc repro"
         ) from error
@@ -107,6 +108,26 @@ def _text() -> str:
         raise FacegenderError("dvc.lock", error.strerror or str(error), "run: dvc repro, and commit it") from error
     except UnicodeDecodeError as error:
         raise FacegenderError("dvc.lock", "not UTF-8 text", "run: git restore dvc.lock") from error
+
+
+def changed_params() -> list[str]:
+    """List the keys of params.yaml whose values are not those with which the stages last ran, according to dvc.lock.
+
+    Raises:
+        FacegenderError: dvc.lock is missing or not valid.
+    """
+    with _valid("dvc.lock"):
+        # DVC's parser: PyYAML takes 1e-05 for a text.
+        stages = (YAML(typ="safe").load(_text()) or {}).get("stages", {}).values()
+        used = {key: value for stage in stages for key, value in stage.get("params", {}).get("params.yaml", {}).items()}
+    params = YAML(typ="safe").load(Path("params.yaml").read_text(encoding="utf-8"))
+    return sorted(key for key, value in used.items() if _value(params, key) != value)
+
+
+def _value(params: Any, key: str) -> Any:
+    for part in key.split("."):
+        params = params.get(part) if isinstance(params, dict) else None
+    return params
 
 
 def locked_param(stage: str, key: str) -> object:

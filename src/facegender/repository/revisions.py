@@ -126,7 +126,7 @@ def current_predictions(path: str = PREDICTIONS) -> pd.DataFrame:
     Raises:
         FacegenderError: they are missing or not valid, or their inputs have changed since.
     """
-    from dvc.exceptions import DvcException
+    from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
 
     from facegender.evaluation.predictions import read_predictions
@@ -135,8 +135,11 @@ def current_predictions(path: str = PREDICTIONS) -> pd.DataFrame:
     try:
         repository = Repo()
         outs = repository.find_outs_by_path(str(Path(repository.root_dir, path)))
-    except DvcException as error:
+    except NotDvcRepoError as error:
         raise FacegenderError(Path.cwd(), str(error), "run this in the project's folder") from error
+    except DvcException as error:
+        what = f"DVC cannot read this project ({' '.join(str(error).split())})"
+        raise FacegenderError(Path.cwd(), what, "fix that, and see dvc status") from error
     predictions = read_predictions(Path(repository.root_dir, path))
     status = repository.status(targets=[out.stage.addressing for out in outs], with_deps=True)
     for place in changed_places(status):
@@ -165,5 +168,7 @@ def _check_commit(revision: str) -> None:
     if asked.returncode:
         found = "not a git repository" if "not a git repository" in asked.stderr else "unknown Git revision"
         remedy = "look it up with git log or git tag, or run: git fetch --tags"
+        if found == "not a git repository":
+            raise FacegenderError(Path.cwd(), found, "run this in a clone of the project")
         check_not_shallow(revision)
         raise FacegenderError(revision or "no revision", found, remedy)

@@ -75,7 +75,7 @@ def summary_text(
     elif baseline:
         lines += [
             "",
-            f"Not compared image by image: {PREDICTIONS} or {BASELINE} is not that of dvc.lock; run: dvc pull",
+            f"Not compared image by image: {PREDICTIONS} or {BASELINE} is not that of dvc.lock; run: dvc repro",
         ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 

@@ -1,8 +1,9 @@
 """Changes of files that Git keeps, made for the user only where nothing is lost."""
 
+import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from facegender.errors import FacegenderError
@@ -40,10 +41,13 @@ def check_committed(path: Path) -> None:
     """Check that a file may be replaced: it is as Git has it, or there is none.
 
     Raises:
-        FacegenderError: its content would be lost.
+        FacegenderError: its content would be lost, or it cannot be written.
     """
     if not path.exists():
+        _check_folder(path.absolute().parent)
         return
+    if path.is_dir():
+        raise FacegenderError(path, "a folder, not a file", "name a file, such as params.yaml")
     name = shlex.quote(path.as_posix())
     if git("rev-parse", "--git-dir").returncode:
         what = "exists, and would be lost, as this folder is not a Git repository"
@@ -56,6 +60,16 @@ def check_committed(path: Path) -> None:
         what = "has changes that are not committed and would be lost"
         # `git restore` alone would keep what was added to the index.
         raise FacegenderError(path, what, f"commit them, or discard them: git checkout HEAD -- {name}")
+
+
+def _check_folder(folder: Path) -> None:
+    """Check that a file can be created in a folder, or the folder itself."""
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise FacegenderError(folder, "not a folder", "name a file in a folder")
+    if not os.access(folder, os.W_OK):
+        raise FacegenderError(folder, "may not be written to", "use another folder, or change its permissions")
 
 
 def keep_out_of_git(paths: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -88,6 +102,12 @@ def keep_out_of_git(paths: Sequence[str]) -> tuple[list[str], list[str]]:
         if done.returncode:
             raise FacegenderError("git rm --cached", " ".join(done.stderr.split()), "fix that and try again")
     return added, removed
+
+
+def seen_by_git(paths: Iterable[Path]) -> list[str]:
+    """List the paths that `git add` would take: in this repository and not ignored."""
+    asked = {path.as_posix(): git("check-ignore", "--quiet", "--no-index", "--", path.as_posix()) for path in paths}
+    return [path for path, done in asked.items() if done.returncode == 1]
 
 
 def _as_pattern(path: str) -> str:

@@ -82,6 +82,8 @@ def _check_target(source: Path, target: Path, form: Format) -> None:
         raise FacegenderError(
             source, "no such file", "run: dvc repro, in the project's folder, or name a model with --model"
         )
+    if source.suffix != ".keras":
+        raise FacegenderError(source, "not a .keras file, and only those are exported", "name one with --model")
     if target.resolve() == source.resolve():
         raise FacegenderError(target, "this is the model itself", "name another file with --output")
     if form == "saved_model":

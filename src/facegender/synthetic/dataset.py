@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from facegender.data.celeba import ATTRIBUTES, PARTITIONS
 from facegender.data.tables import write_csv
+from facegender.errors import PARTIAL
 from facegender.files import temporary_folder, whole_file
 from facegender.synthetic.copula import sample_attributes
 from facegender.synthetic.faces import draw_face
@@ -47,7 +48,7 @@ def write_sample(folder: Path, images: int, seed: int) -> None:
         warnings.catch_warnings(),
         whole_file(folder / "img_align_celeba.zip") as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
-        temporary_folder(folder / ".partial-faces") as faces,
+        temporary_folder(folder / f"{PARTIAL}faces") as faces,
     ):
         # joblib warns if an error, such as a full disk, leaves drawn images unused.
         warnings.filterwarnings("ignore", message=".*tasks (have been successfully executed|which were still being)")

@@ -241,13 +241,23 @@ def test_pipes_among_celeba_s_files_are_not_waited_for(name: str, tmp_path: Path
         find_celeba(folder)
 
 
-def test_images_in_another_archive_are_told(tmp_path: Path) -> None:
+def test_images_that_are_missing_or_have_another_name_are_told(tmp_path: Path) -> None:
     folder = celeba(tmp_path / "celeba")
     shutil.rmtree(folder / "img_align_celeba")
-    (folder / "img_align_celeba.7z").write_bytes(b"7z")
-
-    with pytest.raises(FacegenderError, match=r"has no images \(.*\), but 2 \.csv, 1 \.7z; unpack archives"):
+    with pytest.raises(FacegenderError) as raised:
         find_celeba(folder)
+    assert str(raised.value) == f"{folder}: no img_align_celeba.zip; put it there"
+
+    (folder / "img_align_celeba.7z").write_bytes(b"7z")
+    with pytest.raises(FacegenderError) as raised:
+        find_celeba(folder)
+    assert str(raised.value) == f"{folder}: no img_align_celeba.zip, but img_align_celeba.7z; unpack it"
+
+    # As browsers call a second download.
+    (folder / "img_align_celeba (1).zip").write_bytes(b"PK")
+    with pytest.raises(FacegenderError) as raised:
+        find_celeba(folder)
+    assert str(raised.value) == f"{folder}: no img_align_celeba.zip, but img_align_celeba (1).zip; rename it"
 
 
 def test_a_list_that_cannot_be_unpacked_or_is_too_large_is_one_line(

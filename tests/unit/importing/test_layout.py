@@ -175,6 +175,24 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
     return raised.value.code
 
 
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ("params", "params: a folder, not a file; name a file, such as params.yaml"),
+        ("out", "out: in the folder to import to; name another file with --params"),
+        ("out/params.yaml", "out/params.yaml: in the folder to import to; name another file with --params"),
+        ("in/a.jpg/params.yaml", "a.jpg: not a folder; name a file in a folder"),
+    ],
+)
+def test_a_params_file_that_cannot_be_written_is_refused_before_the_import(
+    params: str, words: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project, {"in/a.jpg": jpeg(1), "l.csv": b"path,male\na.jpg,1\n"})
+
+    assert words in command(monkeypatch, "l.csv", "out", "--images", "in", "--params", params)
+    assert not Path("out").exists()
+
+
 def test_the_command_passes_all_options_on(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,4 +210,6 @@ def test_the_command_passes_all_options_on(
     shares = ["--shares", "0", "1", "0", "--seed", "3"]
     assert command(monkeypatch, *arguments, "--skip-bad", "--force", "--kind", "csv", *shares) == 0
     assert read(project / "out")["partition"].tolist() == [1, 1]
-    assert "identities: 2\n" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "identities: 2\n" in shown.out
+    assert "Git would add" not in shown.err

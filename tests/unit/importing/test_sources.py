@@ -27,6 +27,15 @@ def test_a_folder_per_class_at_any_depth(tmp_path: Path, male: str, other: str) 
     assert "partition" not in found.images
 
 
+def test_a_workbook_is_told_from_a_zip_file(tmp_path: Path) -> None:
+    pack(tmp_path / "faces.xlsx", {"xl/workbook.xml": b"<workbook/>", "[Content_Types].xml": b"<Types/>"})
+
+    with pytest.raises(
+        FacegenderError, match=r"faces\.xlsx: an Excel workbook; save its table as a CSV file, and import"
+    ):
+        find_kind(tmp_path / "faces.xlsx")
+
+
 def test_folders_per_partition_hold_folders_per_class(tmp_path: Path) -> None:
     touch(tmp_path, ["Training/male/1.jpg", "Validation/female/2.jpg", "test/female/3.jpg", "male/4.jpg"])
 

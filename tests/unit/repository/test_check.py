@@ -1,6 +1,7 @@
 """The check of the paths and weights in params.yaml."""
 
 import http.server
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -77,11 +78,51 @@ def test_every_path_in_params_is_checked() -> None:
 
 
 def test_only_what_a_stage_makes_may_be_missing() -> None:
-    # A file in a folder that a stage makes counts as well.
-    change(dataset__partitions="data/synthetic/other.csv", dataset__identities="data/eda/ids.txt")
+    change(dataset__partitions="data/synthetic/other.csv")
 
     [line] = problems()
     assert line.startswith("params.yaml: dataset.partitions is data/synthetic/other.csv, which does not exist; ")
+
+
+@pytest.mark.parametrize(
+    ("path", "out"),
+    [
+        (".", "data/augment"),
+        ("/", "data/augment"),
+        ("data", "data/augment"),
+        ("data/../models/", "models/backbone.keras"),
+        ("data/preprocessed", "data/preprocessed"),
+        ("data/preprocessed/train", "data/preprocessed"),
+        ("models/gender.onnx", "models/gender.onnx"),
+    ],
+)
+def test_raw_data_may_not_be_where_the_pipeline_writes(path: str, out: str) -> None:
+    put("data/preprocessed/train/1.jpg", "models/gender.onnx")
+    change(dataset__images=path)
+
+    [line] = problems()
+    assert line == (
+        f"params.yaml: dataset.images is {path}, where the pipeline writes {out}; put the data in a folder of its own, "
+        "such as data/ours"
+    )
+
+
+def test_a_folder_beside_those_of_the_pipeline_is_allowed() -> None:
+    put("data/ours/1.jpg", "data/evaluated.csv")
+    change(dataset__images="data/ours", dataset__identities="data/evaluated.csv")
+
+    assert problems() == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_has_no_end_is_refused_before_dvc_waits_for_it(kind: str) -> None:
+    os.mkfifo("pipe")
+    path = {"pipe": "pipe", "device": "/dev/zero"}[kind]
+    change(dataset__images=path)
+
+    assert problems() == [
+        f"params.yaml: dataset.images is {path}, a pipe or a device, not a file; write it to a file first"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,14 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes
     return write
 
 
+def test_outside_a_project_there_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(FacegenderError) as raised:
+        verify_objects()
+    assert str(raised.value) == f"{tmp_path}: not in a DVC project; run this in the project's folder"
+
+
 @pytest.fixture
 def project(put: Callable[[str, bytes], Path], tmp_path: Path) -> dict[str, Path]:
     """Make two outs, a file and a folder, and an object of another revision; return the objects by what they are."""

@@ -13,8 +13,8 @@ from tests.predictions import BAD, GOOD, predictions
 OUTS = {"data/features/val", "models/gender.keras", "metrics/evaluate.json", "metrics/processor.json"}
 SIDECAR = {"threshold": 0.5, "temperature": 1.0}
 REPEAT = (
-    "run: dvc repro --force calibrate, commit dvc.lock and metrics/, and dvc push; trust neither the model nor its "
-    "metrics until then"
+    "run dvc repro --single-item --force calibrate and dvc repro, commit dvc.lock and metrics/, and dvc push; "
+    "trust neither the model nor its metrics until then"
 )
 
 
@@ -153,6 +153,10 @@ def test_limits_on_unknown_metrics_fail_before_they_are_merged_and_apply() -> No
     assert unknown == [
         "gate.floors.acuracy: no such metric in a.json or b.json (did you mean accuracy?)",
         "gate.ceilings.unheard: no such metric in a.json or b.json",
+    ]
+    # A name that is right but has no value, as no slice is large enough, is not corrected.
+    assert gate.unknown_metrics({"gate.floors": {"worst_recall": 0.5}}, ["recall"], ["a.json"]) == [
+        "gate.floors.worst_recall: no such metric in a.json"
     ]
     finding = gate.check_limits(GATE, GATE | {"tolerance": 0.1}, "main", unknown)
     changed = "gate.tolerance: 0.1 at main, 0.02 here; those of main apply"
@@ -483,7 +487,7 @@ def test_predictions_of_other_images_or_labels_fail(fresh: pd.DataFrame, words: 
     finding = gate.check_model(fresh, GOOD, metrics_of(GOOD), SIDECAR, 0.02)
     assert finding[:2] == ("model", "fail")
     assert finding.found.startswith(f"data/predictions.csv and data/preprocessed/test share {words}")
-    assert finding.remedy == "run: dvc repro --force evaluate, then commit and push"
+    assert finding.remedy == "run: dvc repro --single-item --force evaluate, then commit and push"
 
 
 def test_an_error_in_a_check_is_a_failure_with_its_remedy() -> None:

@@ -157,7 +157,7 @@ def test_a_file_that_was_replaced_in_the_remote_fails(check: str, path: str, sta
 
     assert finding[:2] == (check, "fail")
     assert finding.found == f"{path}: its MD5 sum is same, but dvc.lock has another, so it is a different file"
-    assert finding.remedy.endswith(f"run: dvc repro --force {stage}")
+    assert finding.remedy.endswith(f"run: dvc repro --single-item --force {stage}")
 
 
 def test_limits_of_a_base_that_does_not_exist_are_a_finding_of_their_own(project: Path) -> None:

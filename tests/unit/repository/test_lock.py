@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from facegender.errors import FacegenderError
-from facegender.repository.lock import OUTS, locked_files, read_lock
+from facegender.repository.lock import OUTS, changed_params, locked_files, read_lock
 from stages.report import hashes
 
 LOCK = """schema: '2.0'
@@ -51,6 +51,20 @@ def test_anything_else_is_a_one_line_error(text: str, tmp_path: Path, monkeypatc
         FacegenderError, match=r"^dvc\.lock: not valid, perhaps because a merge is unfinished; .* dvc repro$"
     ):
         read_lock()
+
+
+def test_parameters_that_differ_from_the_last_run_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    used = "{params.yaml: {x: {b: 1, c: 1e-05}, y.z: 2}}"
+    lock = f"stages: {{a: {{params: {used}}}, b: {{params: {{params.yaml: {{w: no}}}}}}, c: {{}}}}"
+    (tmp_path / "dvc.lock").write_text(lock, encoding="utf-8")
+    for text, changed in (
+        ("{x: {b: 1, c: 0.00001}, y: {z: 2, other: 3}, w: no}", []),
+        ("{x: {b: 1, c: 0.00002}, y: {z: 2}, w: yes}", ["w", "x"]),
+        ("{x: {b: 1, c: 1e-5, d: 4}, y: 2}", ["w", "x", "y.z"]),
+    ):
+        (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+        assert changed_params() == changed
 
 
 def test_missing_files_are_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,17 @@ def test_an_unknown_revision_is_an_error(repository: Path, revision: str) -> Non
         assert (caught.value.where, caught.value.what) == (revision, "unknown Git revision")
 
 
+def test_outside_a_repository_there_are_no_revisions(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("outside")
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(FacegenderError) as raised:
+        file_at("main", "a.txt")
+    assert str(raised.value) == f"{folder}: not a git repository; run this in a clone of the project"
+
+
 def test_a_lock_file_of_a_revision(repository: Path) -> None:
     commit(repository, {})
     commit(repository, {"dvc.lock": "stages: {a: {outs: [{path: b, md5: c}]}}"})

@@ -44,7 +44,7 @@ def test_without_the_predictions_it_says_so() -> None:
     last = summary_text("test", 1160, METRICS, OF_BASELINE).splitlines()[-1]
 
     assert last == (
-        "Not compared image by image: data/predictions.csv or data/baseline.csv is not that of dvc.lock; run: dvc pull"
+        "Not compared image by image: data/predictions.csv or data/baseline.csv is not that of dvc.lock; run: dvc repro"
     )
 
 

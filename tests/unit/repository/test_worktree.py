@@ -1,5 +1,6 @@
 """Files that Git keeps are changed only where nothing is lost."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -8,7 +9,13 @@ import pytest
 import yaml
 
 from facegender.errors import FacegenderError
-from facegender.repository.worktree import PICTURES_OF_FACES, check_committed, keep_out_of_git, replace_committed
+from facegender.repository.worktree import (
+    PICTURES_OF_FACES,
+    check_committed,
+    keep_out_of_git,
+    replace_committed,
+    seen_by_git,
+)
 from tests.paths import ROOT
 
 PARAMS = Path("params.yaml")
@@ -62,6 +69,39 @@ def test_changes_that_git_does_not_have_are_not_replaced() -> None:
     refused(CHANGED)
     git("commit", "--quiet", "-m", "changed")
     assert replace_committed(PARAMS, "b: 2\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("folder", "folder: a folder, not a file; name a file, such as params.yaml"),
+        ("params.yaml/new.yaml", "params.yaml: not a folder; name a file in a folder"),
+        ("folder/read-only/deep/new.yaml", "read-only: may not be written to; use another folder, or change its perm"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_refused_before_anything_is_done(
+    path: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("folder/read-only").mkdir(parents=True)
+    # Root may write anywhere.
+    monkeypatch.setattr(os, "access", lambda folder, mode: Path(folder).name != "read-only")
+
+    with pytest.raises(FacegenderError) as raised:
+        check_committed(Path(path))
+    assert words in str(raised.value)
+    check_committed(Path("folder/new/params.yaml"))
+    assert not Path("folder/new").exists()
+
+
+def test_files_that_git_would_add_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".gitignore").write_text("/data/*/\n", encoding="utf-8")
+    paths = [Path("faces.zip"), Path("data/ours/faces.zip"), tmp_path.parent / "elsewhere.zip"]
+
+    assert seen_by_git(paths) == ["faces.zip"]
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    outside.mkdir()
+    monkeypatch.chdir(outside)
+    assert seen_by_git(paths) == []
 
 
 @pytest.mark.parametrize("staged", [False, True])
