@@ -116,18 +116,30 @@ def changed_params() -> list[str]:
     Raises:
         FacegenderError: dvc.lock is missing or not valid.
     """
+    # DVC's parser: PyYAML takes 1e-05 for a text.
+    parser = YAML(typ="safe")
+    # The lock file keeps stages that dvc.yaml no longer has.
+    stages = parser.load(Path("dvc.yaml"))["stages"]
+    params = parser.load(Path("params.yaml"))
     with _valid("dvc.lock"):
-        # DVC's parser: PyYAML takes 1e-05 for a text.
-        stages = (YAML(typ="safe").load(_text()) or {}).get("stages", {}).values()
-        used = {key: value for stage in stages for key, value in stage.get("params", {}).get("params.yaml", {}).items()}
-    params = YAML(typ="safe").load(Path("params.yaml").read_text(encoding="utf-8"))
-    return sorted(key for key, value in used.items() if _value(params, key) != value)
+        entries = (parser.load(_text()) or {}).get("stages", {}).items()
+        used = [
+            entry.get("params", {}).get("params.yaml", {}) for name, entry in entries if name.split("@")[0] in stages
+        ]
+        return sorted({key for values in used for key in _differing(values, params)})
 
 
-def _value(params: Any, key: str) -> Any:
-    for part in key.split("."):
-        params = params.get(part) if isinstance(params, dict) else None
-    return params
+def _differing(values: Mapping[str, Any], params: Any) -> Iterator[str]:
+    """Yield the dotted keys of values, and of groups of them, that are not those of parameters."""
+    for key, value in values.items():
+        here = params
+        for part in key.split("."):
+            here = here.get(part) if isinstance(here, dict) else None
+        if isinstance(value, dict) and isinstance(here, dict):
+            yield from (f"{key}.{below}" for below in _differing(value, here))
+            yield from (f"{key}.{below}" for below in here if below not in value)
+        elif here != value:
+            yield key
 
 
 def locked_param(stage: str, key: str) -> object:
