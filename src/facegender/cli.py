@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -18,6 +18,9 @@ from typer.core import TyperCommand
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.evaluation.calibration import UNSURE_WITHIN
 from facegender.network.startup import load_tensorflow
+
+if TYPE_CHECKING:
+    from facegender.params import Params
 
 CACHE = Path(".cache")
 MODEL, KERAS_MODEL = Path("models/gender.onnx"), Path("models/gender.keras")
@@ -364,7 +367,7 @@ def summary_command() -> None:
     from facegender.repository.summary import FIRST, comparison_with_baseline, summary_text
 
     params = load_params()
-    _tell_changed_params()
+    _tell_changed_params(params)
     metrics, table = read_results("metrics/evaluate", FIRST)
     baseline = read_metrics("metrics/baseline.json", table.index)
     print(summary_text("test", metrics["images"], table, baseline, comparison_with_baseline()), end="")
@@ -373,11 +376,11 @@ def summary_command() -> None:
         print("\n" + summary_text(name, metrics["images"], table, None), end="")
 
 
-def _tell_changed_params() -> None:
+def _tell_changed_params(params: "Params") -> None:
     """Say on stderr that results are older than params.yaml."""
     from facegender.repository.lock import changed_params
 
-    if changed := changed_params():
+    if changed := changed_params(params.model_dump()):
         keys = ", ".join(changed[:3]) + ", …" * (len(changed) > 3)
         print(f"of the last run: params.yaml has changed since ({keys}); to update, run: dvc repro", file=sys.stderr)
 
@@ -449,6 +452,7 @@ def report_command(
     metrics/report.html, leaves these out, so that it has the same bytes on every machine.
     """
     from facegender.files import md5_of, whole_file
+    from facegender.params import load_params
     from facegender.reporting.commit_and_costs import add_commit_and_costs
     from facegender.reporting.costs import read_costs
     from facegender.repository.lock import read_lock
@@ -460,7 +464,7 @@ def report_command(
         raise FacegenderError(
             REPORT, "not the page that dvc.lock records", f"run: dvc repro, or: dvc checkout --force {REPORT}"
         )
-    _tell_changed_params()
+    _tell_changed_params(load_params())
     page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), lock_date(), read_costs())
     with whole_file(READ_REPORT) as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")

@@ -7,13 +7,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import yaml
-
 from facegender.data import buckets
 from facegender.errors import FacegenderError, FacegenderErrors
 from facegender.files import check_has_an_end
 from facegender.params import DRAWN_FACES, Params
-from facegender.repository.lock import locked_param
+from facegender.repository.lock import locked_param, pipeline_stages
 
 IMAGENET = (
     "https://storage.googleapis.com/tensorflow/keras-applications/"
@@ -77,9 +75,8 @@ def _paths(params: Params) -> Iterator[tuple[str, str]]:
 
 def _outs_of_stages() -> list[str]:
     try:
-        stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
-        outs = [out for stage in stages for out in stage.get("do", stage).get("outs", [])]
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        outs = [out for stage in pipeline_stages().values() for out in stage.get("do", stage).get("outs", [])]
+    except (AttributeError, TypeError) as error:
         raise FacegenderError("dvc.yaml", "missing or not valid", "run: git restore dvc.yaml") from error
     # An out is a path, or a path with its settings.
     return [out if isinstance(out, str) else next(iter(out)) for out in outs]

@@ -110,19 +110,35 @@ def _text() -> str:
         raise FacegenderError("dvc.lock", "not UTF-8 text", "run: git restore dvc.lock") from error
 
 
-def changed_params() -> list[str]:
-    """List the keys of params.yaml whose values are not those with which the stages last ran, according to dvc.lock.
+def pipeline_stages() -> dict[str, Any]:
+    """Read the stages of this folder's dvc.yaml.
 
     Raises:
-        FacegenderError: dvc.lock is missing or not valid.
+        FacegenderError: it is missing or not valid.
     """
-    # DVC's parser: PyYAML takes 1e-05 for a text.
-    parser = YAML(typ="safe")
+    try:
+        return dict(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise FacegenderError("dvc.yaml", "missing or not valid", "run: git restore dvc.yaml") from error
+
+
+def changed_params(params: Mapping[str, Any]) -> list[str]:
+    """List the parameters whose values are not those with which the stages last ran, according to dvc.lock.
+
+    Args:
+        params: the content of params.yaml.
+
+    Returns:
+        Dotted keys, sorted.
+
+    Raises:
+        FacegenderError: dvc.lock or dvc.yaml is missing or not valid.
+    """
     # The lock file keeps stages that dvc.yaml no longer has.
-    stages = parser.load(Path("dvc.yaml"))["stages"]
-    params = parser.load(Path("params.yaml"))
+    stages = pipeline_stages()
     with _valid("dvc.lock"):
-        entries = (parser.load(_text()) or {}).get("stages", {}).items()
+        # DVC's parser: PyYAML takes 1e-05 for a text.
+        entries = (YAML(typ="safe").load(_text()) or {}).get("stages", {}).items()
         used = [
             entry.get("params", {}).get("params.yaml", {}) for name, entry in entries if name.split("@")[0] in stages
         ]

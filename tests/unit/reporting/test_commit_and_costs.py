@@ -1,4 +1,5 @@
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,8 @@ def test_the_command_reads_the_pipelines_page_and_leaves_it_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, name)
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     with pytest.raises(FacegenderError, match=r"^metrics/report\.html: no such file; run: dvc repro, or: dvc pull met"):
@@ -94,7 +97,8 @@ def test_the_command_reads_the_pipelines_page_and_leaves_it_as_it_is(
     page.parent.mkdir()
     page.write_text(default_page(), encoding="utf-8")
     before = page.read_bytes()
-    lock = "stages: {report: {outs: [{path: metrics/report.html, md5: %s}]}}\n"
+    used = "{params.yaml: {train: {epochs: 99}}}"
+    lock = f"stages: {{report: {{params: {used}, outs: [{{path: metrics/report.html, md5: %s}}]}}}}\n"
     (tmp_path / "dvc.lock").write_text(lock % "another")
     with pytest.raises(FacegenderError, match=r"not the page that dvc\.lock records; run: dvc repro, or: "):
         report_command(show=False)
@@ -106,5 +110,8 @@ def test_the_command_reads_the_pipelines_page_and_leaves_it_as_it_is(
     text = read((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "Code not in Git" in text
     assert re.search(r"Lock \d{4}-\d\d-\d\d, not committed", text)
-    assert capsys.readouterr().out == "Everything on one page: report.html\n"
+    shown = capsys.readouterr()
+    assert shown.out == "Everything on one page: report.html\n"
+    assert shown.err.startswith("of the last run: params.yaml has changed since (train.batch_size, train.dropout, ")
+    assert shown.err.endswith(", …); to update, run: dvc repro\n")
     assert opened == [(tmp_path / "report.html").as_uri()]
