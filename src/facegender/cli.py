@@ -382,7 +382,7 @@ def _tell_changed_params(params: "Params") -> None:
 
     if changed := changed_params(params.model_dump()):
         keys = ", ".join(changed[:3]) + ", …" * (len(changed) > 3)
-        print(f"of the last run: params.yaml has changed since ({keys}); to update, run: dvc repro", file=sys.stderr)
+        print(f"params.yaml has changed since the run that this shows ({keys}); run: dvc repro", file=sys.stderr)
 
 
 @app.command("experiments")
@@ -464,13 +464,13 @@ def report_command(
         raise FacegenderError(
             REPORT, "not the page that dvc.lock records", f"run: dvc repro, or: dvc checkout --force {REPORT}"
         )
-    _tell_changed_params(load_params())
     page = add_commit_and_costs(REPORT.read_text(encoding="utf-8"), current_revision(), lock_date(), read_costs())
     with whole_file(READ_REPORT) as partial:
         partial.write_text(page, encoding="utf-8", newline="\n")
     print(f"Everything on one page: {READ_REPORT}")
     if show:
         webbrowser.open(READ_REPORT.resolve().as_uri())
+    _tell_changed_params(load_params())
 
 
 @app.command("seeds")
@@ -617,8 +617,8 @@ def import_command(
 
     check_before(weights)
     if params is not None:
-        if folder.resolve() in (params.resolve(), *params.resolve().parents):
-            raise FacegenderError(params, "in the folder to import to", "name another file with --params")
+        if params.resolve() in [folder.resolve(), *((folder / name).resolve() for name in OUTPUTS)]:
+            raise FacegenderError(params, "one of the files that the import writes", "name another file with --params")
         check_committed(params)
     named = {"path": path_column, "label": label_column, "identity": identity_column, "split": split_column}
     columns = {role: name for role, name in named.items() if name is not None}
@@ -634,7 +634,7 @@ def import_command(
         replace_committed(params, filled.text)
     print(f"{describe(imported)}\n\n{describe_params(filled, available, params)}")
     if seen := seen_by_git(folder / name for name in OUTPUTS if (folder / name).exists()):
-        print(f"Git would add these, as .gitignore does not have them: {', '.join(seen)}", file=sys.stderr)
+        print(f"Git does not ignore {', '.join(seen)}: run dvc add, or add them to .gitignore", file=sys.stderr)
 
 
 @app.command("use")

@@ -24,7 +24,9 @@ _NO_MEMORY = re.compile(
 
 
 PARTIAL = ".partial-"
-"""How the name of a file begins while it is written beside its place."""
+"""How the name of a file or folder begins while it is written beside its place."""
+
+_PARTIAL_NAME = re.compile(rf"(^|/){re.escape(PARTIAL)}(?=[^/])")
 
 
 def visible(text: str) -> str:
@@ -143,10 +145,8 @@ def _named(path: Any) -> str:
     """Name what an error of the operating system is about: a file that is being written by its final name."""
     if not path:
         return "the operating system"
-    whole = Path(os.fsdecode(path)) if isinstance(path, (str, bytes, os.PathLike)) else None
-    if whole is None:  # A file's number.
-        return str(path)
-    return str(whole.with_name(whole.name.removeprefix(PARTIAL))) if whole.name.startswith(PARTIAL) else str(whole)
+    text = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
+    return _PARTIAL_NAME.sub(r"\1", text)
 
 
 def _lacks_memory(error: BaseException | None) -> bool:

@@ -305,9 +305,11 @@ def load_params(path: str | Path = "params.yaml") -> Params:
         raise FacegenderError(path, f"not valid YAML: {_problem(error)}", "fix that line") from error
     except RecursionError as error:
         raise FacegenderError(path, "nested too deeply", "start from the params.yaml of the repository") from error
-    # ValueError: a date or a number that Python cannot hold; the others: a tag such as !!bool before something else.
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except ValueError as error:  # A date or a number that Python cannot hold.
         raise FacegenderError(path, f"not valid YAML: {shortened(str(error))}", "fix that value") from error
+    except LookupError as error:
+        what = "not valid YAML: a tag such as !!bool before a value of another kind"
+        raise FacegenderError(path, what, "delete the tag") from error
     if not _is_small(content):
         what = f"has more than {_MOST_VALUES:,} values, counted through its aliases"
         raise FacegenderError(path, what, "write them out, or start from the params.yaml of the repository")
@@ -354,8 +356,13 @@ def _explain(path: str | Path, detail: Any) -> FacegenderError:
     if value is None and detail["type"] in ("dict_type", "model_type"):
         remedy = "write {} for none" if detail["type"] == "dict_type" else "docs/params.md lists every key"
         return FacegenderError(path, f"{key} has no value", remedy)
-    if detail["type"] == "invalid_key":
-        return FacegenderError(path, f"the key {key} is not text", "delete it, or put it in quotes")
+    if detail["type"] == "invalid_key" or (location[-1] == "[key]" and detail["type"] == "string_type"):
+        return FacegenderError(
+            path, f"the key {key.removesuffix('.[key]')} is not text", "delete it, or put it in quotes"
+        )
+    if location[-1] == "[key]" and detail["type"] == "string_pattern_mismatch":
+        most = "a to z, 0 to 9, _ and -" if "-]" in context["pattern"] else "a to z, 0 to 9 and _"
+        return FacegenderError(path, f"the key {'.'.join(location[:-1])} must consist of {most}", "rename it")
     message = _PLAIN.get(detail["type"], detail["msg"])
     shown = f"{key} is {shortened(repr(value))}" if not isinstance(value, dict) else key
     remedy = context.get("remedy", "see docs/params.md")
@@ -365,7 +372,6 @@ def _explain(path: str | Path, detail: Any) -> FacegenderError:
 _PLAIN = {
     "model_type": "must be a group of keys",
     "dict_type": "must be a group of keys, or {} for none",
-    "string_pattern_mismatch": "must consist of a to z, 0 to 9, _ and, in names of test sets, -",
 }
 """Pydantic's messages, by its type of the error, that are not about values of YAML."""
 

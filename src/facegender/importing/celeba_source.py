@@ -13,7 +13,7 @@ import pandas as pd
 from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.folders import list_files
 from facegender.data.image_sources import open_images
-from facegender.data.images import decode_verified
+from facegender.data.images import IMAGE_SUFFIXES, decode_verified
 from facegender.data.lists import read_annotations
 from facegender.errors import FacegenderError
 from facegender.files import ARCHIVES, DAMAGED_ZIP, kind_of_file, too_large
@@ -103,7 +103,7 @@ def find_celeba(folder: Path) -> Celeba:
     identities = folder / lists["identity_CelebA"] if "identity_CelebA" in lists else None
     annotations = read_annotations(attributes, partitions, identities)
     images = _celeba_images(folder, files)
-    if images == folder and not any(file.endswith(".jpg") and "/" not in file for file in files):
+    if images == folder and not any(file.lower().endswith(IMAGE_SUFFIXES) for file in files):
         near = [file for file in files if Path(file).name.casefold().startswith("img_align_celeba")]
         what = f"no img_align_celeba.zip, but {near[0]}" if near else "no img_align_celeba.zip"
         remedy = "put it there" if not near else "rename it" if near[0].endswith(".zip") else "unpack it"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from facegender.data.celeba import CLASSES, LABEL
 from facegender.data.tables import write_csv
-from facegender.errors import FacegenderError
+from facegender.errors import PARTIAL, FacegenderError
 from facegender.files import check_has_an_end
 from facegender.importing.celeba_source import lay_out_celeba
 from facegender.importing.images import check_copies, identify, image_bytes
@@ -97,9 +97,8 @@ def import_data(
             annotations = annotations.drop(columns="identity_name", errors="ignore")
             write_lists(partial, annotations)
     except OSError as error:
-        raise FacegenderError(
-            error.filename or folder, f"{error.strerror}, so nothing was imported", "fix that and try again"
-        ) from error
+        where = error.filename if PARTIAL not in str(error.filename or PARTIAL) else folder
+        raise FacegenderError(where, f"{error.strerror}, so nothing was imported", "fix that and try again") from error
     return Imported(folder, annotations, problems, notes)
 
 

@@ -40,15 +40,20 @@ def check_inputs(params: Params, pulled: bool) -> list[str]:
         Remarks on parameters that are probably not meant.
 
     Raises:
-        FacegenderError: paths do not exist, and no stage makes them; are pipes or devices; or hold outs of stages; or
-            ImageNet's weights are needed, but are neither in Keras's cache nor can be downloaded. All of these are
+        FacegenderError: paths do not exist, and no stage makes them; are pipes or devices; or are where stages write;
+            or ImageNet's weights are needed, but are neither in Keras's cache nor can be downloaded. All of these are
             separate errors.
     """
     made = _outs_of_stages()
-    missing = {key: path for key, path in _paths(params) if not _exists(key, path) and not _is_in(path, made)}
+    wrong = dict(_wrong_places(params, made))
+    missing = {
+        key: path
+        for key, path in _paths(params)
+        if key not in wrong and not _exists(key, path) and not _is_in(path, made)
+    }
     if not pulled:
         missing = {key: path for key, path in missing.items() if not _tracking_file(path)}
-    errors = [*_missing_errors(missing), *_wrong_places(params, made)]
+    errors = [*_missing_errors(missing), *wrong.values()]
     if params.backbone.weights == "imagenet" and locked_param("pretrained", "backbone.weights") != "imagenet":
         errors += _imagenet_errors()
     if errors:
@@ -75,7 +80,8 @@ def _paths(params: Params) -> Iterator[tuple[str, str]]:
 
 def _outs_of_stages() -> list[str]:
     try:
-        outs = [out for stage in pipeline_stages().values() for out in stage.get("do", stage).get("outs", [])]
+        stages = [stage.get("do", stage) for stage in pipeline_stages().values()]
+        outs = [out for stage in stages for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
     except (AttributeError, TypeError) as error:
         raise FacegenderError("dvc.yaml", "missing or not valid", "run: git restore dvc.yaml") from error
     # An out is a path, or a path with its settings.
@@ -128,8 +134,8 @@ def _missing_errors(missing: Mapping[str, str]) -> Iterator[FacegenderError]:
         yield FacegenderError("params.yaml", f"{key} is {path}, which does not exist", remedy)
 
 
-def _wrong_places(params: Params, made: list[str]) -> Iterator[FacegenderError]:
-    """Yield errors about paths that DVC would wait for, or that are inputs and outs of stages at once."""
+def _wrong_places(params: Params, made: list[str]) -> Iterator[tuple[str, FacegenderError]]:
+    """Yield keys and errors: paths that DVC would wait for, and raw data where stages write."""
     drawn = Path(DRAWN_FACES).absolute()
     # Of data/features/${key}, the folder.
     outs = {out: _absolute(out) for out in (out.partition("/${")[0] for out in made)}
@@ -140,7 +146,8 @@ def _wrong_places(params: Params, made: list[str]) -> Iterator[FacegenderError]:
             try:
                 check_has_an_end(path)
             except FacegenderError as error:
-                yield FacegenderError("params.yaml", f"{key} is {path}, a pipe or a device, not a file", error.remedy)
+                what = f"{key} is {path}, a pipe or a device, not a file"
+                yield key, FacegenderError("params.yaml", what, error.remedy)
                 continue
         place = _absolute(path)
         if place.is_relative_to(drawn):
@@ -149,7 +156,7 @@ def _wrong_places(params: Params, made: list[str]) -> Iterator[FacegenderError]:
         around = [out for out, whole in outs.items() if whole.is_relative_to(place) and whole != place]
         if within or around:
             what = f"{key} is {path}, where the pipeline writes {min(within or around)}"
-            yield FacegenderError("params.yaml", what, "put the data in a folder of its own, such as data/ours")
+            yield key, FacegenderError("params.yaml", what, "put the data in a folder of its own, such as data/ours")
 
 
 def _absolute(path: str) -> Path:

@@ -311,7 +311,7 @@ def check_model(
             "fail",
             f"data/predictions.csv and data/preprocessed/test share {len(joined):,} images with the same label, of "
             f"{len(committed):,} and {len(fresh):,}",
-            "run: dvc repro --single-item --force evaluate, then commit and push",
+            "run dvc repro --single-item --force evaluate and dvc repro, then commit and push",
         )
     wrong = []
     here, there = (

@@ -134,23 +134,37 @@ def changed_params(params: Mapping[str, Any]) -> list[str]:
     Raises:
         FacegenderError: dvc.lock or dvc.yaml is missing or not valid.
     """
-    # The lock file keeps stages that dvc.yaml no longer has.
     stages = pipeline_stages()
     with _valid("dvc.lock"):
         # DVC's parser: PyYAML takes 1e-05 for a text.
         entries = (YAML(typ="safe").load(_text()) or {}).get("stages", {}).items()
         used = [
-            entry.get("params", {}).get("params.yaml", {}) for name, entry in entries if name.split("@")[0] in stages
+            entry.get("params", {}).get("params.yaml", {})
+            for name, entry in entries
+            if _is_defined(name, stages, params)
         ]
         return sorted({key for values in used for key in _differing(values, params)})
+
+
+def _is_defined(name: str, stages: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    """Return whether dvc.yaml still has a stage of dvc.lock, which keeps those that are gone."""
+    stage, _, item = name.partition("@")
+    items = stages.get(stage, {}).get("foreach", [""])
+    if isinstance(items, str):  # "${group.key}", of params.yaml.
+        items = _value(params, items.strip("${}"))
+    return stage in stages and item in (items or ())
+
+
+def _value(params: Any, key: str) -> Any:
+    for part in key.split("."):
+        params = params.get(part) if isinstance(params, dict) else None
+    return params
 
 
 def _differing(values: Mapping[str, Any], params: Any) -> Iterator[str]:
     """Yield the dotted keys of values, and of groups of them, that are not those of parameters."""
     for key, value in values.items():
-        here = params
-        for part in key.split("."):
-            here = here.get(part) if isinstance(here, dict) else None
+        here = _value(params, key)
         if isinstance(value, dict) and isinstance(here, dict):
             yield from (f"{key}.{below}" for below in _differing(value, here))
             yield from (f"{key}.{below}" for below in here if below not in value)

@@ -43,8 +43,8 @@ def check_committed(path: Path) -> None:
     Raises:
         FacegenderError: its content would be lost, or it cannot be written.
     """
+    _check_folder(path.absolute().parent)
     if not path.exists():
-        _check_folder(path.absolute().parent)
         return
     if path.is_dir():
         raise FacegenderError(path, "a folder, not a file", "name a file, such as params.yaml")

@@ -241,6 +241,17 @@ def test_pipes_among_celeba_s_files_are_not_waited_for(name: str, tmp_path: Path
         find_celeba(folder)
 
 
+@pytest.mark.parametrize("name", ["aligned", "."])
+def test_images_may_be_in_any_folder_beside_the_lists(name: str, tmp_path: Path) -> None:
+    folder = celeba(tmp_path / "celeba")
+    (folder / name).mkdir(exist_ok=True)
+    for path in list((folder / "img_align_celeba").iterdir()):
+        path.rename(folder / name / f"{path.stem}.JPG")
+    (folder / "img_align_celeba").rmdir()
+
+    assert len(find_celeba(folder).annotations) == 4
+
+
 def test_images_that_are_missing_or_have_another_name_are_told(tmp_path: Path) -> None:
     folder = celeba(tmp_path / "celeba")
     shutil.rmtree(folder / "img_align_celeba")

@@ -1,5 +1,6 @@
 """People's own data in CelebA's format, as the pipeline's own readers see it."""
 
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -179,8 +180,11 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
     ("params", "words"),
     [
         ("params", "params: a folder, not a file; name a file, such as params.yaml"),
-        ("out", "out: in the folder to import to; name another file with --params"),
-        ("out/params.yaml", "out/params.yaml: in the folder to import to; name another file with --params"),
+        ("out", "out: one of the files that the import writes; name another file with --params"),
+        (
+            "out/sources.csv",
+            "out/sources.csv: one of the files that the import writes; name another file with --params",
+        ),
         ("in/a.jpg/params.yaml", "a.jpg: not a folder; name a file in a folder"),
     ],
 )
@@ -212,4 +216,9 @@ def test_the_command_passes_all_options_on(
     assert read(project / "out")["partition"].tolist() == [1, 1]
     shown = capsys.readouterr()
     assert "identities: 2\n" in shown.out
-    assert "Git would add" not in shown.err
+    assert "Git does not ignore" not in shown.err
+
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    assert command(monkeypatch, *arguments, "--skip-bad", "--force") == 0
+    line = "Git does not ignore out/img_align_celeba.zip, out/list_attr_celeba.csv, "
+    assert line in capsys.readouterr().err

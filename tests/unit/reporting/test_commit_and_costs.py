@@ -112,6 +112,8 @@ def test_the_command_reads_the_pipelines_page_and_leaves_it_as_it_is(
     assert re.search(r"Lock \d{4}-\d\d-\d\d, not committed", text)
     shown = capsys.readouterr()
     assert shown.out == "Everything on one page: report.html\n"
-    assert shown.err.startswith("of the last run: params.yaml has changed since (train.batch_size, train.dropout, ")
-    assert shown.err.endswith(", …); to update, run: dvc repro\n")
+    assert shown.err.startswith(
+        "params.yaml has changed since the run that this shows (train.batch_size, train.dropout, "
+    )
+    assert shown.err.endswith(", …); run: dvc repro\n")
     assert opened == [(tmp_path / "report.html").as_uri()]

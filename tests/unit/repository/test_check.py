@@ -94,6 +94,9 @@ def test_only_what_a_stage_makes_may_be_missing() -> None:
         ("data/preprocessed", "data/preprocessed"),
         ("data/preprocessed/train", "data/preprocessed"),
         ("models/gender.onnx", "models/gender.onnx"),
+        ("models/backbone.keras", "models/backbone.keras"),
+        ("metrics/slices.json", "metrics/slices.json"),
+        ("metrics/plots", "metrics/plots/augment.png"),
     ],
 )
 def test_raw_data_may_not_be_where_the_pipeline_writes(path: str, out: str) -> None:

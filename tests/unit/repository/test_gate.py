@@ -487,7 +487,7 @@ def test_predictions_of_other_images_or_labels_fail(fresh: pd.DataFrame, words: 
     finding = gate.check_model(fresh, GOOD, metrics_of(GOOD), SIDECAR, 0.02)
     assert finding[:2] == ("model", "fail")
     assert finding.found.startswith(f"data/predictions.csv and data/preprocessed/test share {words}")
-    assert finding.remedy == "run: dvc repro --single-item --force evaluate, then commit and push"
+    assert finding.remedy == "run dvc repro --single-item --force evaluate and dvc repro, then commit and push"
 
 
 def test_an_error_in_a_check_is_a_failure_with_its_remedy() -> None:

@@ -58,13 +58,15 @@ def test_parameters_that_differ_from_the_last_run_are_listed(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     used = "{params.yaml: {x: {b: 1, c: 1e-05}, y.z: 2}}"
     other = "{params: {params.yaml: {w: 3}}}"
-    lock = (
-        f"stages: {{a@train: {{params: {used}}}, b: {other}, c: {{}}, old: {{params: {{params.yaml: {{gone: 1}}}}}}}}"
+    gone = "{params: {params.yaml: {w: 5}}}"
+    stages = f"a@train: {{params: {used}}}, b: {other}, c: {{}}, old: {gone}, more@left: {other}, more@gone: {gone}"
+    lock = f"stages: {{{stages}}}"
+    (tmp_path / "dvc.yaml").write_text(
+        "stages: {a: {foreach: [train]}, b: {}, c: {}, more: {foreach: '${sets.further}'}}", encoding="utf-8"
     )
-    (tmp_path / "dvc.yaml").write_text("stages: {a: {}, b: {}, c: {}}", encoding="utf-8")
     (tmp_path / "dvc.lock").write_text(lock, encoding="utf-8")
     for text, changed in (
-        ("{x: {b: 1, c: 0.00001}, y: {z: 2, other: 3}, w: 3}", []),
+        ("{x: {b: 1, c: 0.00001}, y: {z: 2, other: 3}, w: 3, sets: {further: {left: 1}}}", []),
         ("{x: {b: 1, c: 0.00002}, y: {z: 2}, w: 4}", ["w", "x.c"]),
         ("{x: {b: 1, c: 1.0e-5, d: 4}, y: 2}", ["w", "x.d", "y.z"]),
     ):

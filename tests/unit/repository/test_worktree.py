@@ -89,6 +89,9 @@ def test_a_path_that_cannot_be_written_is_refused_before_anything_is_done(
     with pytest.raises(FacegenderError) as raised:
         check_committed(Path(path))
     assert words in str(raised.value)
+    Path("folder/read-only/params.yaml").touch()
+    with pytest.raises(FacegenderError, match="may not be written to"):
+        check_committed(Path("folder/read-only/params.yaml"))
     check_committed(Path("folder/new/params.yaml"))
     assert not Path("folder/new").exists()
 
