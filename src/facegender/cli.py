@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -18,9 +18,6 @@ from typer.core import TyperCommand
 from facegender.errors import FacegenderError, one_line_errors
 from facegender.evaluation.calibration import UNSURE_WITHIN
 from facegender.network.startup import load_tensorflow
-
-if TYPE_CHECKING:
-    from facegender.params import Params
 
 CACHE = Path(".cache")
 MODEL, KERAS_MODEL = Path("models/gender.onnx"), Path("models/gender.keras")
@@ -367,7 +364,7 @@ def summary_command() -> None:
     from facegender.repository.summary import FIRST, comparison_with_baseline, summary_text
 
     params = load_params()
-    _tell_changed_params(params)
+    _tell_changed_params()
     metrics, table = read_results("metrics/evaluate", FIRST)
     baseline = read_metrics("metrics/baseline.json", table.index)
     print(summary_text("test", metrics["images"], table, baseline, comparison_with_baseline()), end="")
@@ -376,13 +373,12 @@ def summary_command() -> None:
         print("\n" + summary_text(name, metrics["images"], table, None), end="")
 
 
-def _tell_changed_params(params: "Params") -> None:
+def _tell_changed_params() -> None:
     """Say on stderr that results are older than params.yaml."""
-    from facegender.repository.lock import changed_params
+    from facegender.repository.status import changed_params
 
-    if changed := changed_params(params.model_dump()):
-        keys = ", ".join(changed[:3]) + ", …" * (len(changed) > 3)
-        print(f"params.yaml has changed since the run that this shows ({keys}); run: dvc repro", file=sys.stderr)
+    if changed := changed_params():
+        print(f"changed since the run that this shows: {', '.join(changed)}; run: dvc repro", file=sys.stderr)
 
 
 @app.command("experiments")
@@ -452,7 +448,6 @@ def report_command(
     metrics/report.html, leaves these out, so that it has the same bytes on every machine.
     """
     from facegender.files import md5_of, whole_file
-    from facegender.params import load_params
     from facegender.reporting.commit_and_costs import add_commit_and_costs
     from facegender.reporting.costs import read_costs
     from facegender.repository.lock import read_lock
@@ -470,7 +465,7 @@ def report_command(
     print(f"Everything on one page: {READ_REPORT}")
     if show:
         webbrowser.open(READ_REPORT.resolve().as_uri())
-    _tell_changed_params(load_params())
+    _tell_changed_params()
 
 
 @app.command("seeds")

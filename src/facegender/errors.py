@@ -22,7 +22,6 @@ _NO_MEMORY = re.compile(
 )
 """What the dynamic linker, Python, threads in C++ (pthread_create), OpenVINO and TensorFlow say if memory runs out."""
 
-
 PARTIAL = ".partial-"
 """How the name of a file or folder begins while it is written beside its place."""
 

@@ -1,6 +1,7 @@
 """params.yaml, typed and checked as a whole."""
 
 import difflib
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -61,6 +62,12 @@ DRAWN_FACES = "data/synthetic"
 _MOST_VALUES = 10_000
 """Of a params.yaml. A few lines of aliases of aliases ("billion laughs") stand for more than any memory holds."""
 
+_PLAIN = {
+    "model_type": "must be a group of keys",
+    "dict_type": "must be a group of keys, or {} for none",
+}
+"""Pydantic's messages, by its type of the error, that are not about values of YAML."""
+
 RESERVED_NAMES = ("train", "train_copies", "val", "test")
 """The other names in data/preprocessed and data/features, which a further test set must not have."""
 
@@ -89,6 +96,11 @@ MetricName = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
+def is_drawn(path: str) -> bool:
+    """Return whether the stage synthetic_data writes what is at a path."""
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(DRAWN_FACES))
+
+
 class _Group(BaseModel):
     # Strict: "12" and true are not integers, but an integer is accepted as a float.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -112,7 +124,7 @@ class Dataset(_Group):
     @property
     def drawn(self) -> bool:
         """Whether the images are the faces that the stage synthetic_data draws."""
-        return Path(self.images).absolute().is_relative_to(Path(DRAWN_FACES).absolute())
+        return is_drawn(self.images)
 
 
 class Eda(_Group):
@@ -367,13 +379,6 @@ def _explain(path: str | Path, detail: Any) -> FacegenderError:
     shown = f"{key} is {shortened(repr(value))}" if not isinstance(value, dict) else key
     remedy = context.get("remedy", "see docs/params.md")
     return FacegenderError(path, f"{shown}: {message[0].lower()}{message[1:]}", remedy)
-
-
-_PLAIN = {
-    "model_type": "must be a group of keys",
-    "dict_type": "must be a group of keys, or {} for none",
-}
-"""Pydantic's messages, by its type of the error, that are not about values of YAML."""
 
 
 def _known_keys(groups: list[str]) -> list[str]:

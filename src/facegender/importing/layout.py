@@ -97,7 +97,8 @@ def import_data(
             annotations = annotations.drop(columns="identity_name", errors="ignore")
             write_lists(partial, annotations)
     except OSError as error:
-        where = error.filename if PARTIAL not in str(error.filename or PARTIAL) else folder
+        is_source = error.filename and PARTIAL not in str(error.filename)
+        where = error.filename if is_source else folder
         raise FacegenderError(where, f"{error.strerror}, so nothing was imported", "fix that and try again") from error
     return Imported(folder, annotations, problems, notes)
 

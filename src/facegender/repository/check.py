@@ -7,11 +7,13 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import yaml
+
 from facegender.data import buckets
 from facegender.errors import FacegenderError, FacegenderErrors
 from facegender.files import check_has_an_end
-from facegender.params import DRAWN_FACES, Params
-from facegender.repository.lock import locked_param, pipeline_stages
+from facegender.params import Params, is_drawn
+from facegender.repository.lock import locked_param
 
 IMAGENET = (
     "https://storage.googleapis.com/tensorflow/keras-applications/"
@@ -49,7 +51,7 @@ def check_inputs(params: Params, pulled: bool) -> list[str]:
     missing = {
         key: path
         for key, path in _paths(params)
-        if key not in wrong and not _exists(key, path) and not _is_in(path, made)
+        if key not in wrong and not _exists(key, path) and not any(_is_within(path, out) for out in made)
     }
     if not pulled:
         missing = {key: path for key, path in missing.items() if not _tracking_file(path)}
@@ -80,9 +82,10 @@ def _paths(params: Params) -> Iterator[tuple[str, str]]:
 
 def _outs_of_stages() -> list[str]:
     try:
-        stages = [stage.get("do", stage) for stage in pipeline_stages().values()]
-        outs = [out for stage in stages for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
-    except (AttributeError, TypeError) as error:
+        stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
+        bodies = [stage.get("do", stage) for stage in stages]
+        outs = [out for body in bodies for kind in ("outs", "metrics", "plots") for out in body.get(kind, [])]
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise FacegenderError("dvc.yaml", "missing or not valid", "run: git restore dvc.yaml") from error
     # An out is a path, or a path with its settings.
     return [out if isinstance(out, str) else next(iter(out)) for out in outs]
@@ -98,11 +101,6 @@ def _exists(key: str, path: str) -> bool:
         buckets.is_folder(path)
         return True
     return os.path.exists(path)
-
-
-def _is_in(path: str, places: list[str]) -> bool:
-    parents = [place.as_posix() for place in (Path(path), *Path(path).parents)]
-    return any(place in parents for place in places)
 
 
 def _tracking_file(path: str) -> str | None:
@@ -136,31 +134,24 @@ def _missing_errors(missing: Mapping[str, str]) -> Iterator[FacegenderError]:
 
 def _wrong_places(params: Params, made: list[str]) -> Iterator[tuple[str, FacegenderError]]:
     """Yield keys and errors: paths that DVC would wait for, and raw data where stages write."""
-    drawn = Path(DRAWN_FACES).absolute()
     # Of data/features/${key}, the folder.
-    outs = {out: _absolute(out) for out in (out.partition("/${")[0] for out in made)}
+    outs = {out.partition("/${")[0] for out in made}
     for key, path in _paths(params):
-        if path.startswith(buckets.S3):
-            continue
         if os.path.exists(path):
             try:
                 check_has_an_end(path)
             except FacegenderError as error:
-                what = f"{key} is {path}, a pipe or a device, not a file"
-                yield key, FacegenderError("params.yaml", what, error.remedy)
+                yield key, error.within(f"params.yaml: {key}")
                 continue
-        place = _absolute(path)
-        if place.is_relative_to(drawn):
+        if path.startswith(buckets.S3) or is_drawn(path):
             continue
-        within = [out for out, whole in outs.items() if place.is_relative_to(whole)]
-        around = [out for out, whole in outs.items() if whole.is_relative_to(place) and whole != place]
-        if within or around:
-            what = f"{key} is {path}, where the pipeline writes {min(within or around)}"
+        if overlapping := [out for out in outs if _is_within(path, out) or _is_within(out, path)]:
+            what = f"{key} is {path}, where the pipeline writes {min(overlapping)}"
             yield key, FacegenderError("params.yaml", what, "put the data in a folder of its own, such as data/ours")
 
 
-def _absolute(path: str) -> Path:
-    return Path(os.path.abspath(path))
+def _is_within(path: str, folder: str) -> bool:
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))
 
 
 def _same_stem(path: Path) -> Path | None:

@@ -1,13 +1,19 @@
-"""Git and DVC run as commands in this folder."""
+"""Git and DVC in this folder: run as commands, or DVC's project opened."""
 
 import getpass
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facegender.errors import FacegenderError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 # Git, and libgit2 in DVC, about a repository that another user owns.
 _NOT_OWNED = (re.compile(r"dubious ownership in repository at '(.+?)'"), re.compile(r"path '(.+?)' is not owned"))
@@ -59,6 +65,27 @@ def check_user() -> None:
     except (RuntimeError, KeyError, OSError) as error:
         what = "this user has no home directory or no name, which DVC needs"
         raise FacegenderError("HOME and USER", what, "set both, such as: export HOME=/tmp/me USER=me") from error
+
+
+@contextmanager
+def open_project() -> Iterator["Repo"]:
+    """Yield the DVC project that this folder is in.
+
+    Raises:
+        FacegenderError: it is in none, or DVC cannot read it, in the block either; or as `check_user`.
+    """
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.repo import Repo
+
+    check_user()
+    try:
+        with Repo() as repository:
+            yield repository
+    except NotDvcRepoError as error:
+        raise FacegenderError(Path.cwd(), "not in a DVC project", "run this in the project's folder") from error
+    except DvcException as error:
+        what = f"DVC cannot read this project ({' '.join(str(error).split())})"
+        raise FacegenderError(Path.cwd(), what, "run dvc status, to see more") from error
 
 
 def dvc(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from facegender.errors import FacegenderError
 from facegender.files import md5_of
-from facegender.repository.commands import dvc, output_of
+from facegender.repository.commands import open_project
 from facegender.repository.lock import OUTS, read_lock
 
 _NAME = re.compile(r"[0-9a-f]{30}(\.dir)?")
@@ -71,10 +71,8 @@ def delete_damaged(damaged: list[str]) -> Deleted:
 
 
 def _cache() -> Path:
-    here = Path.cwd()
-    if not any((folder / ".dvc" / "config").is_file() for folder in (here, *here.parents)):
-        raise FacegenderError(here, "not in a DVC project", "run this in the project's folder")
-    return Path(output_of(dvc("cache", "dir")).strip(), "files", "md5")
+    with open_project() as repository:
+        return Path(repository.cache.local.path)
 
 
 def _objects(cache: Path) -> Iterator[Path]:

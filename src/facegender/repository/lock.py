@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from ruamel.yaml import YAML, YAMLError
 
 from facegender.errors import FacegenderError
 
@@ -77,7 +76,7 @@ def _sums(entry: Mapping[str, Any], kind: str) -> dict[str, str]:
 def _valid(name: str) -> Iterator[None]:
     try:
         yield
-    except (yaml.YAMLError, YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise FacegenderError(
             name, "not valid, perhaps because a merge is unfinished", "take either side and run: dvc repro"
         ) from error
@@ -108,68 +107,6 @@ def _text() -> str:
         raise FacegenderError("dvc.lock", error.strerror or str(error), "run: dvc repro, and commit it") from error
     except UnicodeDecodeError as error:
         raise FacegenderError("dvc.lock", "not UTF-8 text", "run: git restore dvc.lock") from error
-
-
-def pipeline_stages() -> dict[str, Any]:
-    """Read the stages of this folder's dvc.yaml.
-
-    Raises:
-        FacegenderError: it is missing or not valid.
-    """
-    try:
-        return dict(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise FacegenderError("dvc.yaml", "missing or not valid", "run: git restore dvc.yaml") from error
-
-
-def changed_params(params: Mapping[str, Any]) -> list[str]:
-    """List the parameters whose values are not those with which the stages last ran, according to dvc.lock.
-
-    Args:
-        params: the content of params.yaml.
-
-    Returns:
-        Dotted keys, sorted.
-
-    Raises:
-        FacegenderError: dvc.lock or dvc.yaml is missing or not valid.
-    """
-    stages = pipeline_stages()
-    with _valid("dvc.lock"):
-        # DVC's parser: PyYAML takes 1e-05 for a text.
-        entries = (YAML(typ="safe").load(_text()) or {}).get("stages", {}).items()
-        used = [
-            entry.get("params", {}).get("params.yaml", {})
-            for name, entry in entries
-            if _is_defined(name, stages, params)
-        ]
-        return sorted({key for values in used for key in _differing(values, params)})
-
-
-def _is_defined(name: str, stages: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
-    """Return whether dvc.yaml still has a stage of dvc.lock, which keeps those that are gone."""
-    stage, _, item = name.partition("@")
-    items = stages.get(stage, {}).get("foreach", [""])
-    if isinstance(items, str):  # "${group.key}", of params.yaml.
-        items = _value(params, items.strip("${}"))
-    return stage in stages and item in (items or ())
-
-
-def _value(params: Any, key: str) -> Any:
-    for part in key.split("."):
-        params = params.get(part) if isinstance(params, dict) else None
-    return params
-
-
-def _differing(values: Mapping[str, Any], params: Any) -> Iterator[str]:
-    """Yield the dotted keys of values, and of groups of them, that are not those of parameters."""
-    for key, value in values.items():
-        here = _value(params, key)
-        if isinstance(value, dict) and isinstance(here, dict):
-            yield from (f"{key}.{below}" for below in _differing(value, here))
-            yield from (f"{key}.{below}" for below in here if below not in value)
-        elif here != value:
-            yield key
 
 
 def locked_param(stage: str, key: str) -> object:

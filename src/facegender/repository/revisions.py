@@ -10,7 +10,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from facegender.errors import FacegenderError
 from facegender.params import Gate
-from facegender.repository.commands import check_not_shallow, check_user, git
+from facegender.repository.commands import check_not_shallow, check_user, git, open_project
 from facegender.repository.lock import locked_files
 from facegender.repository.status import changed_places
 
@@ -126,22 +126,12 @@ def current_predictions(path: str = PREDICTIONS) -> pd.DataFrame:
     Raises:
         FacegenderError: they are missing or not valid, or their inputs have changed since.
     """
-    from dvc.exceptions import DvcException, NotDvcRepoError
-    from dvc.repo import Repo
-
     from facegender.evaluation.predictions import read_predictions
 
-    check_user()
-    try:
-        repository = Repo()
+    with open_project() as repository:
         outs = repository.find_outs_by_path(str(Path(repository.root_dir, path)))
-    except NotDvcRepoError as error:
-        raise FacegenderError(Path.cwd(), str(error), "run this in the project's folder") from error
-    except DvcException as error:
-        what = f"DVC cannot read this project ({' '.join(str(error).split())})"
-        raise FacegenderError(Path.cwd(), what, "fix that, and see dvc status") from error
-    predictions = read_predictions(Path(repository.root_dir, path))
-    status = repository.status(targets=[out.stage.addressing for out in outs], with_deps=True)
+        predictions = read_predictions(Path(repository.root_dir, path))
+        status = repository.status(targets=[out.stage.addressing for out in outs], with_deps=True)
     for place in changed_places(status):
         raise FacegenderError(path, f"{place} has changed since it was made", "run: dvc repro, or compare revisions")
     return predictions
@@ -166,9 +156,8 @@ def lock_date() -> str:
 def _check_commit(revision: str) -> None:
     asked = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if asked.returncode:
-        found = "not a git repository" if "not a git repository" in asked.stderr else "unknown Git revision"
-        remedy = "look it up with git log or git tag, or run: git fetch --tags"
-        if found == "not a git repository":
-            raise FacegenderError(Path.cwd(), found, "run this in a clone of the project")
+        if "not a git repository" in asked.stderr:
+            raise FacegenderError(Path.cwd(), "not a git repository", "run this in a clone of the project")
         check_not_shallow(revision)
-        raise FacegenderError(revision or "no revision", found, remedy)
+        remedy = "look it up with git log or git tag, or run: git fetch --tags"
+        raise FacegenderError(revision or "no revision", "unknown Git revision", remedy)

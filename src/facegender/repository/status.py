@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from facegender.errors import FacegenderError
-from facegender.repository.commands import check_user, dvc, git, output_of
+from facegender.repository.commands import dvc, git, open_project, output_of
 
 
 def stale_stages() -> dict[str, list[str]]:
@@ -45,21 +45,28 @@ def changed_places(status: dict[str, Any]) -> Iterator[str]:
                         yield str(path)
 
 
+def changed_params() -> list[str]:
+    """List the parameters that differ from those with which the stages last ran, as `FILE: KEY`.
+
+    Raises:
+        FacegenderError: dvc.yaml, dvc.lock or params.yaml is not valid.
+    """
+    with open_project() as repository:
+        status = {
+            stage.addressing: [{"changed params": used.status()} for used in stage.params]
+            for stage in repository.index.stages
+        }
+    return sorted(set(changed_places(status)))
+
+
 def missing_files() -> list[str]:
     """List the outs that Git keeps (`cache: false`) and that are missing here, unless Git ignores them.
 
     Raises:
         FacegenderError: dvc.yaml or dvc.lock is not valid.
     """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    check_user()
-    try:
-        with Repo() as repository:
-            missing = [str(out) for out in repository.index.outs if not out.use_cache and not out.exists]
-    except DvcException as error:
-        raise FacegenderError("dvc.yaml", " ".join(str(error).split()), "run: dvc repro --dry, to see more") from error
+    with open_project() as repository:
+        missing = [str(out) for out in repository.index.outs if not out.use_cache and not out.exists]
     return sorted(path for path in missing if git("check-ignore", "--quiet", path).returncode)
 
 

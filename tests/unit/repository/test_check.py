@@ -124,7 +124,7 @@ def test_what_has_no_end_is_refused_before_dvc_waits_for_it(kind: str) -> None:
     change(dataset__images=path)
 
     assert problems() == [
-        f"params.yaml: dataset.images is {path}, a pipe or a device, not a file; write it to a file first"
+        f"params.yaml: dataset.images: {path}: a pipe or a device, not a file; write it to a file first"
     ]
 
 

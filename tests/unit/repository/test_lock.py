@@ -1,10 +1,9 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from facegender.errors import FacegenderError
-from facegender.repository.lock import OUTS, changed_params, locked_files, read_lock
+from facegender.repository.lock import OUTS, locked_files, read_lock
 from stages.report import hashes
 
 LOCK = """schema: '2.0'
@@ -52,29 +51,6 @@ def test_anything_else_is_a_one_line_error(text: str, tmp_path: Path, monkeypatc
         FacegenderError, match=r"^dvc\.lock: not valid, perhaps because a merge is unfinished; .* dvc repro$"
     ):
         read_lock()
-
-
-def test_parameters_that_differ_from_the_last_run_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    used = "{params.yaml: {x: {b: 1, c: 1e-05}, y.z: 2}}"
-    other = "{params: {params.yaml: {w: 3}}}"
-    gone = "{params: {params.yaml: {w: 5}}}"
-    stages = f"a@train: {{params: {used}}}, b: {other}, c: {{}}, old: {gone}, more@left: {other}, more@gone: {gone}"
-    lock = f"stages: {{{stages}}}"
-    (tmp_path / "dvc.yaml").write_text(
-        "stages: {a: {foreach: [train]}, b: {}, c: {}, more: {foreach: '${sets.further}'}}", encoding="utf-8"
-    )
-    (tmp_path / "dvc.lock").write_text(lock, encoding="utf-8")
-    for text, changed in (
-        ("{x: {b: 1, c: 0.00001}, y: {z: 2, other: 3}, w: 3, sets: {further: {left: 1}}}", []),
-        ("{x: {b: 1, c: 0.00002}, y: {z: 2}, w: 4}", ["w", "x.c"]),
-        ("{x: {b: 1, c: 1.0e-5, d: 4}, y: 2}", ["w", "x.d", "y.z"]),
-    ):
-        assert changed_params(yaml.safe_load(text)) == changed
-
-    (tmp_path / "dvc.yaml").write_text("stages: 1", encoding="utf-8")
-    with pytest.raises(FacegenderError, match=r"^dvc\.yaml: missing or not valid; run: git restore dvc\.yaml$"):
-        changed_params({})
 
 
 def test_missing_files_are_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
