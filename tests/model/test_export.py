@@ -106,6 +106,15 @@ def test_nothing_else_is_replaced(folder: Path, target: str, form: Any, words: s
     assert sorted(path.name for path in folder.rglob("*")) == before
 
 
+def test_only_a_keras_file_is_exported(tmp_path: Path) -> None:
+    source = tmp_path / "gender.onnx"
+    source.touch()
+
+    with pytest.raises(FacegenderError) as raised:
+        export_model(source, tmp_path / "gender.tflite", "tflite", tmp_path)
+    assert str(raised.value) == f"{source}: not a .keras file, and only those are exported; name one with --model"
+
+
 def test_a_full_disk_is_one_line_that_names_the_folder(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
