@@ -132,13 +132,23 @@ def change_params(folder: Path, changes: Mapping[str, Any]) -> None:
     Raises:
         FacegenderError: a parameter does not exist.
     """
-    params = read_params(folder)
+    params = changed_params(read_params(folder), changes)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+def changed_params(params: Mapping[str, Mapping[str, Any]], changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the content of a params.yaml with some parameters, by dotted key, changed.
+
+    Raises:
+        FacegenderError: a parameter does not exist.
+    """
+    changed = {group: dict(values) for group, values in params.items()}
     for dotted, value in changes.items():
         group, _, key = dotted.partition(".")
-        if key not in params.get(group, {}):
+        if key not in changed.get(group, {}):
             raise FacegenderError(dotted, "no such parameter in params.yaml", "docs/params.md lists them")
-        params[group][key] = value
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+        changed[group][key] = value
+    return changed
 
 
 def read_params(folder: Path) -> dict[str, dict[str, Any]]:

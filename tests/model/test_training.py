@@ -27,6 +27,7 @@ from facegender.network.training import (
     fit,
 )
 from tests.paths import ROOT
+from tests.small_network import IMAGES, LABELS, STEPS, of_epoch, small_network
 
 pytestmark = pytest.mark.slow
 
@@ -42,28 +43,6 @@ RECIPE = Recipe(
     patience=9,
     seed=1,
 )
-STEPS, BATCH = 5, 4
-IMAGES = np.random.default_rng(0).integers(0, 256, (STEPS * BATCH, 8, 6, 3), dtype=np.uint8)
-LABELS = np.arange(STEPS * BATCH, dtype=np.int8) % 2
-IMAGES[LABELS == 1, :, :3] //= 8
-
-
-def small_network(dropout: float = 0) -> keras.Model:
-    """Build a network with the layers that training knows by kind."""
-    keras.utils.set_random_seed(0)
-    image = keras.Input((8, 6, 3), dtype="uint8", name="image")
-    output = keras.layers.Rescaling(1 / 127.5, offset=-1, dtype="float32")(image)
-    output = keras.layers.Conv2D(4, 3, activation="relu", name="block")(output)
-    output = keras.layers.GlobalAveragePooling2D()(output)
-    output = keras.layers.Dropout(dropout, name="dropout")(output)
-    output = keras.layers.Dense(2, name="logits", dtype="float32")(output)
-    return keras.Model(image, keras.layers.Softmax(dtype="float32")(output))
-
-
-def of_epoch(epoch: int, skipped: int) -> Iterator[Batch]:
-    order = np.random.default_rng(epoch).permutation(STEPS * BATCH).reshape(STEPS, BATCH)
-    for chosen in order[skipped:]:
-        yield IMAGES[chosen], LABELS[chosen]
 
 
 def all_images() -> Iterator[Batch]:
