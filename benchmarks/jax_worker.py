@@ -1,27 +1,30 @@
 """Train recipes with Keras on JAX, for a GPU that TensorFlow cannot use, and write the logits of each model.
 
-The network, the order of the batches and the transformations are the pipeline's own code. Its loop over the steps is
-not, as it needs TensorFlow: the steps here are Keras's Adam in a function that JAX compiles, with the rates, decay,
-label smoothing, moving average, class weights and choice of epoch of `facegender.network.training`. Other processes
+The network, the order of the batches and the transformations are the pipeline's own code. The loop over the steps is
+not, because the pipeline's needs TensorFlow: here JAX compiles a step with Keras's Adam, and the rates, decay, label
+smoothing, moving average, class weights and choice of epoch are those of `facegender.network.training`. Other processes
 transform the images of the next epoch while the GPU trains on this one.
 
-Runs in an environment of its own, with jax, keras, numpy, opencv-python-headless, pandas and zstandard:
+Runs in an environment of its own, with jax, keras, numpy, opencv-python-headless and zstandard:
 
     PYTHONPATH=src python -m benchmarks.jax_worker --recipes recipes.json --data FOLDER --results FOLDER
 
-`benchmarks.recipes_in_jax` writes recipes.json and makes tables of the results. --data holds models/backbone.keras; for
-each recipe its folders of training shards, whose names begin with `train`; and `val`, `test` and perhaps others to
-predict. The stages preprocess and augment write such folders. A recipe that has a result is not trained again.
+`benchmarks.recipes_in_jax` writes recipes.json and makes tables of the results. --data holds `backbone.keras`, which
+the stage pretrained writes, and folders of shards, as the stages preprocess and augment write them: those of training
+images have names that begin with `train`; all others, such as `val` and `test`, are predicted. A recipe that has a
+result is not trained again. An epoch's images are in memory twice, at 116 kB each.
 """
 
 import argparse
 import json
+import math
 import mmap
 import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,8 +35,10 @@ import numpy.typing as npt
 from facegender.data.images import Pixels, decode_image
 from facegender.data.shards import Record, read_records, shard_paths
 from facegender.data.streams import read_ahead
-from facegender.files import write_arrays
-from facegender.network.batches import image_batches, ordered_batches, steps_per_epoch
+from facegender.errors import FacegenderError, one_line_errors
+from facegender.files import write_arrays, write_json
+from facegender.network.batches import image_batches, steps_per_epoch
+from facegender.network.features import Examples, load_inputs
 from facegender.network.sidecar import IMAGE, LOGITS, Precision
 from facegender.preparation.augment import Ranges, fresh_image
 
@@ -77,19 +82,11 @@ class Epoch(NamedTuple):
     batches: npt.NDArray[np.int64]
 
 
-class Examples(NamedTuple):
-    """A split that is predicted: images uint8 (n, height, width, 3), labels (n,) and ids."""
-
-    images: Pixels
-    labels: npt.NDArray[np.int8]
-    image_ids: list[str]
-
-
 buffers: list[Pixels] = []
 """The images of two epochs, shared with the processes, which are forked after it is filled."""
 
 
-@lru_cache(maxsize=2)
+@cache
 def records_of(shards: Shards) -> list[Record]:
     """Read all records of folders of shards, in order."""
     return [record for folder in shards for record in read_records(folder)]
@@ -112,7 +109,8 @@ def fill(part: Part) -> None:
 def batches_of(shards: Shards, params: Params, epoch: int) -> npt.NDArray[np.int64]:
     """Return the places in `records_of` of the images of each of the pipeline's batches: (steps, batch)."""
     places = {record: place for place, record in enumerate(records_of(shards))}
-    paths = [path for folder in shards for path in shard_paths(folder)]
+    # As facegender.network.features.tail_inputs sorts them.
+    paths = sorted((path for folder in shards for path in shard_paths(folder)), key=lambda path: path.name)
     train = params["train"]
 
     def place_of(record: Record, _: int) -> Any:
@@ -130,24 +128,28 @@ class Epochs:
             memory = mmap.mmap(-1, most_images * HEIGHT * WIDTH * 3)
             buffers.append(np.frombuffer(memory, np.uint8).reshape(most_images, HEIGHT, WIDTH, 3))
         self._processes = processes
-        self._pool = multiprocessing.get_context("fork").Pool(processes, cv2.setNumThreads, (1,))
+        context = multiprocessing.get_context("fork")
+        self._pool = ProcessPoolExecutor(processes, context, cv2.setNumThreads, (1,))
+        # Forks all processes, before JAX starts its threads.
+        self._pool.submit(int).result()
 
     def of(self, plan: Sequence[tuple[Shards, Params, int]]) -> Iterator[Epoch]:
         """Yield epochs, each given by its training images, its parameters and its number from 0.
 
-        What an epoch holds is overwritten when the one after the next is asked for.
+        An epoch is overwritten as soon as the next one is asked for.
         """
         return read_ahead(self._prepared(plan))
 
     def _prepared(self, plan: Sequence[tuple[Shards, Params, int]]) -> Iterator[Epoch]:
         for number, (shards, params, epoch) in enumerate(plan):
             labels = np.array([record.label for record in records_of(shards)], np.int8)
-            batches = self._pool.apply_async(batches_of, (shards, params, epoch))
+            batches = self._pool.submit(batches_of, shards, params, epoch)
             size = max(1, len(labels) // (_PARTS * self._processes))
             places = [range(start, min(start + size, len(labels))) for start in range(0, len(labels), size)]
             buffer = number % len(buffers)
-            self._pool.map(fill, [Part(shards, part, buffer, params, epoch) for part in places], chunksize=1)
-            yield Epoch(buffers[buffer][: len(labels)], labels, batches.get())
+            for _ in self._pool.map(fill, [Part(shards, part, buffer, params, epoch) for part in places]):
+                pass
+            yield Epoch(buffers[buffer][: len(labels)], labels, batches.result())
 
 
 class Network:
@@ -231,18 +233,19 @@ class Network:
         import keras
 
         def loss_of(trainable: Arrays) -> tuple[Any, tuple[Any, Arrays]]:
-            probabilities, changed = self.model.stateless_call(trainable, others, images, training=True)
-            loss = keras.losses.CategoricalCrossentropy()(labels, probabilities, sample_weight=weights)
-            return loss, (probabilities, changed)
+            logits, changed = self._to_logits.stateless_call(trainable, others, images, training=True)
+            # As TensorFlow computes it, which finds the logits behind the probabilities.
+            loss = keras.losses.CategoricalCrossentropy(from_logits=True)(labels, logits, sample_weight=weights)
+            return loss, (logits, changed)
 
-        (loss, (probabilities, changed)), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
+        (loss, (logits, changed)), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
         self._optimizer.weight_decay, self._optimizer.ema_momentum = decay, momentum
         with_rate = [
             rate if variable is self._optimizer._learning_rate else value
             for variable, value in zip(self._optimizer.variables, optimizer, strict=True)
         ]
         trainable, optimizer = self._optimizer.stateless_apply(with_rate, gradients, trainable)
-        right = (probabilities.argmax(axis=1) == labels.argmax(axis=1)).mean()
+        right = (logits.argmax(axis=1) == labels.argmax(axis=1)).mean()
         return trainable, changed, optimizer, loss, right
 
     def _logits(self, trainable: Arrays, others: Arrays, images: Any) -> Any:
@@ -291,6 +294,9 @@ def train_recipe(
 
     Returns:
         The trainable and the other variables of the best epoch, and the values of all epochs.
+
+    Raises:
+        FacegenderError: a loss is NaN or infinite.
     """
     import jax
 
@@ -324,7 +330,7 @@ def train_recipe(
             )
             values.append(value)
         averages = network.averages(optimizer)
-        logits = network.predict(averages, others, val.images, mirror=False).astype(np.float64)
+        logits = network.predict(averages, others, val.inputs, mirror=False).astype(np.float64)
         losses = -(shares[val.labels] * (logits - np.logaddexp(*logits.T)[:, None])).sum(axis=1)
         loss, accuracy = np.mean([[float(number) for number in value] for value in values], axis=0).tolist()
         numbers = {
@@ -334,6 +340,8 @@ def train_recipe(
             "val_accuracy": float((logits.argmax(axis=1) == val.labels).mean()),
             "seconds": time.monotonic() - began,
         }
+        if not all(map(math.isfinite, numbers.values())):
+            raise FacegenderError(f"epoch {epoch + 1}", "the loss is NaN or infinite", "lower train.learning_rate")
         history.append(numbers)
         on_epoch(numbers)
         best_number = int(np.argmin([sign * past[train["monitor"]] for past in history]))
@@ -349,8 +357,8 @@ def train_recipe(
 @cache
 def examples_of(folder: Path) -> Examples:
     """Read a split that is predicted."""
-    images, labels = (np.concatenate(parts) for parts in zip(*ordered_batches(shard_paths(folder)), strict=True))
-    return Examples(images, labels, [record.image_id for record in read_records(folder)])
+    image_ids, labels, images = zip(*map(load_inputs, shard_paths(folder)), strict=True)
+    return Examples(np.concatenate(image_ids).tolist(), np.concatenate(labels), np.concatenate(images))
 
 
 def main() -> None:
@@ -359,8 +367,8 @@ def main() -> None:
     parser.add_argument("--recipes", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--weights", nargs="*", default=[], metavar="NAME", help="recipes whose weights to write too")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="that transform images")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--processes", type=int, default=cores, help="that transform images (default: %(default)s)")
     options = parser.parse_args()
     os.environ["KERAS_BACKEND"] = "jax"
     options.results.mkdir(parents=True, exist_ok=True)
@@ -372,7 +380,9 @@ def main() -> None:
         for name, recipe in recipes.items()
         for epoch in range(recipe["params"]["train"]["epochs"])
     ]
-    # Processes are forked before JAX starts its threads, and share what has been read.
+    if not recipes:
+        return
+    # Read before the processes are forked, which share it.
     epochs = Epochs(max(len(records_of(folders)) for folders in shards.values()), options.processes).of(plan)
 
     import jax
@@ -401,18 +411,16 @@ def main() -> None:
         for folder in sorted(options.data.glob("[!.]*/")):
             if not folder.name.startswith(TRAIN):
                 split = examples_of(folder)
-                logits = used.predict(trainable, others, split.images, mirror=params["calibrate"]["mirror"])
+                logits = used.predict(trainable, others, split.inputs, mirror=params["calibrate"]["mirror"])
                 arrays[f"{folder.name}_logits"] = logits
                 arrays[f"{folder.name}_labels"] = split.labels
                 arrays[f"{folder.name}_ids"] = split.image_ids
         write_arrays(options.results / f"{name}.npz", arrays.items())
-        if name in options.weights:
-            weights = ((f"{number:05}", value) for number, value in enumerate([*trainable, *others]))
-            write_arrays(options.results / f"{name}-weights.npz", weights)
         result = {**recipe, "training_images": len(records_of(shards[name])), "history": history, "seconds": seconds}
-        (options.results / f"{name}.json").write_text(json.dumps(result | versions, indent=2), encoding="utf-8")
+        write_json(options.results / f"{name}.json", result | versions)
         print(f"{name}: {seconds:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -33,8 +33,7 @@ from facegender.evaluation.predictions import predictions_table
 from facegender.files import write_json
 
 TEST = "test"
-RESAMPLES, SEED = 1000, 120
-"""As evaluate.resamples and evaluate.seed in params/celeba.yaml."""
+SEED = 120
 
 
 def recipe_file(recipes: Mapping[str, Parameters], seeds: Sequence[int]) -> dict[str, Any]:
@@ -51,7 +50,8 @@ def recipe_file(recipes: Mapping[str, Parameters], seeds: Sequence[int]) -> dict
             params = changed_params(base, {**changes, "train.seed": seed, "augment.seed": seed})
             images = f"{TRAIN}-{params['partition']['train']}"
             copies = [f"{images}-copies"] if params["augment"]["mode"] == "copies" else []
-            content[f"{name}, seed {seed}"] = {"shards": [images, *copies], "params": params}
+            # The names of its results.
+            content[f"{name.replace('/', ' ')}, seed {seed}"] = {"shards": [images, *copies], "params": params}
     return content
 
 
@@ -96,7 +96,10 @@ def results_table(results: Mapping[str, tuple[dict[str, Any], dict[str, pd.DataF
     header = ["Recipe", "Training images", "Validation accuracy", "Test accuracy (95%)", "ROC AUC", "ECE (95%)"]
     rows = []
     for name, (result, predictions) in results.items():
-        intervals = metrics_with_interval(predictions[TEST], RESAMPLES, SEED)
+        evaluate, train = (result["params"][group] for group in ("evaluate", "train"))
+        intervals = metrics_with_interval(predictions[TEST], evaluate["resamples"], evaluate["seed"])
+        monitored = [epoch[train["monitor"]] for epoch in result["history"]]
+        best = result["history"][monitored.index(min(monitored) if train["monitor"] == "val_loss" else max(monitored))]
 
         def with_interval(metric: str, intervals: pd.DataFrame = intervals) -> str:
             value, low, high = (intervals[column][metric] for column in ("value", "low", "high"))
@@ -106,7 +109,7 @@ def results_table(results: Mapping[str, tuple[dict[str, Any], dict[str, pd.DataF
             (
                 name,
                 f"{result['training_images']:,}",
-                f"{max(epoch['val_accuracy'] for epoch in result['history']):.4f}",
+                f"{best['val_accuracy']:.4f}",
                 with_interval("accuracy"),
                 f"{intervals['value']['roc_auc']:.4f}",
                 with_interval("expected_calibration_error"),
@@ -128,7 +131,7 @@ def main() -> None:
     way.add_argument("--write", type=Path, metavar="FILE")
     way.add_argument("--results", type=Path, metavar="FOLDER")
     parser.add_argument("--recipes", nargs="+", default=[], metavar="NAME")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[SEED])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[SEED], help=f"default: {SEED}")
     parser.add_argument("--partition", type=Path, default=ROOT / "data" / "partition", metavar="FOLDER")
     parser.add_argument("--predictions", type=Path, metavar="FOLDER")
     options = parser.parse_args()

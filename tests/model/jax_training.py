@@ -11,8 +11,9 @@ import sys
 
 import numpy as np
 
-from benchmarks.jax_worker import Epoch, Examples, Network, train_recipe
+from benchmarks.jax_worker import Epoch, Network, train_recipe
 from facegender.files import write_arrays
+from facegender.network.features import Examples
 from tests.small_network import IMAGES, orders, small_network, uneven_labels
 
 NUMBERS = ("loss", "val_loss", "val_accuracy")
@@ -27,7 +28,7 @@ def main(train_file: str, result_file: str) -> None:
     initial = network.model.get_weights()
     labels = uneven_labels()
     epochs = (Epoch(IMAGES, labels, order) for order in orders(train["epochs"]))
-    val = Examples(IMAGES, labels, [])
+    val = Examples([], labels, IMAGES)
     trained, _, history = train_recipe(network, {"train": train}, epochs, val, lambda numbers: None)
     arrays = [(f"initial_{number}", value) for number, value in enumerate(initial)]
     arrays += [(f"trained_{number}", np.asarray(value)) for number, value in enumerate(trained)]

@@ -1,5 +1,7 @@
 """Recipes that JAX trains: the images that it trains on, and what its logits become."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,15 @@ from benchmarks.jax_worker import HEIGHT, WIDTH, Part, batches_of, fill
 from benchmarks.recipes import RECIPES
 from benchmarks.recipes_in_jax import read_result, recipe_file, results_table
 from facegender.data.images import decode_image, encode_jpeg
-from facegender.data.shards import Record, shard_paths, write_shards
+from facegender.data.shards import Record, write_shard
 from facegender.data.tables import write_csv
 from facegender.errors import FacegenderError
 from facegender.files import write_arrays, write_json
 from facegender.network.batches import image_batches
+from facegender.network.features import tail_inputs
+from facegender.network.sidecar import TrunkSpec
 from facegender.preparation.augment import Ranges, fresh_image
+from tests.paths import ROOT
 
 RANGES = Ranges(12, 0.2, True, False, 0.06, 0.06, 0, 0.2, 0.2, 0.2)
 PARAMS: dict[str, dict[str, Any]] = {
@@ -27,20 +32,26 @@ PARAMS: dict[str, dict[str, Any]] = {
 BATCH, EPOCH = 4, 1
 
 
-def write_images(folder: Path, first: int, count: int) -> None:
-    folder.mkdir()
+def write_images(file: Path, first: int, count: int) -> None:
+    file.parent.mkdir(exist_ok=True)
     noise = np.random.default_rng(first).integers(0, 256, (count, HEIGHT, WIDTH, 3), np.uint8)
-    records = (Record(f"{first + number}.jpg", number % 2, encode_jpeg(noise[number])) for number in range(count))
-    write_shards(folder, records)
+    records = [Record(f"{first + number}.jpg", number % 2, encode_jpeg(noise[number])) for number in range(count)]
+    write_shard(file, records)
+
+
+def write_shards_of_training(folder: Path) -> tuple[Path, Path]:
+    """Write two shards of images and one of copies, as the stages name them."""
+    write_images(folder / "train" / "00000.zip", 0, 4)
+    write_images(folder / "train" / "00001.zip", 4, 3)
+    write_images(folder / "train-copies" / "00000-copy-1.zip", 10, 7)
+    return folder / "train", folder / "train-copies"
 
 
 @pytest.mark.parametrize("mode", ["fresh", "copies"])
 def test_the_images_of_an_epoch_are_those_of_the_pipelines_batches(
     tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shards = (tmp_path / "train", tmp_path / "train-copies")
-    for number, folder in enumerate(shards):
-        write_images(folder, 10 * number, 7)
+    shards = write_shards_of_training(tmp_path)
     params = PARAMS | {"augment": PARAMS["augment"] | {"mode": mode}}
     buffer = np.zeros((14, HEIGHT, WIDTH, 3), np.uint8)
     monkeypatch.setattr(jax_worker, "buffers", [buffer])
@@ -52,11 +63,37 @@ def test_the_images_of_an_epoch_are_those_of_the_pipelines_batches(
     def to_pixels(record: Record, epoch: int) -> Any:
         return fresh_image(record, RANGES, 3, epoch + 1) if mode == "fresh" else decode_image(record.jpeg, "")
 
-    paths = [path for folder in shards for path in shard_paths(folder)]
+    trunk = TrunkSpec(trainable_from="image", weights_md5="", height=HEIGHT, width=WIDTH)
+    paths = tail_inputs(trunk, [], shards)
     expected = [images for images, _ in image_batches(paths, BATCH, 5, EPOCH, to_pixels=to_pixels)]
     # 14 images make three batches of four.
     assert batches.shape == (3, BATCH)
     np.testing.assert_array_equal(buffer[batches], expected)
+
+
+def test_other_processes_prepare_the_epochs_in_turn(tmp_path: Path) -> None:
+    write_shards_of_training(tmp_path)
+    # Processes are forked, which is not safe in a process with threads, as that of tests may be.
+    script = (
+        "import sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from benchmarks.jax_worker import Epochs, records_of\n"
+        "from facegender.preparation.augment import Ranges, fresh_image\n"
+        "folder = Path(sys.argv[1])\n"
+        f"params = {PARAMS!r}\n"
+        "shards = (folder / 'train',), (folder / 'train-copies',)\n"
+        "plan = [(shards[number % 2], params, number) for number in range(5)]\n"
+        "for (chosen, _, number), epoch in zip(plan, Epochs(7, 2).of(plan), strict=True):\n"
+        "    records = records_of(chosen)\n"
+        f"    expected = [fresh_image(record, Ranges(*{tuple(RANGES)!r}), 3, number + 1) for record in records]\n"
+        "    assert (epoch.pixels == expected).all() and epoch.batches.shape == (1, 4)\n"
+        "    assert epoch.labels.tolist() == [record.label for record in records]\n"
+        "print('all epochs')\n"
+    )
+
+    run = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+
+    assert run.stdout == "all epochs\n", run.stderr
 
 
 def test_recipes_are_written_with_every_seed_and_their_folders_of_images() -> None:
@@ -70,6 +107,8 @@ def test_recipes_are_written_with_every_seed_and_their_folders_of_images() -> No
     params = content[f"{whole}, seed 7"]["params"]
     assert (params["train"]["seed"], params["augment"]["seed"], params["partition"]["seed"]) == (7, 7, 120)
     assert (params["train"]["epochs"], params["augment"]["mode"]) == (4, "fresh")
+    # Results are files of these names.
+    assert list(recipe_file({"as in a/b": {}}, [1])) == ["as in a b, seed 1"]
     with pytest.raises(FacegenderError, match=r"train\.epoch: no such parameter"):
         recipe_file({"one": {"train.epoch": 4}}, [1])
 
@@ -89,8 +128,13 @@ def write_result(folder: Path, **test_sets: list[float]) -> Path:
         table = pd.DataFrame({"image_id": ids, "label": labels, "identity": range(len(ids))})
         write_csv(folder / "partition" / f"{split}.csv", table)
     write_arrays(folder / "one.npz", arrays)
-    params = {"calibrate": {"threshold": "accuracy"}}
-    history = [{"val_accuracy": 0.7}, {"val_accuracy": 0.75}, {"val_accuracy": 0.72}]
+    params = {
+        "calibrate": {"threshold": "accuracy"},
+        "evaluate": {"resamples": 10, "seed": 1},
+        "train": {"monitor": "val_loss"},
+    }
+    epochs = [(0.7, 0.9), (0.75, 0.2), (0.78, 0.3)]
+    history = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in epochs]
     content = {"params": params, "training_images": 14000, "history": history, "seconds": 61.4, "device": "a GPU"}
     write_json(folder / "one.json", content)
     return folder / "one.json"
