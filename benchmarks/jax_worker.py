@@ -32,6 +32,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from facegender.data.celeba import HEIGHT, WIDTH
 from facegender.data.images import Pixels, decode_image
 from facegender.data.shards import Record, read_records, shard_paths
 from facegender.data.streams import read_ahead
@@ -45,7 +46,6 @@ from facegender.preparation.augment import Ranges, fresh_image
 if TYPE_CHECKING:
     import keras
 
-HEIGHT, WIDTH = 218, 178
 BACKBONE, VAL, TRAIN = "backbone.keras", "val", "train"
 
 _PREDICTED = 256
@@ -289,11 +289,11 @@ def train_recipe(
     epochs: Iterator[Epoch],
     val: Examples,
     on_epoch: Callable[[dict[str, float]], None],
-) -> tuple[Arrays, Arrays, list[dict[str, float]]]:
+) -> tuple[Arrays, Arrays, dict[str, float]]:
     """Train as `facegender.network.training.fit` does.
 
     Returns:
-        The trainable and the other variables of the best epoch, and the values of all epochs.
+        The trainable and the other variables of the best epoch, and its values.
 
     Raises:
         FacegenderError: a loss is NaN or infinite.
@@ -305,7 +305,7 @@ def train_recipe(
     shares = np.eye(2, dtype=np.float32) * (1 - smoothing) + smoothing / 2
     sign = 1 if train["monitor"] == "val_loss" else -1
     trainable, others, optimizer = network.start(train["seed"])
-    best: tuple[Arrays, Arrays] = ((), ())
+    best: tuple[Arrays, Arrays, dict[str, float]] = ((), (), {})
     history: list[dict[str, float]] = []
     for epoch in range(train["epochs"]):
         images = next(epochs)
@@ -346,12 +346,12 @@ def train_recipe(
         on_epoch(numbers)
         best_number = int(np.argmin([sign * past[train["monitor"]] for past in history]))
         if best_number == epoch:
-            best = averages, [value.copy() for value in others]
+            best = averages, [value.copy() for value in others], numbers
         if epoch - best_number >= train["patience"]:
             for _ in range(epoch + 1, train["epochs"]):
                 next(epochs)
             break
-    return *best, history
+    return best
 
 
 @cache
@@ -367,8 +367,6 @@ def main() -> None:
     parser.add_argument("--recipes", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--results", type=Path, required=True)
-    cores = len(os.sched_getaffinity(0))
-    parser.add_argument("--processes", type=int, default=cores, help="that transform images (default: %(default)s)")
     options = parser.parse_args()
     os.environ["KERAS_BACKEND"] = "jax"
     options.results.mkdir(parents=True, exist_ok=True)
@@ -383,7 +381,8 @@ def main() -> None:
     if not recipes:
         return
     # Read before the processes are forked, which share it.
-    epochs = Epochs(max(len(records_of(folders)) for folders in shards.values()), options.processes).of(plan)
+    most_images = max(len(records_of(folders)) for folders in shards.values())
+    epochs = Epochs(most_images, len(os.sched_getaffinity(0))).of(plan)
 
     import jax
     import keras
@@ -400,10 +399,13 @@ def main() -> None:
         network = network_of(train["precision"], *kind)
         began = time.monotonic()
 
-        def show(numbers: dict[str, float], name: str = name) -> None:
+        history: list[dict[str, float]] = []
+
+        def keep(numbers: dict[str, float], name: str = name, history: list[dict[str, float]] = history) -> None:
+            history.append(numbers)
             print(name, json.dumps(numbers), flush=True)
 
-        trainable, others, history = train_recipe(network, params, epochs, examples_of(options.data / VAL), show)
+        trainable, others, best = train_recipe(network, params, epochs, examples_of(options.data / VAL), keep)
         seconds = time.monotonic() - began
         # Whatever the precision of training, the model is used in float32.
         used = network_of("float32", *kind)
@@ -416,8 +418,8 @@ def main() -> None:
                 arrays[f"{folder.name}_labels"] = split.labels
                 arrays[f"{folder.name}_ids"] = split.image_ids
         write_arrays(options.results / f"{name}.npz", arrays.items())
-        result = {**recipe, "training_images": len(records_of(shards[name])), "history": history, "seconds": seconds}
-        write_json(options.results / f"{name}.json", result | versions)
+        result = {**recipe, "training_images": len(records_of(shards[name])), "history": history, "best": best}
+        write_json(options.results / f"{name}.json", result | {"seconds": seconds} | versions)
         print(f"{name}: {seconds:.1f} s", flush=True)
 
 

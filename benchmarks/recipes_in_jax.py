@@ -96,10 +96,8 @@ def results_table(results: Mapping[str, tuple[dict[str, Any], dict[str, pd.DataF
     header = ["Recipe", "Training images", "Validation accuracy", "Test accuracy (95%)", "ROC AUC", "ECE (95%)"]
     rows = []
     for name, (result, predictions) in results.items():
-        evaluate, train = (result["params"][group] for group in ("evaluate", "train"))
+        evaluate = result["params"]["evaluate"]
         intervals = metrics_with_interval(predictions[TEST], evaluate["resamples"], evaluate["seed"])
-        monitored = [epoch[train["monitor"]] for epoch in result["history"]]
-        best = result["history"][monitored.index(min(monitored) if train["monitor"] == "val_loss" else max(monitored))]
 
         def with_interval(metric: str, intervals: pd.DataFrame = intervals) -> str:
             value, low, high = (intervals[column][metric] for column in ("value", "low", "high"))
@@ -109,7 +107,7 @@ def results_table(results: Mapping[str, tuple[dict[str, Any], dict[str, pd.DataF
             (
                 name,
                 f"{result['training_images']:,}",
-                f"{best['val_accuracy']:.4f}",
+                f"{result['best']['val_accuracy']:.4f}",
                 with_interval("accuracy"),
                 f"{intervals['value']['roc_auc']:.4f}",
                 with_interval("expected_calibration_error"),

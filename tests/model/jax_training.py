@@ -29,7 +29,8 @@ def main(train_file: str, result_file: str) -> None:
     labels = uneven_labels()
     epochs = (Epoch(IMAGES, labels, order) for order in orders(train["epochs"]))
     val = Examples([], labels, IMAGES)
-    trained, _, history = train_recipe(network, {"train": train}, epochs, val, lambda numbers: None)
+    history: list[dict[str, float]] = []
+    trained, _, _ = train_recipe(network, {"train": train}, epochs, val, history.append)
     arrays = [(f"initial_{number}", value) for number, value in enumerate(initial)]
     arrays += [(f"trained_{number}", np.asarray(value)) for number, value in enumerate(trained)]
     arrays += [(name, np.array([epoch[name] for epoch in history])) for name in NUMBERS]
